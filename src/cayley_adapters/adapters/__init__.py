@@ -1,0 +1,21 @@
+"""Cayley adapters as a PEFT method: importing this package makes ``peft_type: CAYLEY`` known to PEFT."""
+
+from cayley_adapters.adapters.config import CayleyConfig
+from cayley_adapters.adapters.layer import CayleyLayer, constrain_signs, rotate
+from cayley_adapters.adapters.model import CayleyModel, adapted_layers, set_executor
+from cayley_adapters.adapters.registration import register
+from cayley_adapters.adapters.transform import cayley, inverse_cayley
+
+__all__ = [
+    "CayleyConfig",
+    "CayleyLayer",
+    "CayleyModel",
+    "adapted_layers",
+    "cayley",
+    "constrain_signs",
+    "inverse_cayley",
+    "rotate",
+    "set_executor",
+]
+
+register(CayleyConfig, CayleyModel)

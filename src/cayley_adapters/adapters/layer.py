@@ -1,0 +1,133 @@
+"""The layer that rotates a projection's input, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from torch import nn
+
+from cayley_adapters.adapters.config import CayleyConfig
+from cayley_adapters.adapters.transform import cayley
+from cayley_adapters.errors import CayleyError
+
+__all__ = ["CayleyLayer", "constrain_signs", "rotate"]
+
+
+def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Apply one block to each slice: y_b = Q_b x_b.
+
+    Args:
+        q: blocks ``(B, d, d)``.
+        x: ``(…, B·d)``.
+
+    Returns:
+        ``(…, B·d)``.
+    """
+    blocks, d, _ = q.shape
+    slices = x.reshape(-1, blocks, d)
+    # One batched product over blocks; a dense block-diagonal matrix would be B times as large.
+    return torch.bmm(slices.transpose(0, 1), q.mT).transpose(0, 1).reshape(x.shape)
+
+
+def constrain_signs(x: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
+    """Give ``magnitude`` the signs of ``x``, where sign(0) = +1: the paper's readout."""
+    return torch.where(x < 0, -magnitude, magnitude)
+
+
+class CayleyLayer(nn.Module, BaseTunerLayer):
+    """Wraps a projection W: y = W · blockdiag(Q) x.
+
+    ``executor``, when set, replaces the exact product: it is called with ``(key, x)`` and returns the rotated ``x``.
+    """
+
+    adapter_layer_names = ("cayley_theta",)
+    other_param_names = ("cayley_config",)
+
+    def __init__(self, base_layer: nn.Module, adapter_name: str, config: CayleyConfig, key: str) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.key = key
+        self.executor: Callable[[str, torch.Tensor], torch.Tensor] | None = None
+        self.cayley_theta = nn.ParameterDict()
+        self.cayley_config: dict[str, CayleyConfig] = {}
+        self._disable_adapters = False
+        self.merged_adapters: list[str] = []
+        base = self.get_base_layer()
+        self.in_features, self.out_features = base.in_features, base.out_features
+        self._active_adapter = adapter_name
+        self.update_layer(adapter_name, config)
+
+    def update_layer(self, adapter_name: str, config: CayleyConfig, **_: Any) -> None:
+        """Add an adapter whose blocks are the identity.
+
+        Raises:
+            CayleyError: ``block_dim`` does not divide the projection's inputs.
+        """
+        d = config.block_dim
+        if self.in_features % d:
+            allowed = [2**n for n in range(1, self.in_features.bit_length()) if self.in_features % 2**n == 0]
+            raise CayleyError(
+                f"block_dim={d} does not divide the {self.in_features} inputs of {self.key}; allowed: {allowed}"
+            )
+        weight = getattr(self.get_base_layer(), "down", self.get_base_layer()).weight
+        self.cayley_config[adapter_name] = config
+        self.cayley_theta[adapter_name] = nn.Parameter(
+            torch.zeros(self.in_features // d, d * (d - 1) // 2, device=weight.device)
+        )
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def blocks(self, adapter_name: str | None = None) -> torch.Tensor:
+        """The blocks ``(B, d, d)`` of one adapter (default: the active one), in float32 as they are stored."""
+        return cayley(self.cayley_theta[adapter_name or self.active_adapters[0]])
+
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+        if not self.disable_adapters and not self.merged:
+            for name in self.active_adapters:
+                if name in self.cayley_theta:
+                    x = self._rotated(x, name)
+        return self.base_layer(x, *args, **kwargs)
+
+    def _rotated(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        if self.executor is not None:
+            return self.executor(self.key, x)
+        y = rotate(self.blocks(name).to(x.dtype), x)
+        return constrain_signs(x, y.abs()) if self.cayley_config[name].readout == "sign_constrained" else y
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Multiply the blocks into the weight.
+
+        Raises:
+            CayleyError: the readout is not linear, so no weight does the same.
+        """
+        for name in check_adapters_to_merge(self, adapter_names):
+            if name not in self.cayley_theta:
+                continue
+            if self.cayley_config[name].readout != "signed":
+                raise CayleyError(f"{self.key}: readout={self.cayley_config[name].readout} is not linear, so not mergeable")
+            weight = self._inner_weight()
+            # Later adapters act on the outputs of earlier ones, so the last comes next to W: W Q₂ Q₁.
+            merged = rotate(self.blocks(name).mT.to(weight.dtype), weight.data)
+            if safe_merge and not torch.isfinite(merged).all():
+                raise ValueError(f"NaNs detected in the merged weights. The adapter {name} seems to be broken")
+            weight.data = merged
+            self.merged_adapters.append(name)
+
+    def unmerge(self) -> None:
+        """Undo :meth:`merge`, up to rounding."""
+        while self.merged_adapters:
+            name = self.merged_adapters.pop()
+            weight = self._inner_weight()
+            weight.data = rotate(self.blocks(name).to(weight.dtype), weight.data)
+
+    def _inner_weight(self) -> nn.Parameter:
+        """The weight that meets the input: a dense projection's own, a factored one's inner factor."""
+        base = self.get_base_layer()
+        return getattr(base, "down", base).weight
+
+    def __repr__(self) -> str:
+        return "cayley." + super().__repr__()

@@ -1,0 +1,74 @@
+"""The Cayley transform between free parameters and rotations."""
+
+from __future__ import annotations
+
+import torch
+
+from cayley_adapters.errors import CayleyError
+
+__all__ = ["block_dimension", "cayley", "inverse_cayley"]
+
+
+def block_dimension(parameters: int) -> int:
+    """The d with d(d − 1)/2 = ``parameters``.
+
+    Raises:
+        CayleyError: there is none.
+    """
+    d = round((1 + (1 + 8 * parameters) ** 0.5) / 2)
+    if d < 2 or d * (d - 1) // 2 != parameters:
+        raise CayleyError(f"theta has {parameters} entries in its last axis; a d×d block has d(d−1)/2: 1, 3, 6, 10, …")
+    return d
+
+
+def cayley(theta: torch.Tensor) -> torch.Tensor:
+    """Cayley transform of batched free parameters.
+
+    Q = (I − K/2)(I + K/2)⁻¹ with K skew-symmetric, filled row by row above the diagonal: K_ij = theta, K_ji = −theta
+    for i < j. Q is orthogonal with determinant +1, and the identity at theta = 0.
+
+    Args:
+        theta: ``(…, d(d−1)/2)``, radians for small angles, any finite value.
+
+    Returns:
+        ``(…, d, d)``, of the same dtype and device.
+
+    Raises:
+        CayleyError: the last axis is not d(d−1)/2 long for any d ≥ 2.
+
+    Example:
+        >>> import torch
+        >>> cayley(torch.tensor([2.0]))
+        tensor([[ 0., -1.],
+                [ 1.,  0.]])
+    """
+    d = block_dimension(theta.shape[-1])
+    rows, columns = torch.triu_indices(d, d, offset=1, device=theta.device)
+    half = theta.new_zeros(*theta.shape[:-1], d, d)
+    half[..., rows, columns] = theta / 2
+    half = half - half.mT
+    identity = torch.eye(d, dtype=theta.dtype, device=theta.device)
+    # (I − K/2) and (I + K/2)⁻¹ commute, so one solve from the left is enough.
+    return torch.linalg.solve(identity + half, identity - half)
+
+
+def inverse_cayley(q: torch.Tensor) -> torch.Tensor:
+    """Free parameters of rotations: K = 2(I − Q)(I + Q)⁻¹.
+
+    Args:
+        q: ``(…, d, d)`` orthogonal, without eigenvalue −1.
+
+    Returns:
+        theta ``(…, d(d−1)/2)`` with ``cayley(theta) = q``.
+
+    Raises:
+        CayleyError: an eigenvalue is −1 (a rotation by half a turn), where no theta exists.
+    """
+    d = q.shape[-1]
+    identity = torch.eye(d, dtype=q.dtype, device=q.device)
+    try:
+        k = 2 * torch.linalg.solve(identity + q, identity - q)
+    except torch.linalg.LinAlgError as error:
+        raise CayleyError("a block has eigenvalue −1: the Cayley transform cannot reach it. Perturb it slightly.") from error
+    rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
+    return k[..., rows, columns]

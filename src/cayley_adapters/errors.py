@@ -1,0 +1,18 @@
+"""The one error class that a user's mistake, a missing file or an unreachable service raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["CayleyError", "nearest"]
+
+
+class CayleyError(Exception):
+    """A mistake that the user can mend: the message says what was given, what is allowed and what to do."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{match[0]}'?" if match else ""

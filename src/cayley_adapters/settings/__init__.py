@@ -1,0 +1,27 @@
+"""The configuration of a run: composed by Hydra once, checked against a typed schema, frozen."""
+
+from cayley_adapters.settings.compose import compose, find_conf_dir, from_snakemake_config, parse_cli
+from cayley_adapters.settings.overrides import SWEEPABLE, split_overrides
+from cayley_adapters.settings.schema import Settings, fields, load_settings, validate
+from cayley_adapters.settings.sections import Compress, Data, Evaluate, Model, Noise, Sweep, Track, Train
+
+__all__ = [
+    "SWEEPABLE",
+    "Compress",
+    "Data",
+    "Evaluate",
+    "Model",
+    "Noise",
+    "Settings",
+    "Sweep",
+    "Track",
+    "Train",
+    "compose",
+    "fields",
+    "find_conf_dir",
+    "from_snakemake_config",
+    "load_settings",
+    "parse_cli",
+    "split_overrides",
+    "validate",
+]

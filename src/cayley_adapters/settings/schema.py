@@ -1,0 +1,138 @@
+"""The typed schema of a run's configuration: sections, cross checks, and the frozen ``config.yaml``.
+
+A :class:`Settings` is frozen, complete and resolved: what it says is what runs.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.settings.fields import Name, explain, show
+from cayley_adapters.settings.sections import Compress, Data, Evaluate, Model, Noise, Section, Sweep, Track, Train
+
+__all__ = ["Settings", "fields", "holds", "load_settings", "validate"]
+
+
+class Settings(Section):
+    """The resolved configuration of one run on one model."""
+
+    run: Name = Field(description="Name of the results folder.")
+    experiment: Name = Field(description="Name of the preset.")
+    model: Model
+    data: Data
+    compress: Compress
+    train: Train
+    noise: Noise
+    evaluate: Evaluate
+    sweep: Sweep
+    track: Track
+
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        layout = self.noise.layout
+        qubits = int(math.log2(max(self.sweep.block_dim)))
+        if isinstance(layout, tuple) and self.sweep.noise_scale != (0.0,) and len(layout) < qubits:
+            raise ValueError(
+                f"noise.layout={show(list(layout))}: block dimension {2**qubits} needs {qubits} qubits; list as many, "
+                f"or lower sweep.block_dim"
+            )
+        return self
+
+    def leaf(self, dotted: str) -> Any:
+        """Return one value, or one section as a dictionary, in plain JSON types.
+
+        Args:
+            dotted: Its key, such as ``train.steps`` or ``model``.
+
+        Raises:
+            CayleyError: There is no such key.
+        """
+        value: Any = self.model_dump(mode="json")
+        for part in dotted.split("."):
+            if not isinstance(value, dict) or part not in value:
+                known = [*type(self).model_fields, *fields()]
+                raise CayleyError(f"unknown key '{dotted}'{nearest(dotted, known)}")
+            value = value[part]
+        return value
+
+    def leaves(self, *dotted: str) -> dict[str, Any]:
+        """Return the named values and sections under their keys, in plain JSON types."""
+        return {key: self.leaf(key) for key in dotted}
+
+    def to_yaml(self) -> str:
+        """Write the settings as YAML, the same text for equal settings."""
+        return yaml.dump(
+            self.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf
+        )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style for sections, one line for lists."""
+
+
+_Dumper.add_representer(list, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True))
+
+
+def fields(section: type[BaseModel] = Settings, prefix: str = "") -> dict[str, FieldInfo]:
+    """Return the dotted key of each leaf and its field, in the order of the schema."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= fields(field.annotation, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = field
+    return found
+
+
+def holds(field: FieldInfo, kind: type) -> bool:
+    """Say whether a field's values, or what they consist of, may be of a kind, such as ``str`` or ``tuple``."""
+
+    def parts(annotation: Any) -> Iterator[Any]:
+        yield get_origin(annotation) or annotation
+        if get_origin(annotation) in (Annotated, Union, types.UnionType, tuple):
+            for part in get_args(annotation):
+                yield from parts(part)
+
+    return kind in parts(field.annotation)
+
+
+def validate(raw: Any, where: str = "") -> Settings:
+    """Check a resolved configuration against the schema.
+
+    Args:
+        raw: Sections of plain values.
+        where: What to put before each line of the message.
+
+    Raises:
+        CayleyError: Something is missing, unknown or out of range; one line each.
+    """
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise CayleyError("\n".join(where + line for line in explain(error, fields()))) from None
+
+
+def load_settings(path: str | Path) -> Settings:
+    """Read a frozen ``config.yaml``, as :meth:`Settings.to_yaml` writes it.
+
+    Raises:
+        CayleyError: The file cannot be read, or is not a complete configuration.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
+        raise CayleyError(f"cannot read the configuration {path}: {error}") from error
+    if not isinstance(raw, Mapping):
+        raise CayleyError(
+            f"{path}: is not a configuration of keys and values; write it anew by running the stage again"
+        )
+    return validate(raw, where=f"{path}: ")

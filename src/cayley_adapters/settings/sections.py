@@ -1,0 +1,201 @@
+"""The sections of a run's configuration, one class each.
+
+The defaults live in ``conf/`` alone, so a section has none; the descriptions make the configuration reference.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cayley_adapters.settings.fields import (
+    PROJECTIONS,
+    Between,
+    BlockDim,
+    HubId,
+    Layout,
+    Name,
+    Path,
+    Paths,
+    Projection,
+    Revision,
+    Shots,
+    axis,
+    show,
+)
+
+__all__ = ["Compress", "Data", "Evaluate", "Model", "Noise", "Section", "Sweep", "Track", "Train"]
+
+LARGEST_NOISY_BLOCK = 8
+"""Block dimensions above this are not run as noisy circuits."""
+
+Threads = Annotated[int, Between(1, 1024)]
+Targets = Annotated[tuple[Projection, ...], axis(order=PROJECTIONS.index)]
+
+
+class Section(BaseModel):
+    """A frozen group of keys that refuses unknown ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _needs(section: str, source: str, wanted: dict[str, Any], refused: dict[str, tuple[Any, str]]) -> None:
+    """Raise for keys that a source needs and lacks, and for keys that it has no use for.
+
+    Args:
+        section: Name of the section.
+        source: Its source.
+        wanted: Key to value of those that must not be null.
+        refused: Key to value and the sources that use it, of those that must be null.
+    """
+    lines = [
+        f"{section}.{key}: {section} source {source} needs it; type {section}.{key}=…"
+        for key, value in wanted.items()
+        if value is None
+    ]
+    lines += [
+        f"{section}.{key}={show(value)}: only used with {users}; leave it out, it is source {source} here"
+        for key, (value, users) in refused.items()
+        if value is not None
+    ]
+    if lines:
+        raise ValueError("\n".join(lines))
+
+
+class Model(Section):
+    """Which language model."""
+
+    name: Name = Field(description="Name of the model in tables, and of its folder when several are swept.")
+    source: Literal["embedded", "hub", "local", "random"] = Field(
+        description="Where it comes from: the embedded package, the Hugging Face hub, a folder, or random weights."
+    )
+    id: HubId | None = Field(description="Hub id, ORG/NAME; with source hub.")
+    revision: Revision | None = Field(description="Hub revision, best a commit hash of 40 digits; with source hub.")
+    path: Path | None = Field(description="Model folder as transformers saves it; with source local.")
+    seed: Annotated[int, Between(0, 2**32 - 1)] | None = Field(description="Seed of the weights; with source random.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Model:
+        keys = {
+            "id": (self.id, "hub", "model=hub"),
+            "revision": (self.revision, "hub", "model=hub"),
+            "path": (self.path, "local", "model=local"),
+            "seed": (self.seed, "random", "model=tiny_random"),
+        }
+        wanted = {key: value for key, (value, source, _) in keys.items() if source == self.source}
+        refused = {key: (value, users) for key, (value, source, users) in keys.items() if source != self.source}
+        _needs("model", self.source, wanted, refused)
+        return self
+
+
+class Data(Section):
+    """Which text; calibration, training and test never share a document."""
+
+    name: Name = Field(description="Name of the text in tables.")
+    source: Literal["encyclopedia", "text", "wikitext2"] = Field(
+        description="The embedded encyclopedia, UTF-8 text files, or WikiText-2 from the hub."
+    )
+    train: Paths = Field(description="Text file or files to calibrate and train on; with source text.")
+    test: Paths = Field(description="Text file or files to evaluate on; with source text.")
+    id: HubId | None = Field(description="Hub id of the dataset; with source wikitext2.")
+    config: Name | None = Field(description="Configuration of the dataset on the hub; with source wikitext2.")
+    revision: Revision | None = Field(description="Hub revision, best a commit hash; with source wikitext2.")
+    window: Annotated[int, Between(8, 32768)] = Field(description="Tokens a window.")
+    calibration_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows that calibrate compression.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Data:
+        files = {"train": self.train, "test": self.test}
+        hub = {"id": self.id, "config": self.config, "revision": self.revision}
+        wanted = {"text": files, "wikitext2": hub}.get(self.source, {})
+        refused = {} if self.source == "text" else {key: (value, "data=text") for key, value in files.items()}
+        if self.source != "wikitext2":
+            refused |= {key: (value, "data=wikitext2") for key, value in hub.items()}
+        _needs("data", self.source, wanted, refused)
+        return self
+
+
+class Compress(Section):
+    """How the model is compressed; how much is ``sweep.compression_ratio``."""
+
+    method: Literal["whitened_svd"] = Field(description="Truncated SVD, whitened by calibration activations.")
+    targets: Targets = Field(description="Projections to factor.")
+    ridge: Annotated[float, Between(0, 1)] = Field(
+        description="Added to the activations' second moments, relative to their mean diagonal."
+    )
+    threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
+
+
+class Train(Section):
+    """How the blocks are trained."""
+
+    targets: Targets = Field(description="Projections whose inputs the blocks act on.")
+    steps: Annotated[int, Between(0, 10_000_000)] = Field(description="Optimiser steps.")
+    batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows a step.")
+    learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(
+        description="Step size; that of block dimension d is learning_rate / d."
+    )
+    distillation: Annotated[float, Between(0, 1)] = Field(
+        description="Weight of the distillation loss; cross-entropy has the rest."
+    )
+    distillation_top_k: Annotated[int, Between(1, 1_000_000)] = Field(
+        description="Tokens of the uncompressed model's distribution that distillation compares."
+    )
+    readout: Literal["signed", "sign_constrained"] = Field(description="Readout under which the blocks are trained.")
+    threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
+
+
+class Noise(Section):
+    """Whose noise."""
+
+    backend: Name = Field(description="Backend whose calibration is scaled, such as FakeFez.")
+    layout: Layout = Field(description="Which of its qubits: median, best, or a list of qubits.")
+
+
+class Evaluate(Section):
+    """How perplexity is measured."""
+
+    windows: Annotated[int, Between(1, 1_000_000)] = Field(description="Test windows.")
+    shots: Annotated[tuple[Shots, ...], axis(order=float)] = Field(
+        description="Shots a circuit, one cell each; inf is unlimited."
+    )
+    unlimited_shots_block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
+        description="Block dimensions that are evaluated with unlimited shots beside the others."
+    )
+    readout: Literal["sign_constrained"] = Field(description="Readout of the executed blocks.")
+    batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows evaluated at a time.")
+    threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
+
+
+class Sweep(Section):
+    """The axes of the map; every combination is a cell."""
+
+    block_dim: Annotated[tuple[BlockDim, ...], axis()] = Field(description="Block dimensions d, on log2 d qubits.")
+    noise_scale: Annotated[tuple[Annotated[float, Between(0, 1000)], ...], axis()] = Field(
+        description="Noise scales: 0 is ideal, 1 the device as calibrated."
+    )
+    compression_ratio: Annotated[tuple[Annotated[float, Between(0, 1, below=True)], ...], axis()] = Field(
+        description="Shares of the compressed projections' parameters that are removed."
+    )
+    seed: Annotated[tuple[Annotated[int, Between(0, 2**32 - 1)], ...], axis()] = Field(
+        description="Seeds of training and of shots."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Sweep:
+        large = [d for d in self.block_dim if d > LARGEST_NOISY_BLOCK]
+        if large and self.noise_scale != (0.0,):
+            raise ValueError(
+                f"sweep.block_dim={','.join(map(str, large))}: too large to be run as noisy circuits here; keep to "
+                f"block dimensions up to {LARGEST_NOISY_BLOCK}, or type sweep.noise_scale=0 as well"
+            )
+        return self
+
+
+class Track(Section):
+    """Weights & Biases."""
+
+    mode: Literal["offline", "online", "disabled"] = Field(description="Where runs are logged.")
+    project: Name = Field(description="Project name.")
+    entity: Name | None = Field(description="Team or user; null is the login's own.")
