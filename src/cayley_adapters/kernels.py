@@ -1,7 +1,8 @@
 """Compiled loops of the simulator: preparation angles, the Pauli-vector interpreter, and the two that join them.
 
-Everything works on tiles: arrays whose last, contiguous axis runs over independent circuits (tokens, or blocks times
-effects), so that the compiler vectorises each loop over it. :mod:`cayley_adapters.preparation` explains the
+Everything works on tiles: flat arrays of rows of TILE independent circuits (tokens, or blocks times effects), so that
+row r of column t is element r * TILE + t. The constant distance of the rows lets the compiler vectorise the loops over
+the columns. :mod:`cayley_adapters.preparation` explains the
 preparation angles, :mod:`cayley_adapters.simulator` the programs.
 """
 
@@ -12,9 +13,9 @@ import math
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["CZ", "RELAX", "RELAX_T", "RZ", "SX", "SX_T", "TURN", "back_propagate", "prepare", "probabilities", "run"]
+__all__ = ["CZ", "RELAX", "RELAX_T", "RZ", "SX", "SX_T", "back_propagate", "prepare", "probabilities", "run"]
 
-SX, SX_T, RELAX, RELAX_T, RZ, TURN, CZ = range(7)
+SX, SX_T, RELAX, RELAX_T, RZ, CZ = range(6)
 """Operations of a program; ``_T`` marks the transposed ones, used in the Heisenberg picture."""
 
 TILE = 64
@@ -34,36 +35,43 @@ def _unit(re, im):
 
 
 @njit(cache=True, error_model="numpy")
-def _normalise(v, width):
-    """Divide the slices v (d, tile) by their norms in place; a zero slice becomes e_0."""
+def _normalise(v, d, width, norm):
+    """Divide the slices by their norms in place; a zero slice becomes e_0."""
     for t in range(width):
-        top = 0.0
-        for k in range(v.shape[0]):
-            top = max(top, abs(v[k, t]))
-        if top == 0.0:
-            v[0, t] = 1.0
-            top = 1.0
-        square = 0.0
-        for k in range(v.shape[0]):
-            v[k, t] /= top
-            square += v[k, t] * v[k, t]
-        scale = 1.0 / math.sqrt(square)
-        for k in range(v.shape[0]):
-            v[k, t] *= scale
+        norm[t] = 0.0
+    for k in range(d):
+        for t in range(width):
+            norm[t] = max(norm[t], abs(v[k * TILE + t]))
+    for t in range(width):
+        v[t] = 1.0 if norm[t] == 0.0 else v[t]
+        norm[t] = 1.0 if norm[t] == 0.0 else norm[t]
+    for k in range(d):
+        for t in range(width):
+            v[k * TILE + t] /= norm[t]
+    for t in range(width):
+        norm[t] = 0.0
+    for k in range(d):
+        for t in range(width):
+            norm[t] += v[k * TILE + t] * v[k * TILE + t]
+    for t in range(width):
+        norm[t] = 1.0 / math.sqrt(norm[t])
+    for k in range(d):
+        for t in range(width):
+            v[k * TILE + t] *= norm[t]
 
 
 @njit(cache=True, error_model="numpy")
 def _prepare2(v, width, cos, sin):
     """Write the angles gamma, alpha, beta - pi/2 of two-qubit slices."""
     for t in range(width):
-        x0, x1, x2, x3 = v[0, t], v[1, t], v[2, t], v[3, t]
+        x0, x1, x2, x3 = v[t], v[TILE + t], v[2 * TILE + t], v[3 * TILE + t]
         s1r, s1i, s2r, s2i = x0 + x3, x2 - x1, x0 - x3, x1 + x2
         n1, n2 = s1r * s1r + s1i * s1i, s2r * s2r + s2i * s2i
         z1r, z1i = _unit(s1r, s1i)
         z2r, z2i = _unit(s2r, s2i)
-        cos[0, t], sin[0, t] = math.sqrt(n1 * n2), 0.5 * (n2 - n1)
-        cos[1, t], sin[1, t] = z2r * z1r + z2i * z1i, z2i * z1r - z2r * z1i
-        cos[2, t], sin[2, t] = z1r * z2i + z1i * z2r, z1i * z2i - z1r * z2r
+        cos[t], sin[t] = math.sqrt(n1 * n2), 0.5 * (n2 - n1)
+        cos[TILE + t], sin[TILE + t] = z2r * z1r + z2i * z1i, z2i * z1r - z2r * z1i
+        cos[2 * TILE + t], sin[2 * TILE + t] = z1r * z2i + z1i * z2r, z1i * z2i - z1r * z2r
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -77,7 +85,7 @@ def _rotate(w, a, b, c, x, y, z):
 def _prepare3(v, width, cos, sin):
     """Write the angles gamma, a0 - pi/2, a1, b1, alpha, a2, b2 of three-qubit slices."""
     for t in range(width):
-        x0, x1, x2, x3, x4, x5, x6, x7 = v[0, t], v[1, t], v[2, t], v[3, t], v[4, t], v[5, t], v[6, t], v[7, t]
+        x0, x1, x2, x3, x4, x5, x6, x7 = v[t], v[TILE + t], v[2 * TILE + t], v[3 * TILE + t], v[4 * TILE + t], v[5 * TILE + t], v[6 * TILE + t], v[7 * TILE + t]
         # Schmidt form across qubit 0: half the angle alpha without cancellation, then the rows w and y.
         difference = x0 * x0 + x2 * x2 + x4 * x4 + x6 * x6 - x1 * x1 - x3 * x3 - x5 * x5 - x7 * x7
         ca, sa = _unit(difference, 2.0 * (x0 * x1 + x2 * x3 + x4 * x5 + x6 * x7))
@@ -88,8 +96,8 @@ def _prepare3(v, width, cos, sin):
         w0, w1, w2, w3 = ch * x0 + sh * x1, ch * x2 + sh * x3, ch * x4 + sh * x5, ch * x6 + sh * x7
         y0, y1, y2, y3 = ch * x1 - sh * x0, ch * x3 - sh * x2, ch * x5 - sh * x4, ch * x7 - sh * x6
         ww, yy = w0 * w0 + w1 * w1 + w2 * w2 + w3 * w3, y0 * y0 + y1 * y1 + y2 * y2 + y3 * y3
-        cos[0, t], sin[0, t] = ww - yy, -2.0 * math.sqrt(ww * yy)
-        cos[4, t], sin[4, t] = ca, sa
+        cos[t], sin[t] = ww - yy, -2.0 * math.sqrt(ww * yy)
+        cos[4 * TILE + t], sin[4 * TILE + t] = ca, sa
         # chi_0 as the unit quaternion h, s chi_1 as the quaternion g, and N = -conj(h) g / |.|.
         scale = 1.0 / math.sqrt(2.0 * ww)
         hw, ha, hb, hc = (w0 + w3) * scale, (w2 - w1) * scale, (w0 - w3) * scale, (w1 + w2) * scale
@@ -110,142 +118,152 @@ def _prepare3(v, width, cos, sin):
         ij, _, _ = _rotate(hw, ha, hb, hc, ni, nj, nk)
         ik, jk, kk = _rotate(hw, ha, hb, hc, sb1, ni * ca2, ni * sa2)
         cp, sp = _unit(ii, ik)
-        cos[1, t], sin[1, t] = -sp, -cp
-        cos[2, t], sin[2, t] = math.sqrt(ii * ii + ik * ik), -ij
-        cos[3, t], sin[3, t] = ni, sb1
-        cos[5, t], sin[5, t] = ca2, sa2
-        cos[6, t], sin[6, t] = cp * kk - sp * ki, sp * ji - cp * jk
+        cos[TILE + t], sin[TILE + t] = -sp, -cp
+        cos[2 * TILE + t], sin[2 * TILE + t] = math.sqrt(ii * ii + ik * ik), -ij
+        cos[3 * TILE + t], sin[3 * TILE + t] = ni, sb1
+        cos[5 * TILE + t], sin[5 * TILE + t] = ca2, sa2
+        cos[6 * TILE + t], sin[6 * TILE + t] = cp * kk - sp * ki, sp * ji - cp * jk
 
 
 @njit(cache=True, error_model="numpy")
-def prepare(v, width, cos, sin):
-    """Normalise the slices v (d, tile) in place and write cosines and sines (angles, tile) of their RY angles."""
-    _normalise(v, width)
-    if v.shape[0] == 2:
+def _prepare(v, d, width, norm, cos, sin):
+    """Normalise a tile of slices in place and write cosines and sines of their RY angles."""
+    _normalise(v, d, width, norm)
+    if d == 2:
         for t in range(width):
-            cos[0, t], sin[0, t] = v[0, t] * v[0, t] - v[1, t] * v[1, t], 2.0 * v[0, t] * v[1, t]
-    elif v.shape[0] == 4:
+            a, b = v[t], v[TILE + t]
+            cos[t], sin[t] = a * a - b * b, 2.0 * a * b
+    elif d == 4:
         _prepare2(v, width, cos, sin)
     else:
         _prepare3(v, width, cos, sin)
 
 
 @njit(cache=True)
-def _sx(i, x, y, z, f, width):
-    a, b, c = f[0], f[1], f[2]
-    for t in range(width):
-        old = y[t]
-        x[t] *= a
-        y[t] = -a * z[t]
-        z[t] = b * old + c * i[t]
+def prepare(x, cos, sin):
+    """Write cosines and sines (N, angles) of the RY angles that prepare slices x (N, d)."""
+    count, d = x.shape
+    slots = cos.shape[1]
+    v, norm = np.empty(d * TILE), np.empty(TILE)
+    tile_cos, tile_sin = np.empty(slots * TILE), np.empty(slots * TILE)
+    for start in range(0, count, TILE):
+        width = min(TILE, count - start)
+        for t in range(width):
+            for k in range(d):
+                v[k * TILE + t] = x[start + t, k]
+        _prepare(v, d, width, norm, tile_cos, tile_sin)
+        for t in range(width):
+            for a in range(slots):
+                cos[start + t, a] = tile_cos[a * TILE + t]
+                sin[start + t, a] = tile_sin[a * TILE + t]
 
 
 @njit(cache=True)
-def _sx_t(i, x, y, z, f, width):
-    a, b, c = f[0], f[1], f[2]
+def _sx(v, i, x, y, z, a, b, c, width):
     for t in range(width):
-        old = z[t]
-        i[t] += c * old
-        x[t] *= a
-        z[t] = -a * y[t]
-        y[t] = b * old
+        old = v[y + t]
+        v[x + t] *= a
+        v[y + t] = -a * v[z + t]
+        v[z + t] = b * old + c * v[i + t]
 
 
 @njit(cache=True)
-def _relax(i, x, y, z, f, width):
-    a, b, c = f[0], f[1], f[2]
+def _sx_t(v, i, x, y, z, a, b, c, width):
     for t in range(width):
-        x[t] *= a
-        y[t] *= a
-        z[t] = b * z[t] + c * i[t]
+        old = v[z + t]
+        v[i + t] += c * old
+        v[x + t] *= a
+        v[z + t] = -a * v[y + t]
+        v[y + t] = b * old
 
 
 @njit(cache=True)
-def _relax_t(i, x, y, z, f, width):
-    a, b, c = f[0], f[1], f[2]
+def _relax(v, i, x, y, z, a, b, c, width):
     for t in range(width):
-        i[t] += c * z[t]
-        x[t] *= a
-        y[t] *= a
-        z[t] *= b
+        v[x + t] *= a
+        v[y + t] *= a
+        v[z + t] = b * v[z + t] + c * v[i + t]
 
 
 @njit(cache=True)
-def _rz(x, y, cos, sin, width):
+def _relax_t(v, i, x, y, z, a, b, c, width):
     for t in range(width):
-        old = x[t]
-        x[t] = cos[t] * old - sin[t] * y[t]
-        y[t] = sin[t] * old + cos[t] * y[t]
+        v[i + t] += c * v[z + t]
+        v[x + t] *= a
+        v[y + t] *= a
+        v[z + t] *= b
 
 
 @njit(cache=True)
-def _turn(x, y, cos, sin, width):
+def _rz(v, x, y, cos, sin, r, width):
     for t in range(width):
-        old = x[t]
-        x[t] = cos * old - sin * y[t]
-        y[t] = sin * old + cos * y[t]
+        old = v[x + t]
+        v[x + t] = cos[r + t] * old - sin[r + t] * v[y + t]
+        v[y + t] = sin[r + t] * old + cos[r + t] * v[y + t]
 
 
 @njit(cache=True)
-def _swap(u, v, factor, width):
+def _swap(v, i, j, factor, width):
     for t in range(width):
-        old = u[t]
-        u[t] = factor * v[t]
-        v[t] = factor * old
+        old = v[i + t]
+        v[i + t] = factor * v[j + t]
+        v[j + t] = factor * old
 
 
 @njit(cache=True)
-def _cz(state, i, a, b, f, width):
+def _scale(v, i, factor, width):
+    for t in range(width):
+        v[i + t] *= factor
+
+
+@njit(cache=True)
+def _cz(v, i, a, b, f, width):
     """Conjugate with CZ the 16 Pauli rows from i on, a and b apart, and shrink all but the identity by f."""
-    _swap(state[i + a], state[i + a + 3 * b], f, width)
-    _swap(state[i + 2 * a], state[i + 2 * a + 3 * b], f, width)
-    _swap(state[i + b], state[i + b + 3 * a], f, width)
-    _swap(state[i + 2 * b], state[i + 2 * b + 3 * a], f, width)
-    _swap(state[i + a + b], state[i + 2 * a + 2 * b], f, width)
-    _swap(state[i + a + 2 * b], state[i + 2 * a + b], -f, width)
-    zi, iz, zz = state[i + 3 * a], state[i + 3 * b], state[i + 3 * a + 3 * b]
-    for t in range(width):
-        zi[t] *= f
-        iz[t] *= f
-        zz[t] *= f
+    _swap(v, i + a, i + a + 3 * b, f, width)
+    _swap(v, i + 2 * a, i + 2 * a + 3 * b, f, width)
+    _swap(v, i + b, i + b + 3 * a, f, width)
+    _swap(v, i + 2 * b, i + 2 * b + 3 * a, f, width)
+    _swap(v, i + a + b, i + 2 * a + 2 * b, f, width)
+    _swap(v, i + a + 2 * b, i + 2 * a + b, -f, width)
+    _scale(v, i + 3 * a, f, width)
+    _scale(v, i + 3 * b, f, width)
+    _scale(v, i + 3 * a + 3 * b, f, width)
 
 
 @njit(cache=True)
 def run(ops, figures, cos, sin, state, width):
-    """Run a program on Pauli vectors in place.
+    """Run a program on a tile of Pauli vectors in place.
 
     Args:
         ops: (m, 3) integers: operation, qubit, and the second qubit (CZ) or the angle's row (RZ).
-        figures: (m, 3): relaxation figures a, b, c (SX, RELAX), shrinking factor (CZ), cosine and sine (TURN).
-        cos: (angles, tile) cosines of the RZ angles.
-        sin: (angles, tile) sines of the RZ angles.
-        state: (4^n, tile) Pauli vectors; component sum_q P_q 4^q belongs to the Pauli string with P_q = 0, 1, 2, 3
-            for I, X, Y, Z on qubit q.
+        figures: (m, 3): relaxation figures a, b, c (SX, RELAX) or the shrinking factor (CZ).
+        cos: (angles * TILE) cosines of the RZ angles.
+        sin: (angles * TILE) sines of the RZ angles.
+        state: (4^n * TILE) Pauli vectors; row sum_q P_q 4^q belongs to the Pauli string with P_q = 0, 1, 2, 3 for
+            I, X, Y, Z on qubit q.
         width: Number of columns in use.
     """
     for m in range(ops.shape[0]):
         code, q, r = ops[m, 0], ops[m, 1], ops[m, 2]
-        f, s = figures[m], 1 << (2 * q)
-        for i in range(state.shape[0]):
-            if (i >> (2 * q)) & 3:
+        a, b, c = figures[m, 0], figures[m, 1], figures[m, 2]
+        s = TILE << (2 * q)
+        for row in range(state.size // TILE):
+            i = row * TILE
+            x, y, z = i + s, i + 2 * s, i + 3 * s
+            if (row >> (2 * q)) & 3:
                 continue
-            if code == CZ:
-                if (i >> (2 * r)) & 3 == 0:
-                    _cz(state, i, s, 1 << (2 * r), f[0], width)
-                continue
-            x, y = state[i + s], state[i + 2 * s]
-            if code == RZ:
-                _rz(x, y, cos[r], sin[r], width)
-            elif code == TURN:
-                _turn(x, y, f[0], f[1], width)
-            elif code == SX:
-                _sx(state[i], x, y, state[i + 3 * s], f, width)
-            elif code == SX_T:
-                _sx_t(state[i], x, y, state[i + 3 * s], f, width)
+            if code == SX:
+                _sx(state, i, x, y, z, a, b, c, width)
+            elif code == RZ:
+                _rz(state, x, y, cos, sin, r * TILE, width)
             elif code == RELAX:
-                _relax(state[i], x, y, state[i + 3 * s], f, width)
-            else:
-                _relax_t(state[i], x, y, state[i + 3 * s], f, width)
+                _relax(state, i, x, y, z, a, b, c, width)
+            elif code == SX_T:
+                _sx_t(state, i, x, y, z, a, b, c, width)
+            elif code == RELAX_T:
+                _relax_t(state, i, x, y, z, a, b, c, width)
+            elif (row >> (2 * r)) & 3 == 0:
+                _cz(state, i, s, TILE << (2 * r), a, width)
 
 
 @njit(cache=True, parallel=True)
@@ -264,31 +282,31 @@ def back_propagate(ops, figures, cos, sin, readout, effects):
     group = TILE // d
     for g in prange((blocks + group - 1) // group):
         count = min(group, blocks - g * group)
-        state = np.empty((size, TILE))
-        lane_cos = np.empty((cos.shape[1], TILE))
-        lane_sin = np.empty((cos.shape[1], TILE))
-        for j in range(count):
-            for k in range(d):
-                state[:, j * d + k] = readout[k]
-                lane_cos[:, j * d + k] = cos[g * group + j]
-                lane_sin[:, j * d + k] = sin[g * group + j]
+        state = np.empty(size * TILE)
+        lane_cos, lane_sin = np.empty(cos.shape[1] * TILE), np.empty(cos.shape[1] * TILE)
+        for lane in range(count * d):
+            block = g * group + lane // d
+            state[lane::TILE] = readout[lane % d]
+            lane_cos[lane::TILE] = cos[block]
+            lane_sin[lane::TILE] = sin[block]
         run(ops, figures, lane_cos, lane_sin, state, count * d)
-        for j in range(count):
-            for k in range(d):
-                effects[g * group + j, k] = state[:, j * d + k]
+        for lane in range(count * d):
+            effects[g * group + lane // d, lane % d] = state[lane::TILE]
 
 
 @njit(cache=True)
-def _contract(effects, state, out, width):
-    """Write out (d, tile) = effects (d, 4^n) @ state (4^n, tile), four rows of the state at a time."""
-    for k in range(effects.shape[0]):
-        row = out[k]
-        row[:] = 0
-        for i in range(0, state.shape[0], 4):
-            e0, e1, e2, e3 = effects[k, i], effects[k, i + 1], effects[k, i + 2], effects[k, i + 3]
-            s0, s1, s2, s3 = state[i], state[i + 1], state[i + 2], state[i + 3]
+def _contract(effects, b, state, out, width):
+    """Write out (d * TILE) = effects[b] (d, 4^n) @ state (4^n * TILE), four rows of the state at a time."""
+    for k in range(effects.shape[1]):
+        o = k * TILE
+        for i in range(0, effects.shape[2], 4):
+            e0, e1, e2, e3 = effects[b, k, i], effects[b, k, i + 1], effects[b, k, i + 2], effects[b, k, i + 3]
+            s = i * TILE
             for t in range(width):
-                row[t] += (e0 * s0[t] + e1 * s1[t]) + (e2 * s2[t] + e3 * s3[t])
+                total = (e0 * state[s + t] + e1 * state[s + TILE + t]) + (
+                    e2 * state[s + 2 * TILE + t] + e3 * state[s + 3 * TILE + t]
+                )
+                out[o + t] = total if i == 0 else out[o + t] + total
 
 
 @njit(cache=True, parallel=True)
@@ -306,31 +324,33 @@ def probabilities(x, blocks, effects, ops, figures, initial, sign, out):
         out: (T, B, d) probabilities, written for the given blocks.
     """
     tokens, _, d = x.shape
+    slots = sign.shape[1]
     group = 16
     groups = (blocks.size + group - 1) // group
     for item in prange(groups * ((tokens + TILE - 1) // TILE)):
         start = item // groups * TILE
         first = item % groups * group
         width = min(TILE, tokens - start)
-        v = np.empty((d, TILE))
-        cos, sin = np.empty((sign.shape[1], TILE)), np.empty((sign.shape[1], TILE))
-        turn_cos = np.empty((sign.shape[1], TILE), dtype=initial.dtype)
-        turn_sin = np.empty((sign.shape[1], TILE), dtype=initial.dtype)
-        state = np.empty((initial.size, TILE), dtype=initial.dtype)
-        result = np.empty((d, TILE), dtype=initial.dtype)
+        v, norm = np.empty(d * TILE), np.empty(TILE)
+        cos, sin = np.empty(slots * TILE), np.empty(slots * TILE)
+        turn_cos = np.empty(slots * TILE, dtype=initial.dtype)
+        turn_sin = np.empty(slots * TILE, dtype=initial.dtype)
+        state = np.empty(initial.size * TILE, dtype=initial.dtype)
+        result = np.empty(d * TILE, dtype=initial.dtype)
         for b in blocks[first : first + group]:
             for t in range(width):
                 for k in range(d):
-                    v[k, t] = x[start + t, b, k]
-            prepare(v, width, cos, sin)
-            for a in range(sign.shape[1]):
-                for t in range(width):
-                    turn_cos[a, t] = sign[0, a] * initial.dtype.type(cos[a, t])
-                    turn_sin[a, t] = sign[1, a] * initial.dtype.type(sin[a, t])
+                    v[k * TILE + t] = x[start + t, b, k]
+            _prepare(v, d, width, norm, cos, sin)
+            for a in range(slots):
+                for t in range(a * TILE, a * TILE + width):
+                    turn_cos[t] = sign[0, a] * initial.dtype.type(cos[t])
+                    turn_sin[t] = sign[1, a] * initial.dtype.type(sin[t])
             for i in range(initial.size):
-                state[i] = initial[i]
+                for t in range(i * TILE, i * TILE + width):
+                    state[t] = initial[i]
             run(ops, figures, turn_cos, turn_sin, state, width)
-            _contract(effects[b], state, result, width)
+            _contract(effects, b, state, result, width)
             for t in range(width):
                 for k in range(d):
-                    out[start + t, b, k] = result[k, t]
+                    out[start + t, b, k] = result[k * TILE + t]

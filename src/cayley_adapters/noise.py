@@ -16,55 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cayley_adapters.circuits import native_gates
-from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_of, snapshot
+from cayley_adapters.errors import CayleyError
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
-    from qiskit_aer.noise import NoiseModel
+    from qiskit_aer.noise import NoiseModel, QuantumError
 
-__all__ = ["Calibration", "Channel", "Coupler", "DeviceNoise", "Line", "Qubit"]
-
-UNUSABLE = 0.5
-"""Gates with at least this calibrated error are left out, as are those without calibration."""
-
-
-@dataclass(frozen=True)
-class Qubit:
-    """Figures of one qubit: T1, T2 and the SX duration in seconds (T = inf: no relaxation), errors in [0, 1]."""
-
-    t1: float
-    t2: float
-    sx_error: float
-    sx_duration: float
-    p1_given_0: float
-    p0_given_1: float
-
-    def scaled(self, scale: float) -> Qubit:
-        """Return the figures at a noise scale."""
-        return Qubit(
-            math.inf if scale == 0 else self.t1 / scale,
-            math.inf if scale == 0 else self.t2 / scale,
-            min(scale * self.sx_error, 2 / 3),
-            self.sx_duration,
-            min(scale * self.p1_given_0, 0.5),
-            min(scale * self.p0_given_1, 0.5),
-        )
-
-
-@dataclass(frozen=True)
-class Coupler:
-    """Figures of one coupler: average error and duration in seconds of its CZ gate."""
-
-    cz_error: float
-    cz_duration: float
-
-    def scaled(self, scale: float) -> Coupler:
-        """Return the figures at a noise scale."""
-        return Coupler(min(scale * self.cz_error, 4 / 5), self.cz_duration)
+__all__ = ["Channel", "DeviceNoise", "cz_channel", "sx_channel"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +43,18 @@ class Channel:
     longitudinal: tuple[float, ...]
 
 
+def sx_channel(line: Line, qubit: int) -> Channel:
+    """Return the noise of SX on one of the circuit's qubits."""
+    figures = line.qubits[qubit]
+    return _channel(figures.sx_error, figures.sx_duration, [figures])
+
+
+def cz_channel(line: Line, low: int) -> Channel:
+    """Return the noise of CZ on the circuit's qubits low and low + 1."""
+    figures = line.couplers[low]
+    return _channel(figures.cz_error, figures.cz_duration, line.qubits[low : low + 2])
+
+
 def _channel(error: float, duration: float, qubits: Sequence[Qubit]) -> Channel:
     """Build a gate's channel from its total average error and the relaxation over its duration."""
     transverse = tuple(math.exp(-duration / qubit.t2) for qubit in qubits)
@@ -94,86 +67,6 @@ def _channel(error: float, duration: float, qubits: Sequence[Qubit]) -> Channel:
     if excess > 0:
         p = min(dim * excess / max(dim * fidelity - 1, 1e-300), most)
     return Channel(1 - p, transverse, longitudinal)
-
-
-@dataclass(frozen=True)
-class Line:
-    """Figures of n neighbouring qubits, at a noise scale.
-
-    Attributes:
-        indices: The device's numbers of the qubits, in the order of the circuit's qubits 0 to n-1.
-        qubits: Their figures.
-        couplers: The figures of the n-1 couplers between them.
-    """
-
-    indices: tuple[int, ...]
-    qubits: tuple[Qubit, ...]
-    couplers: tuple[Coupler, ...]
-
-    def sx(self, qubit: int) -> Channel:
-        """Return the noise of SX on one of the circuit's qubits."""
-        figures = self.qubits[qubit]
-        return _channel(figures.sx_error, figures.sx_duration, [figures])
-
-    def cz(self, low: int) -> Channel:
-        """Return the noise of CZ on the circuit's qubits low and low + 1."""
-        figures = self.couplers[low]
-        return _channel(figures.cz_error, figures.cz_duration, self.qubits[low : low + 2])
-
-    def infidelity(self) -> float:
-        """Estimate the circuit's infidelity: sum of -log(1 - error) over its gates, plus each mean readout flip."""
-        total = sum((qubit.p1_given_0 + qubit.p0_given_1) / 2 for qubit in self.qubits)
-        for gate in native_gates(len(self.qubits)):
-            if gate.name == "sx":
-                total -= math.log1p(-self.qubits[gate.qubits[0]].sx_error)
-            elif gate.name == "cz":
-                total -= math.log1p(-self.couplers[gate.qubits[0]].cz_error)
-        return total
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """Usable qubits and couplers of a device (a coupler under both orders of its qubits)."""
-
-    name: str
-    qubits: dict[int, Qubit]
-    couplers: dict[tuple[int, int], Coupler]
-
-    def line(self, indices: Sequence[int], scale: float = 1.0) -> Line:
-        """Return the figures of a line of qubits at a noise scale.
-
-        Raises:
-            CayleyError: If a qubit or coupler is missing or unusable.
-        """
-        indices = tuple(indices)
-        pairs = list(zip(indices, indices[1:], strict=False))
-        for missing in [q for q in indices if q not in self.qubits] + [p for p in pairs if p not in self.couplers]:
-            what = f"coupler {missing}" if isinstance(missing, tuple) else f"qubit {missing}"
-            raise CayleyError(
-                f"layout {list(indices)}: {self.name} has no usable {what} (it does not exist, is not calibrated, or "
-                f"has a gate error of {UNUSABLE} or more); give neighbouring qubits, 'best' or 'median'"
-            )
-        if len(set(indices)) < len(indices):
-            raise CayleyError(f"layout {list(indices)} names a qubit twice")
-        return Line(
-            indices,
-            tuple(self.qubits[q].scaled(scale) for q in indices),
-            tuple(self.couplers[pair].scaled(scale) for pair in pairs),
-        )
-
-    @lru_cache  # noqa: B019 (calibrations are few and small)
-    def ranked(self, n: int) -> tuple[tuple[int, ...], ...]:
-        """Return all lines of n qubits, the one with the least estimated infidelity first.
-
-        Raises:
-            CayleyError: If the device has no such line.
-        """
-        lines = [(q,) for q in self.qubits]
-        for _ in range(n - 1):
-            lines = [(*line, b) for line in lines for a, b in self.couplers if a == line[-1] and b not in line]
-        if not lines:
-            raise CayleyError(f"{self.name} has no line of {n} usable qubits")
-        return tuple(sorted(lines, key=lambda line: (self.line(line).infidelity(), line)))
 
 
 @dataclass(frozen=True)
@@ -232,7 +125,7 @@ class DeviceNoise:
             nested = any(isinstance(line, Sequence) for line in layout)
             lines = layout if nested else [layout]
             layout = tuple(tuple(int(q) for q in line) for line in lines)
-        return cls(_calibration(_snapshot(backend) if isinstance(backend, str) else backend), float(scale), layout)
+        return cls(calibration_of(snapshot(backend) if isinstance(backend, str) else backend), float(scale), layout)
 
     @classmethod
     def depolarizing(cls, p1: float, p2: float, readout: float = 0.0, scale: float = 1.0) -> DeviceNoise:
@@ -287,6 +180,33 @@ class DeviceNoise:
             n: Number of qubits, 1 to 3.
             block: Index of the block, where blocks are dealt over several lines.
         """
-        from cayley_adapters.aer import noise_model
+        from qiskit_aer.noise import NoiseModel, ReadoutError
 
-        return noise_model(self.line(n, block))
+        line = self.line(n, block)
+        model = NoiseModel(basis_gates=["rz", "sx", "cz"])
+        for q, qubit in enumerate(line.qubits):
+            model.add_quantum_error(_aer_error(qubit.sx_error, qubit.sx_duration, [qubit]), "sx", [q], warnings=False)
+            up, down = qubit.p1_given_0, qubit.p0_given_1
+            if up or down:
+                model.add_readout_error(ReadoutError([[1 - up, up], [down, 1 - down]]), [q])
+        for low, coupler in enumerate(line.couplers):
+            for pair in ((low, low + 1), (low + 1, low)):
+                qubits = [line.qubits[q] for q in pair]
+                model.add_quantum_error(_aer_error(coupler.cz_error, coupler.cz_duration, qubits), "cz", pair)
+        return model
+
+
+def _aer_error(error: float, duration: float, qubits: Sequence[Qubit]) -> QuantumError:
+    """Return a gate's error in Aer's own terms: depolarisation, then relaxation, of the given total average error."""
+    from qiskit.quantum_info import average_gate_fidelity
+    from qiskit_aer.noise import depolarizing_error, thermal_relaxation_error
+
+    first, *others = [thermal_relaxation_error(qubit.t1, qubit.t2, duration) for qubit in qubits]
+    relaxation = first
+    for other in others:
+        relaxation = relaxation.expand(other)
+    fidelity, dim = average_gate_fidelity(relaxation), 2 ** len(qubits)
+    if error <= 1 - fidelity:
+        return relaxation
+    p = min(dim * (error - 1 + fidelity) / (dim * fidelity - 1), dim**2 / (dim**2 - 1))
+    return depolarizing_error(p, len(qubits)).compose(relaxation)

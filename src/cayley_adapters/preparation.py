@@ -72,7 +72,6 @@ def preparation_angles(x: ArrayLike) -> np.ndarray:
     if x.ndim != 2:
         raise CayleyError(f"slices come as an array (N, d), not {x.shape}")
     slots = SLICE_SLOTS[qubits_of(x.shape[1])]
-    v = np.array(x.T, dtype=np.float64, order="C")
-    cos, sin = np.empty((slots, len(x))), np.empty((slots, len(x)))
-    prepare(v, len(x), cos, sin)
-    return (cos + 1j * sin).T
+    cos, sin = np.empty((len(x), slots)), np.empty((len(x), slots))
+    prepare(x.astype(np.float64), cos, sin)
+    return cos + 1j * sin

@@ -1,0 +1,23 @@
+# Targets and includes only; the stages' rules are in workflow/rules, their table in src/cayley_adapters/layout.py.
+#
+#   snakemake --cores 8 phase_diagram
+#   snakemake --cores 8 phase_diagram --config experiment=quickstart overrides="sweep.block_dim=2,4 train.steps=5 run=mine"
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/compress.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/transpile.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/analyse.smk"
+
+
+localrules:
+    phase_diagram,
+
+
+rule phase_diagram:
+    default_target: True
+    input:
+        [path for base in BASES for path in targets(base)],
+        comparison_page(),

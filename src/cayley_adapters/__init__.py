@@ -1,0 +1,38 @@
+"""Cayley unitary adapters in language models, run exactly, through simulated device noise, or on a processor.
+
+The names below are loaded when first used, so that importing the package stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CayleyConfig": "adapters",
+    "CayleyError": "errors",
+    "CircuitExecutor": "executors",
+    "DeviceNoise": "noise",
+    "ExactExecutor": "executors",
+    "Executor": "executors",
+    "block_circuit": "circuits",
+    "cayley": "adapters",
+    "compress": "compression",
+    "inverse_cayley": "adapters",
+    "noisy_probabilities": "simulator",
+    "set_executor": "adapters",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

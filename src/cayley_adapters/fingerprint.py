@@ -1,0 +1,90 @@
+"""A hash of the code that a stage runs, so that an edit runs again the jobs that it touches and no others."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+__all__ = ["fingerprint", "imported_modules"]
+
+PACKAGE = "cayley_adapters"
+ROOT = Path(__file__).parent
+
+
+def fingerprint(module: str, root: Path = ROOT) -> str:
+    """Hex digest of a module of this package and of all modules of the package that it imports, however deep.
+
+    Comments, docstrings and layout do not count: only what runs.
+
+    Args:
+        module: dotted name below the package, such as ``stages.train``.
+        root: the package's folder.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(imported_modules(module, root)):
+        digest.update(name.encode() + _tree(_path(name, root)).encode())
+    return digest.hexdigest()[:16]
+
+
+def imported_modules(module: str, root: Path = ROOT) -> set[str]:
+    """The module and everything of this package that it imports, at the top or inside functions."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _path(name, root)
+        if name in found or path is None:
+            continue
+        found.add(name)
+        waiting += _imports(path)
+    return found
+
+
+def _path(name: str, root: Path) -> Path | None:
+    module = root.joinpath(*name.split("."))
+    # The top of the package only re-exports names lazily; what counts is the module that defines them.
+    candidates = [module.with_suffix(".py"), module / "__init__.py"] if name else []
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _parsed(path: Path, _: float) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _parse(path: Path) -> ast.Module:
+    return _parsed(path, path.stat().st_mtime)
+
+
+def _imports(path: Path) -> list[str]:
+    names = []
+    for node in ast.walk(_parse(path)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            parent = node.module.removeprefix(PACKAGE).lstrip(".")
+            names += [parent, *(f"{parent}.{alias.name}".lstrip(".") for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name.removeprefix(f"{PACKAGE}.") for alias in node.names if alias.name.startswith(PACKAGE)]
+    return names
+
+
+def _tree(path: Path) -> str:
+    tree = _parse(path)
+    docstrings = {
+        id(node.body[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+        and isinstance(node.body[0].value, ast.Constant)
+        and isinstance(node.body[0].value.value, str)
+    }
+
+    class Strip(ast.NodeTransformer):
+        def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+            return None if id(node) in docstrings else node
+
+    import copy
+
+    return ast.dump(Strip().visit(copy.deepcopy(tree)))

@@ -1,0 +1,43 @@
+"""Run one job: what each Snakemake rule's shell command calls, and ``cayley`` within its own process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from typing import Any
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.layout import Job
+
+__all__ = ["job_from_json", "job_to_json", "main", "run_job"]
+
+
+def run_job(job: Job) -> None:
+    """Run a job in this process."""
+    import_module(f"cayley_adapters.stages.{job.stage}").run(job)
+
+
+def job_to_json(job: Job) -> str:
+    """Write a job as one line of JSON."""
+    return json.dumps({name: getattr(job, name) for name in Job.__dataclass_fields__}, allow_nan=False)
+
+
+def job_from_json(text: str) -> Job:
+    """Read a job written by :func:`job_to_json`."""
+    fields: dict[str, Any] = json.loads(text)
+    return Job(**fields)
+
+
+def main() -> int:
+    """Run the job that the only argument describes."""
+    try:
+        run_job(job_from_json(sys.argv[1]))
+    except CayleyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

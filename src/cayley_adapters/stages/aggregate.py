@@ -1,0 +1,35 @@
+"""Gather all cells into the tables that scripts read."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS, read_table, write_table
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write ``phase_diagram.csv``, ``baselines.csv`` and the manifest of adapters."""
+    inputs, outputs = job.inputs(), job.outputs()
+    baselines = pd.concat([read_table(path) for path in [*inputs["reference"], *inputs["rows"]]], ignore_index=True)
+    uncompressed = baselines.query("method == 'uncompressed'").perplexity.iloc[0]
+    compressed = baselines.query("method == 'compressed'").set_index("compression_ratio").perplexity
+    cells = pd.concat([read_table(path) for path in inputs["cells"]], ignore_index=True)
+    cells["recovery"] = _recovery(cells, cells.compression_ratio.map(compressed), uncompressed)
+    order = ["compression_ratio", "block_dim", "seed", "executor", "shots", "noise_scale"]
+    write_table(cells.sort_values(order, kind="stable"), outputs["cells"], CELL_COLUMNS)
+
+    # The two references lie at the ends of the scale by definition.
+    baselines["recovery"] = (baselines.method == "uncompressed").astype(float)
+    write_table(baselines, outputs["baselines"], BASELINE_COLUMNS)
+
+    folders = ["/".join(path.parent.parts[-3:]) for path in inputs["adapters"]]
+    rows = [{"folder": folder, **manifest_columns(folder)} for folder in folders]
+    write_table(rows, outputs["manifest"], ["folder", "compression_ratio", "block_dim", "seed"])
+
+
+def _recovery(cells: pd.DataFrame, compressed: pd.Series, uncompressed: float) -> pd.Series:
+    """(ppl_compressed − ppl) / (ppl_compressed − ppl_uncompressed), empty where nothing was removed."""
+    return ((compressed - cells.perplexity) / (compressed - uncompressed)).where(cells.compression_ratio > 0)

@@ -1,0 +1,107 @@
+"""Perplexity of one trained cell along the whole noise axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cayley_adapters.adapters import adapted_layers, cayley, set_executor
+from cayley_adapters.compression import load_compressed
+from cayley_adapters.evaluation import perplexity_row, token_losses
+from cayley_adapters.executors import CircuitExecutor, ExactExecutor
+from cayley_adapters.files import atomic_file
+from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.models import set_threads
+from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.progress import Progress
+from cayley_adapters.simulator import compile_angles
+from cayley_adapters.stages.common import evaluation_windows, method_of
+from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
+from cayley_adapters.tracking import log_run
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write one row a noise scale, shots and readout, and the loss of each test token in each row."""
+    import torch
+    from numba import set_num_threads
+    from peft import PeftModel
+    from safetensors.numpy import save_file
+
+    leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
+    options, cell = leaves["evaluate"], manifest_columns("/".join(job.cell.values()))
+    block_dim, seed = int(cell["block_dim"]), int(cell["seed"])
+    set_threads(options["threads"])
+    set_num_threads(options["threads"])
+
+    model = PeftModel.from_pretrained(load_compressed(inputs["compressed"][0].parent), inputs["adapter"][0].parent)
+    model.eval()
+    blocks = {name: cayley(layer.cayley_theta["default"].detach().double()) for name, layer in adapted_layers(model).items()}
+    counts = read_table(inputs["blocks"][0])["cz"]
+    common = {
+        "model": leaves["model.name"],
+        "compression": method_of(job),
+        "compression_ratio": float(cell["compression_ratio"]),
+        "ansatz": "full",
+        "block_dim": block_dim,
+        "qubits": block_dim.bit_length() - 1,
+        "seed": seed,
+        "adapter_parameters": sum(layer.cayley_theta["default"].numel() for layer in adapted_layers(model).values()),
+        "two_qubit_gates": counts.mean() if len(counts) else math.nan,
+        "mitigation": "none",
+        "targets": " ".join(leaves["train.targets"]),
+    }
+    windows = evaluation_windows(inputs["tokens"][0], options["windows"])
+    documents = windows.documents[:, 1:]
+    arms = list(_arms(job, block_dim))
+    progress, rows, losses = Progress(job.label), [], []
+    for index, arm in enumerate(arms):
+        set_executor(model, _executor(arm, blocks, job, seed))
+        with torch.no_grad():
+            arm_losses = token_losses(model, windows.tokens, options["batch_windows"])
+        rows.append(common | arm | perplexity_row(arm_losses, documents))
+        losses.append(arm_losses.ravel().astype(np.float32))
+        note = f"noise {arm['noise_scale']:g}, {arm['shots']:g} shots: perplexity {rows[-1]['perplexity']:.4g}"
+        progress(index + 1, len(arms), note)
+    with atomic_file(outputs["losses"]) as temporary:
+        save_file({"losses": np.stack(losses), "documents": documents.ravel()}, temporary)
+    table = write_table(rows, outputs["cells"], CELL_COLUMNS)
+    curve = [
+        {key: row[key] for key in ("noise_scale", "nll", "perplexity")}
+        for row in rows
+        if row["executor"] == "noisy" and row["shots"] == float(options["shots"][0])
+    ]
+    config = cell | {"evaluate": options, "noise": leaves["noise"]}
+    log_run(job.base, job.label.replace(" ", "-"), "evaluate", config, history=curve, table=table, summary=curve[0])
+
+
+def _arms(job: Job, block_dim: int) -> Iterator[dict[str, Any]]:
+    """What is evaluated: exact arithmetic, then every noise scale with every number of shots."""
+    options, noise = job.leaves["evaluate"], job.leaves["noise"]
+    yield {"noise_scale": 0.0, "shots": math.inf, "readout": "signed", "executor": "exact"}
+    shots = {float(value) for value in options["shots"]}
+    if block_dim in options["unlimited_shots_block_dims"]:
+        shots.add(math.inf)
+    layout = noise["layout"] if isinstance(noise["layout"], str) else " ".join(map(str, noise["layout"]))
+    device = {"readout": options["readout"], "executor": "noisy", "backend": noise["backend"], "layout": layout}
+    for count in sorted(shots):
+        for scale in job.leaves["sweep.noise_scale"]:
+            yield {"noise_scale": scale, "shots": count, **device}
+
+
+def _executor(arm: dict[str, Any], blocks: dict[str, Any], job: Job, seed: int) -> Any:
+    from safetensors.numpy import load_file
+
+    if arm["executor"] == "exact":
+        return ExactExecutor({name: q.float() for name, q in blocks.items()}, arm["readout"])
+    # The same seed for every noise scale: neighbouring cells differ by noise and not by luck.
+    seeds = np.random.SeedSequence(seed)
+    angles = load_file(job.inputs()["angles"][0])
+    if not angles:
+        return CircuitExecutor({name: q.float() for name, q in blocks.items()}, arm["shots"], seeds)
+    noise = DeviceNoise.from_backend(arm["backend"], scale=arm["noise_scale"], layout=job.leaves["noise"]["layout"])
+    return CircuitExecutor({name: compile_angles(value, noise) for name, value in angles.items()}, arm["shots"], seeds)

@@ -1,0 +1,55 @@
+"""Find the boundary between help and harm, and draw the map."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from cayley_adapters.analysis import transition
+from cayley_adapters.files import atomic_file
+from cayley_adapters.layout import Job
+from cayley_adapters.plots import phase_diagram_chart, phase_diagram_figure, save_figure, save_html
+from cayley_adapters.progress import say
+from cayley_adapters.tables import read_table
+from cayley_adapters.tracking import log_run
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write ``transition.json``, the picture as PNG and SVG, and the interactive page."""
+    from safetensors.numpy import load_file
+
+    inputs, outputs, leaves = job.inputs(), job.outputs(), job.leaves
+    cells, baselines = read_table(inputs["cells"][0]), read_table(inputs["baselines"][0])
+    references = [load_file(path) for path in inputs["compressed"]]
+    ratios = baselines.query("method == 'compressed'").compression_ratio
+    # Each evaluation's rows lie beside its losses; the gathered table is sorted differently.
+    tables = [read_table(path.with_name("cells.csv")) for path in inputs["losses"]]
+    result = transition(
+        pd.concat(tables, ignore_index=True),
+        np.concatenate([load_file(path)["losses"] for path in inputs["losses"]]),
+        references[0]["documents"],
+        {ratio: reference["losses"] for ratio, reference in zip(ratios, references, strict=True)},
+        nll_uncompressed=float(baselines.query("method == 'uncompressed'").nll.iloc[0]),
+        shots=float(leaves["evaluate.shots"][0]),
+        readout=leaves["evaluate.readout"],
+    )
+    with atomic_file(outputs["transition"]) as temporary:
+        temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    figure = phase_diagram_figure(cells, baselines, result)
+    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
+    save_html(phase_diagram_chart(cells, baselines, result), outputs["picture_html"])
+    for ratio in result["ratios"]:
+        for block in ratio["blocks"]:
+            censored = f" (censored {block['censored']})" if block["censored"] else ""
+            say(f"ratio {ratio['compression_ratio']}, d = {block['block_dim']}: λ_c = {block['lambda_c']:.3g}{censored}")
+    summary = {
+        f"lambda_c/ratio{ratio['compression_ratio']}/d{block['block_dim']}": block["lambda_c"]
+        for ratio in result["ratios"]
+        for block in ratio["blocks"]
+    }
+    pictures = {"phase_diagram": outputs["picture_png"]}
+    log_run(job.base, "phase_diagram", "phase_diagram", leaves, summary=summary, table=cells, pictures=pictures)

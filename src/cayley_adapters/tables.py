@@ -1,0 +1,42 @@
+"""Results tables as CSV: columns in the order that scripts rely on, floats that read back to the same number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.files import atomic_file
+
+__all__ = ["BASELINE_COLUMNS", "CELL_COLUMNS", "read_table", "write_table"]
+
+CELL_COLUMNS = (
+    "model compression compression_ratio ansatz block_dim qubits noise_scale shots readout seed tokens nll nll_se "
+    "perplexity recovery adapter_parameters two_qubit_gates executor backend layout mitigation targets"
+).split()
+BASELINE_COLUMNS = (
+    "model compression compression_ratio method adapter_parameters seed tokens nll nll_se perplexity recovery"
+).split()
+
+
+def write_table(rows: Sequence[Mapping[str, Any]] | pd.DataFrame, path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Write rows as CSV, atomically; missing values are empty, infinity is ``inf``."""
+    frame = pd.DataFrame(rows, columns=list(columns))
+    with atomic_file(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+    return frame
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table written by :func:`write_table`.
+
+    Raises:
+        CayleyError: it is missing or no CSV.
+    """
+    try:
+        return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise CayleyError(f"cannot read the table {path}: {error}; delete it and run the same command again") from error

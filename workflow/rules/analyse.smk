@@ -1,0 +1,35 @@
+"""Tables, boundary and picture."""
+
+
+rule aggregate:
+    input:
+        unpack(inputs("aggregate")),
+    output:
+        **STAGES["aggregate"].outputs,
+    log:
+        "{base}/logs/aggregate.log",
+    params:
+        job=spec("aggregate"),
+        code=code("aggregate"),
+    resources:
+        machine_cores=1,
+        mem_mb=2000,
+    shell:
+        RUN_JOB
+
+
+rule draw:
+    input:
+        unpack(inputs("phase_diagram")),
+    output:
+        **STAGES["phase_diagram"].outputs,
+    log:
+        "{base}/logs/phase_diagram.log",
+    params:
+        job=spec("phase_diagram"),
+        code=code("phase_diagram"),
+    resources:
+        machine_cores=1,
+        mem_mb=2000,
+    shell:
+        RUN_JOB

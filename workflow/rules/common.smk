@@ -1,0 +1,90 @@
+"""Configuration, checked before the DAG is built, and what all rules share."""
+
+import fcntl
+import re
+import sys
+from pathlib import Path
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.fingerprint import fingerprint
+from cayley_adapters.jobs import job_to_json
+from cayley_adapters.layout import STAGES, bases, make_job
+from cayley_adapters.settings import from_snakemake_config
+from cayley_adapters.tracking import track_with
+
+try:
+    SETTINGS = from_snakemake_config(config)
+except CayleyError as error:
+    raise WorkflowError(str(error)) from None
+
+BASES = bases(SETTINGS)
+track_with(SETTINGS[0].track.model_dump(mode="json"))
+
+
+wildcard_constraints:
+    base="|".join(re.escape(base) for base in BASES),
+    ratio=r"ratio[0-9.e-]+",
+    block=r"d[0-9]+",
+    seed=r"seed[0-9]+",
+
+
+def job(stage, wildcards):
+    """The job of a stage for one set of wildcards."""
+    cell = {name: getattr(wildcards, name) for name in STAGES[stage].wildcards}
+    return make_job(stage, wildcards.base, BASES[wildcards.base], cell)
+
+
+def inputs(stage):
+    """Input function of a stage's rule: its files, gathered over the axes that the stage does not run over."""
+    return lambda wildcards: {
+        name: [str(path) for path in paths] for name, paths in job(stage, wildcards).inputs().items()
+    }
+
+
+def spec(stage):
+    """The job as JSON: exactly the leaves that the stage may read, so that a change of any other one runs nothing."""
+    return lambda wildcards: job_to_json(job(stage, wildcards))
+
+
+def cores(stage):
+    """Cores of the machine that a job keeps busy: the thread count of the configuration, on which results depend."""
+    section = stage if stage in ("compress", "train", "evaluate") else {"teacher": "train"}.get(stage, "evaluate")
+    return lambda wildcards: BASES[wildcards.base].leaf(f"{section}.threads")
+
+
+def code(stage):
+    """Hash of the library code that the stage runs: an edit runs again the jobs that it touches."""
+    return fingerprint(f"stages.{stage}")
+
+
+def targets(base):
+    """What a map consists of."""
+    return [
+        pattern.format(base=base)
+        for stage in ("configure", "aggregate", "phase_diagram")
+        for pattern in STAGES[stage].outputs.values()
+    ]
+
+
+def comparison_page():
+    """One page that compares the models, where more than one is swept."""
+    return [f"results/{SETTINGS[0].run}/models.html"] if len(BASES) > 1 else []
+
+
+RUN_JOB = f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} 2>&1 | tee {{log}}"
+_LOCK = None
+
+
+onstart:
+    # Snakemake's own lock survives a kill and then blocks the next run; a kernel lock ends with its process.
+    folder = Path("results") / SETTINGS[0].run
+    folder.mkdir(parents=True, exist_ok=True)
+    _LOCK = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError(f"another workflow is writing to {folder}; wait for it, or choose another name with run=NAME")
+
+
+onerror:
+    print("A rule failed; its log is named above. After mending the cause, run the same command again: finished work is kept.")

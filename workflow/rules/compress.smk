@@ -1,0 +1,18 @@
+"""Compressed models."""
+
+
+rule compress:
+    input:
+        unpack(inputs("compress")),
+    output:
+        **STAGES["compress"].outputs,
+    log:
+        "{base}/logs/compress-{ratio}.log",
+    params:
+        job=spec("compress"),
+        code=code("compress"),
+    resources:
+        machine_cores=cores("compress"),
+        mem_mb=3500,
+    shell:
+        RUN_JOB

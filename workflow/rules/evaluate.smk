@@ -1,0 +1,52 @@
+"""Perplexity: references, and every cell along the noise axis."""
+
+
+rule reference:
+    input:
+        unpack(inputs("reference")),
+    output:
+        **STAGES["reference"].outputs,
+    log:
+        "{base}/logs/reference.log",
+    params:
+        job=spec("reference"),
+        code=code("reference"),
+    resources:
+        machine_cores=cores("reference"),
+        mem_mb=3500,
+    shell:
+        RUN_JOB
+
+
+rule baseline:
+    input:
+        unpack(inputs("baseline")),
+    output:
+        **STAGES["baseline"].outputs,
+    log:
+        "{base}/logs/baseline-{ratio}.log",
+    params:
+        job=spec("baseline"),
+        code=code("baseline"),
+    resources:
+        machine_cores=cores("baseline"),
+        mem_mb=3500,
+    shell:
+        RUN_JOB
+
+
+rule evaluate:
+    input:
+        unpack(inputs("evaluate")),
+    output:
+        **STAGES["evaluate"].outputs,
+    log:
+        "{base}/logs/evaluate-{ratio}-{block}-{seed}.log",
+    params:
+        job=spec("evaluate"),
+        code=code("evaluate"),
+    resources:
+        machine_cores=cores("evaluate"),
+        mem_mb=3500,
+    shell:
+        RUN_JOB

@@ -1,0 +1,52 @@
+"""Model, text and the uncompressed model's predictions."""
+
+
+rule configure:
+    input:
+        unpack(inputs("configure")),
+    output:
+        **STAGES["configure"].outputs,
+    log:
+        "{base}/logs/configure.log",
+    params:
+        job=spec("configure"),
+        code=code("configure"),
+    resources:
+        machine_cores=1,
+        mem_mb=2000,
+    shell:
+        RUN_JOB
+
+
+rule prepare:
+    input:
+        unpack(inputs("prepare")),
+    output:
+        **STAGES["prepare"].outputs,
+    log:
+        "{base}/logs/prepare.log",
+    params:
+        job=spec("prepare"),
+        code=code("prepare"),
+    resources:
+        machine_cores=1,
+        mem_mb=2000,
+    shell:
+        RUN_JOB
+
+
+rule teacher:
+    input:
+        unpack(inputs("teacher")),
+    output:
+        **STAGES["teacher"].outputs,
+    log:
+        "{base}/logs/teacher.log",
+    params:
+        job=spec("teacher"),
+        code=code("teacher"),
+    resources:
+        machine_cores=cores("teacher"),
+        mem_mb=3500,
+    shell:
+        RUN_JOB
