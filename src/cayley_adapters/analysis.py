@@ -25,20 +25,17 @@ _SAME = ("model", "compression", "ansatz", "executor", "backend", "layout", "mit
 _CENSORED = {-1: "below", 0: None, 1: "above"}
 _DEFINITION = (
     "lambda_c is the first noise scale at which the model with blocks has the nll of the compressed model without "
-    "blocks, at the same test tokens; nll is averaged over training seeds and interpolated linearly in log(noise scale) "
-    "between positive grid points. It is 0 where the blocks do not help even without noise; 'above': never reached, "
-    "lambda_c is the end of the axis (a lower bound); 'below': already passed at the smallest positive noise scale, "
-    "which lambda_c then is (an upper bound). ci95 is a paired percentile bootstrap over test documents, in which a "
-    "censored replicate counts with its bound; it does not cover the spread over training seeds."
+    "blocks, at the same test tokens; nll is averaged over training seeds and interpolated linearly in log(noise "
+    "scale) between positive grid points. It is 0 where the blocks do not help even without noise; 'above': never "
+    "reached, lambda_c is the end of the axis (a lower bound); 'below': already passed at the smallest positive noise "
+    "scale, which lambda_c then is (an upper bound). ci95 is a paired percentile bootstrap over test documents, in "
+    "which a censored replicate counts with its bound; it does not cover the spread over training seeds."
 )
 _UNITS = {
     "lambda_c": "noise scale: 0 ideal, 1 the device as calibrated",
-    "ci95": "noise scale",
-    "noise_scale": "noise scale",
     "nll_compressed": "nats a token",
     "nll_uncompressed": "nats a token",
     "gain": "nats a token: nll_compressed - nll(block_dim, noise scale 0)",
-    "gain_ci95": "nats a token",
     "two_qubit_gates": "two-qubit gates a block, preparation included, mean over blocks",
     "recovery_nll": "share: (nll_compressed - nll) / (nll_compressed - nll_uncompressed)",
 }
@@ -59,8 +56,8 @@ def critical_noise(
         nll_compressed: ``(…)`` or one number, nats a token.
 
     Returns:
-        λ_c ``(…)`` and its censoring ``(…)``: −1 already above the level at the smallest positive λ (λ_c is that λ, an
-        upper bound), 1 never reached (λ_c is the last λ), 0 otherwise. λ_c is 0 where nll at λ = 0 is not below the level.
+        λ_c ``(…)``, 0 where nll at λ = 0 is not below the level, and its censoring ``(…)``: −1 already above the level
+        at the smallest positive λ (λ_c is that λ, an upper bound), 1 never reached (λ_c is the last λ), 0 otherwise.
 
     Raises:
         CayleyError: the axis does not start at 0, does not increase, or has another length than the curves.
@@ -91,9 +88,7 @@ def critical_noise(
     return value, np.where(never, 1, np.where((after == 1) & (high > level), -1, 0))
 
 
-def bootstrap_means(
-    losses: np.ndarray, documents: np.ndarray, replicates: int, rng: np.random.Generator
-) -> np.ndarray:
+def bootstrap_means(losses: np.ndarray, documents: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Mean losses when whole documents are drawn with replacement, the same draw for every row (paired).
 
     Each replicate's mean is a ratio of sums, Σ_g w_g S_g / Σ_g w_g N_g, with w the multinomial counts of the drawn
@@ -119,7 +114,7 @@ def select_cells(cells: pd.DataFrame, readout: str, shots: float, executor: str 
     """Positions of the rows of ``phase_diagram.csv`` at one readout, one number of shots and, if given, one executor.
 
     Raises:
-        CayleyError: no row is left, or the rows mix models, devices, layouts or other settings that must not be averaged.
+        CayleyError: no row is left, or the rows mix models, devices or other settings that must not be averaged.
     """
     chosen = (cells["readout"] == readout) & (pd.to_numeric(cells["shots"]) == float(shots))
     if executor is not None:
@@ -159,8 +154,8 @@ def scaling_law(blocks: list[dict[str, Any]]) -> dict[str, Any]:
             λ_c = 0 are left out.
 
     Returns:
-        ``model``, ``a`` (noise scale at one gate), ``b``, ``points`` used and a ``note`` that says what the fit is worth;
-        ``a`` and ``b`` are None where the points hold fewer than two distinct gate counts (to the nearest gate).
+        ``model``, ``a`` (noise scale at one gate), ``b``, ``points`` used and a ``note`` on its worth; ``a``
+        and ``b`` are None where the points hold fewer than two distinct gate counts (to the nearest gate).
     """
     points = [
         (block["two_qubit_gates"], block["lambda_c"])
@@ -200,9 +195,8 @@ def transition(
         documents: ``(tokens,)`` the document of each test token.
         compressed: for each compression ratio the compressed model's nll of each test token, ``(tokens,)`` nats.
         nll_uncompressed: the uncompressed model's mean nll, nats a token.
-        readout: the readout that counts.
-        shots: the number of shots that counts, ``inf`` for unlimited.
-        executor: the executor that counts; may be left out where only one has that readout and shots.
+        readout, shots, executor: the cells that count; unlimited shots are ``inf``, and the executor may be left out
+            where only one has that readout and shots.
         bootstrap: replicates for the 95 % intervals.
         seed: of the bootstrap.
 
@@ -223,16 +217,19 @@ def transition(
     rows = select_cells(cells, readout, shots, executor)
     chosen, losses = cells.iloc[rows], losses[rows]
     nll = losses.mean(axis=1, dtype=np.float64)
-    _require_matching(chosen, nll)
+    stated = chosen["nll"].to_numpy(dtype=float)
+    both = np.isfinite(stated) & np.isfinite(nll)
+    if not np.allclose(stated[both], nll[both], rtol=1e-3, atol=1e-3):
+        raise CayleyError("the token losses are not those of the cells' nll column: give both in the same order")
     levels = {round(float(ratio), 9): np.asarray(values) for ratio, values in compressed.items()}
     ratios = sorted(chosen["compression_ratio"].unique())
     if missing := [float(ratio) for ratio in ratios if round(float(ratio), 9) not in levels]:
         raise CayleyError(f"no losses of the compressed model at compression ratio {missing}; there are {list(levels)}")
     references = np.stack([levels[round(float(ratio), 9)] for ratio in ratios])
-    stacked = np.concatenate([losses, references])
-    draws = bootstrap_means(stacked, documents, bootstrap, np.random.default_rng(seed))
+    draws = bootstrap_means(np.concatenate([losses, references]), documents, bootstrap, np.random.default_rng(seed))
     means = np.concatenate([nll, references.mean(axis=1, dtype=np.float64)])[:, None]
     values = np.concatenate([means, draws], axis=1)  # column 0 is the estimate, the others are replicates
+    values[np.isnan(values)] = np.inf
     clusters = len(np.unique(documents))
     parts = []
     for position, ratio in enumerate(ratios):
@@ -243,6 +240,7 @@ def transition(
         "ratios": parts,
         "scaling": scaling_law([block for part in parts for block in part["blocks"]]),
         "readout": readout,
+        "executor": str(chosen["executor"].iloc[0]),
         "shots": int(shots) if np.isfinite(shots) else "inf",
         "nll_uncompressed": _number(nll_uncompressed),
         "bootstrap": {"replicates": bootstrap, "seed": seed, "documents": clusters, "tokens": len(documents)},
@@ -297,15 +295,6 @@ def _axis(group: pd.DataFrame) -> np.ndarray:
         where = f"compression ratio {group['compression_ratio'].iloc[0]}, block_dim {group['block_dim'].iloc[0]}"
         raise CayleyError(f"seeds must share one noise axis with each scale once; at {where} they have {axes}")
     return np.array(axes[0], dtype=float)
-
-
-def _require_matching(cells: pd.DataFrame, nll: np.ndarray) -> None:
-    """Refuse losses in another order than the cells."""
-    if "nll" in cells:
-        stated = cells["nll"].to_numpy(dtype=float)
-        finite = np.isfinite(stated) & np.isfinite(nll)
-        if not np.allclose(stated[finite], nll[finite], rtol=1e-3, atol=1e-3):
-            raise CayleyError("the token losses are not those of the cells' nll column: give both in the same order")
 
 
 def _interval(draws: np.ndarray, resampled: bool) -> list[float | None]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cayley_adapters.circuits import native_gates
@@ -97,7 +98,7 @@ class Calibration:
             CayleyError: If a qubit or coupler is missing or unusable.
         """
         indices = tuple(indices)
-        pairs = list(zip(indices, indices[1:], strict=False))
+        pairs = list(pairwise(indices))
         for missing in [q for q in indices if q not in self.qubits] + [p for p in pairs if p not in self.couplers]:
             what = f"coupler {missing}" if isinstance(missing, tuple) else f"qubit {missing}"
             raise CayleyError(
@@ -137,7 +138,9 @@ def snapshot(name: str) -> BackendV2:
 
     known = [entry for entry in dir(fake_provider) if entry.startswith("Fake") and "Provider" not in entry]
     if name not in known:
-        raise CayleyError(f"backend '{name}' is unknown{nearest(name, known)}; Heron snapshots are FakeFez, FakeKingston")
+        raise CayleyError(
+            f"backend '{name}' is unknown{nearest(name, known)}; Heron snapshots are FakeFez, FakeKingston"
+        )
     return getattr(fake_provider, name)()
 
 
@@ -155,7 +158,9 @@ def calibration_of(backend: BackendV2) -> Calibration:
         raise CayleyError(f"{backend!r} is no Qiskit BackendV2; give one, or a name such as 'FakeFez'")
     absent = {"rz", "sx", "cz", "measure"} - set(target.operation_names)
     if absent:
-        raise CayleyError(f"{backend.name} has no native {', '.join(sorted(absent))}; use a Heron device, or its snapshot")
+        raise CayleyError(
+            f"{backend.name} has no native {', '.join(sorted(absent))}; use a Heron device, or its snapshot"
+        )
     properties = backend.properties() if hasattr(backend, "properties") else None
     qubits = {}
     for q in range(target.num_qubits):

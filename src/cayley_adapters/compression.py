@@ -2,7 +2,7 @@
 
 A projection W (out, in) becomes two smaller factors, W' = up · down, of rank r. With the Gram matrix G = X Xᵀ of its
 inputs X (in, tokens), the W' of rank r that minimises ‖(W − W')X‖ is U Uᵀ W, where U holds the leading eigenvectors of
-W G Wᵀ: truncated SVD of the whitened weight W·L, G = L Lᵀ, as in SVD-LLM (arXiv:2403.07378).
+W G Wᵀ, the outputs' Gram matrix: truncated SVD of the whitened weight W·L, G = L Lᵀ, as in SVD-LLM (arXiv:2403.07378).
 
 Layers are compressed in order, each calibrated with what the already compressed layers below it produce, and only one
 layer's statistics are held at a time.
@@ -76,35 +76,40 @@ def rank_for(in_features: int, out_features: int, ratio: float) -> int:
 def whitened_factors(
     weight: torch.Tensor, gram: torch.Tensor, rank: int, ridge: float
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Best rank-``rank`` factors of ``weight`` for inputs with Gram matrix ``gram``.
+    """Best rank-``rank`` factors of ``weight`` for its calibration data.
 
     Args:
-        weight: ``(out, in)``.
-        gram: ``(in, in)``, X Xᵀ over calibration tokens.
+        weight: W, ``(out, in)``.
+        gram: over calibration tokens, X Xᵀ ``(in, in)`` of the inputs where in < out, else Y Yᵀ ``(out, out)`` of the
+            outputs Y = WX: whichever is the smaller says all that is needed.
         rank: 1 … min(in, out).
-        ridge: multiple of the Gram matrix' mean diagonal added to it, so that inputs that calibration never excites
-            keep a little weight.
+        ridge: white noise added to the inputs, relative to their mean power along W, so that directions which
+            calibration never excites keep a little weight.
 
     Returns:
         up ``(out, rank)``, down ``(rank, in)``, and the relative error ‖(W − W')X‖ / ‖WX‖.
+
+    Raises:
+        CayleyError: a weight or an activation is not finite.
     """
     w, g = weight.double(), gram.double()
     if not (torch.isfinite(w).all() and torch.isfinite(g).all()):
         raise CayleyError("a projection has weights or calibration activations that are not finite; is the model whole?")
-    diagonal = g.diagonal().mean()
-    g = g + ridge * (diagonal if diagonal > 0 else 1.0) * torch.eye(len(g), dtype=g.dtype)
-    outer = w @ g @ w.T
-    if w.shape[0] <= w.shape[1]:
-        basis = torch.linalg.eigh(outer).eigenvectors[:, -rank:]
-    else:
-        # The smaller side: with G = L Lᵀ, right singular vectors of W·L from its (in, in) Gram matrix.
-        whitened = w @ torch.linalg.cholesky(g)
+    of_inputs = w.shape[1] < w.shape[0]
+    power = torch.einsum("oi,ij,oj->", w, g, w) if of_inputs else g.trace()
+    noise = ridge * (power / w.square().sum() if power > 0 else 1.0)
+    if of_inputs:
+        # Right singular vectors of the whitened weight W·L, with L Lᵀ = G + noise, from its (in, in) Gram matrix.
+        whitened = w @ torch.linalg.cholesky(g + noise * torch.eye(len(g), dtype=g.dtype))
         right = torch.linalg.eigh(whitened.T @ whitened).eigenvectors[:, -rank:]
         basis = torch.linalg.qr(whitened @ right).Q
-    down = basis.T @ w
-    kept, total = torch.einsum("or,op,pr->", basis, outer, basis), outer.trace()
-    error = float(torch.sqrt(torch.clamp(1 - kept / total, min=0.0))) if total > 0 else 0.0
-    return basis.to(weight.dtype), down.to(weight.dtype), error
+        outer = w @ g @ w.T
+    else:
+        outer = g
+        basis = torch.linalg.eigh(g + noise * w @ w.T).eigenvectors[:, -rank:]
+    kept = torch.einsum("or,op,pr->", basis, outer, basis)
+    error = float(torch.sqrt(torch.clamp(1 - kept / power, min=0.0))) if power > 0 else 0.0
+    return basis.to(weight.dtype), (basis.T @ w).to(weight.dtype), error
 
 
 @torch.no_grad()
@@ -245,20 +250,24 @@ def _layer_inputs(model: Any, batches: Sequence[np.ndarray]) -> tuple[list[torch
 def _gram_matrices(
     layer: nn.Module, modules: dict[str, nn.Module], batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
 ) -> dict[str, torch.Tensor]:
-    """X Xᵀ, float64 ``(in, in)``, of each module's inputs; modules fed by one tensor share the work."""
+    """The Gram matrix that :func:`whitened_factors` wants of each module; modules fed by one tensor share the work."""
     grams: dict[str, torch.Tensor] = {}
-    seen: dict[int, torch.Tensor] = {}
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []  # holds each input itself: a freed one's id would be used again
 
-    def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
-        def collect(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
-            if id(args[0]) not in seen:
-                flat = args[0].flatten(0, -2)
-                seen[id(args[0])] = (flat.T @ flat).double()
-            grams[name] = grams[name] + seen[id(args[0])] if name in grams else seen[id(args[0])].clone()
+    def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
+        def collect(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            if module.in_features < module.out_features:
+                gram = next((gram for x, gram in seen if x is args[0]), None)
+                if gram is None:
+                    gram = _gram(args[0])
+                    seen.append((args[0], gram))
+            else:
+                gram = _gram(output if module.bias is None else output - module.bias)
+            grams[name] = grams[name] + gram if name in grams else gram
 
         return collect
 
-    handles = [module.register_forward_pre_hook(hook(name)) for name, module in modules.items()]
+    handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
     try:
         for batch in batches:
             seen.clear()
@@ -267,3 +276,9 @@ def _gram_matrices(
         for handle in handles:
             handle.remove()
     return grams
+
+
+def _gram(x: torch.Tensor) -> torch.Tensor:
+    """Sum over tokens of x xᵀ: ``(…, features)`` → float64 ``(features, features)``."""
+    flat = x.flatten(0, -2)
+    return (flat.T @ flat).double()

@@ -1,9 +1,12 @@
 """Compiled loops of the simulator: preparation angles, the Pauli-vector interpreter, and the two that join them.
 
-Everything works on tiles: flat arrays of rows of TILE independent circuits (tokens, or blocks times effects), so that
-row r of column t is element r * TILE + t. The constant distance of the rows lets the compiler vectorise the loops over
-the columns. :mod:`cayley_adapters.preparation` explains the
-preparation angles, :mod:`cayley_adapters.simulator` the programs.
+Everything works on tiles of TILE independent circuits (tokens, or blocks times effects), one in each column, so that
+the compiler vectorises the loops over the columns. The preparation's tiles are flat (row r, column t is element
+r * TILE + t) because only with rows a constant distance apart does it vectorise loops over many rows.
+:mod:`cayley_adapters.preparation` explains the preparation angles, :mod:`cayley_adapters.simulator` the programs.
+
+All of this stands in one module because numba's cache notices changes in the module of a cached function, but not in
+the modules of the functions that it calls.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ import math
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["CZ", "RELAX", "RELAX_T", "RZ", "SX", "SX_T", "back_propagate", "prepare", "probabilities", "run"]
+__all__ = ["CZ", "RELAX", "RELAX_T", "RZ", "SX", "SX_T", "TILE", "back_propagate", "prepare", "probabilities", "run"]
 
 SX, SX_T, RELAX, RELAX_T, RZ, CZ = range(6)
 """Operations of a program; ``_T`` marks the transposed ones, used in the Heisenberg picture."""
 
-TILE = 64
+TILE = 128
 """Circuits that one pass of the interpreter treats together."""
 
 TINY = 1e-14
@@ -85,7 +88,16 @@ def _rotate(w, a, b, c, x, y, z):
 def _prepare3(v, width, cos, sin):
     """Write the angles gamma, a0 - pi/2, a1, b1, alpha, a2, b2 of three-qubit slices."""
     for t in range(width):
-        x0, x1, x2, x3, x4, x5, x6, x7 = v[t], v[TILE + t], v[2 * TILE + t], v[3 * TILE + t], v[4 * TILE + t], v[5 * TILE + t], v[6 * TILE + t], v[7 * TILE + t]
+        x0, x1, x2, x3, x4, x5, x6, x7 = (
+            v[t],
+            v[TILE + t],
+            v[2 * TILE + t],
+            v[3 * TILE + t],
+            v[4 * TILE + t],
+            v[5 * TILE + t],
+            v[6 * TILE + t],
+            v[7 * TILE + t],
+        )
         # Schmidt form across qubit 0: half the angle alpha without cancellation, then the rows w and y.
         difference = x0 * x0 + x2 * x2 + x4 * x4 + x6 * x6 - x1 * x1 - x3 * x3 - x5 * x5 - x7 * x7
         ca, sa = _unit(difference, 2.0 * (x0 * x1 + x2 * x3 + x4 * x5 + x6 * x7))
@@ -126,8 +138,17 @@ def _prepare3(v, width, cos, sin):
 
 
 @njit(cache=True, error_model="numpy")
-def _prepare(v, d, width, norm, cos, sin):
-    """Normalise a tile of slices in place and write cosines and sines of their RY angles."""
+def prepare(v, d, width, norm, cos, sin):
+    """Normalise a tile of slices in place and write cosines and sines of their RY angles.
+
+    Args:
+        v: (d * TILE) slices, row k the elements k.
+        d: Dimension of the slices.
+        width: Number of columns in use.
+        norm: (TILE) scratch.
+        cos: (angles * TILE), written.
+        sin: (angles * TILE), written.
+    """
     _normalise(v, d, width, norm)
     if d == 2:
         for t in range(width):
@@ -140,80 +161,61 @@ def _prepare(v, d, width, norm, cos, sin):
 
 
 @njit(cache=True)
-def prepare(x, cos, sin):
-    """Write cosines and sines (N, angles) of the RY angles that prepare slices x (N, d)."""
-    count, d = x.shape
-    slots = cos.shape[1]
-    v, norm = np.empty(d * TILE), np.empty(TILE)
-    tile_cos, tile_sin = np.empty(slots * TILE), np.empty(slots * TILE)
-    for start in range(0, count, TILE):
-        width = min(TILE, count - start)
-        for t in range(width):
-            for k in range(d):
-                v[k * TILE + t] = x[start + t, k]
-        _prepare(v, d, width, norm, tile_cos, tile_sin)
-        for t in range(width):
-            for a in range(slots):
-                cos[start + t, a] = tile_cos[a * TILE + t]
-                sin[start + t, a] = tile_sin[a * TILE + t]
-
-
-@njit(cache=True)
 def _sx(v, i, x, y, z, a, b, c, width):
     for t in range(width):
-        old = v[y + t]
-        v[x + t] *= a
-        v[y + t] = -a * v[z + t]
-        v[z + t] = b * old + c * v[i + t]
+        old = v[y, t]
+        v[x, t] *= a
+        v[y, t] = -a * v[z, t]
+        v[z, t] = b * old + c * v[i, t]
 
 
 @njit(cache=True)
 def _sx_t(v, i, x, y, z, a, b, c, width):
     for t in range(width):
-        old = v[z + t]
-        v[i + t] += c * old
-        v[x + t] *= a
-        v[z + t] = -a * v[y + t]
-        v[y + t] = b * old
+        old = v[z, t]
+        v[i, t] += c * old
+        v[x, t] *= a
+        v[z, t] = -a * v[y, t]
+        v[y, t] = b * old
 
 
 @njit(cache=True)
 def _relax(v, i, x, y, z, a, b, c, width):
     for t in range(width):
-        v[x + t] *= a
-        v[y + t] *= a
-        v[z + t] = b * v[z + t] + c * v[i + t]
+        v[x, t] *= a
+        v[y, t] *= a
+        v[z, t] = b * v[z, t] + c * v[i, t]
 
 
 @njit(cache=True)
 def _relax_t(v, i, x, y, z, a, b, c, width):
     for t in range(width):
-        v[i + t] += c * v[z + t]
-        v[x + t] *= a
-        v[y + t] *= a
-        v[z + t] *= b
+        v[i, t] += c * v[z, t]
+        v[x, t] *= a
+        v[y, t] *= a
+        v[z, t] *= b
 
 
 @njit(cache=True)
 def _rz(v, x, y, cos, sin, r, width):
     for t in range(width):
-        old = v[x + t]
-        v[x + t] = cos[r + t] * old - sin[r + t] * v[y + t]
-        v[y + t] = sin[r + t] * old + cos[r + t] * v[y + t]
+        old = v[x, t]
+        v[x, t] = cos[r, t] * old - sin[r, t] * v[y, t]
+        v[y, t] = sin[r, t] * old + cos[r, t] * v[y, t]
 
 
 @njit(cache=True)
 def _swap(v, i, j, factor, width):
     for t in range(width):
-        old = v[i + t]
-        v[i + t] = factor * v[j + t]
-        v[j + t] = factor * old
+        old = v[i, t]
+        v[i, t] = factor * v[j, t]
+        v[j, t] = factor * old
 
 
 @njit(cache=True)
 def _scale(v, i, factor, width):
     for t in range(width):
-        v[i + t] *= factor
+        v[i, t] *= factor
 
 
 @njit(cache=True)
@@ -237,33 +239,32 @@ def run(ops, figures, cos, sin, state, width):
     Args:
         ops: (m, 3) integers: operation, qubit, and the second qubit (CZ) or the angle's row (RZ).
         figures: (m, 3): relaxation figures a, b, c (SX, RELAX) or the shrinking factor (CZ).
-        cos: (angles * TILE) cosines of the RZ angles.
-        sin: (angles * TILE) sines of the RZ angles.
-        state: (4^n * TILE) Pauli vectors; row sum_q P_q 4^q belongs to the Pauli string with P_q = 0, 1, 2, 3 for
+        cos: (angles, TILE) cosines of the RZ angles.
+        sin: (angles, TILE) sines of the RZ angles.
+        state: (4^n, TILE) Pauli vectors; row sum_q P_q 4^q belongs to the Pauli string with P_q = 0, 1, 2, 3 for
             I, X, Y, Z on qubit q.
         width: Number of columns in use.
     """
     for m in range(ops.shape[0]):
         code, q, r = ops[m, 0], ops[m, 1], ops[m, 2]
         a, b, c = figures[m, 0], figures[m, 1], figures[m, 2]
-        s = TILE << (2 * q)
-        for row in range(state.size // TILE):
-            i = row * TILE
+        s = 1 << (2 * q)
+        for i in range(state.shape[0]):
             x, y, z = i + s, i + 2 * s, i + 3 * s
-            if (row >> (2 * q)) & 3:
+            if (i >> (2 * q)) & 3:
                 continue
             if code == SX:
                 _sx(state, i, x, y, z, a, b, c, width)
             elif code == RZ:
-                _rz(state, x, y, cos, sin, r * TILE, width)
+                _rz(state, x, y, cos, sin, r, width)
             elif code == RELAX:
                 _relax(state, i, x, y, z, a, b, c, width)
             elif code == SX_T:
                 _sx_t(state, i, x, y, z, a, b, c, width)
             elif code == RELAX_T:
                 _relax_t(state, i, x, y, z, a, b, c, width)
-            elif (row >> (2 * r)) & 3 == 0:
-                _cz(state, i, s, TILE << (2 * r), a, width)
+            elif (i >> (2 * r)) & 3 == 0:
+                _cz(state, i, s, 1 << (2 * r), a, width)
 
 
 @njit(cache=True, parallel=True)
@@ -282,31 +283,29 @@ def back_propagate(ops, figures, cos, sin, readout, effects):
     group = TILE // d
     for g in prange((blocks + group - 1) // group):
         count = min(group, blocks - g * group)
-        state = np.empty(size * TILE)
-        lane_cos, lane_sin = np.empty(cos.shape[1] * TILE), np.empty(cos.shape[1] * TILE)
+        state = np.empty((size, TILE))
+        lane_cos, lane_sin = np.empty((cos.shape[1], TILE)), np.empty((cos.shape[1], TILE))
         for lane in range(count * d):
             block = g * group + lane // d
-            state[lane::TILE] = readout[lane % d]
-            lane_cos[lane::TILE] = cos[block]
-            lane_sin[lane::TILE] = sin[block]
+            state[:, lane] = readout[lane % d]
+            lane_cos[:, lane] = cos[block]
+            lane_sin[:, lane] = sin[block]
         run(ops, figures, lane_cos, lane_sin, state, count * d)
         for lane in range(count * d):
-            effects[g * group + lane // d, lane % d] = state[lane::TILE]
+            effects[g * group + lane // d, lane % d] = state[:, lane]
 
 
 @njit(cache=True)
 def _contract(effects, b, state, out, width):
-    """Write out (d * TILE) = effects[b] (d, 4^n) @ state (4^n * TILE), four rows of the state at a time."""
+    """Write out (d, TILE) = effects[b] (d, 4^n) @ state (4^n, TILE), four rows of the state at a time."""
     for k in range(effects.shape[1]):
-        o = k * TILE
+        for t in range(width):
+            out[k, t] = 0
         for i in range(0, effects.shape[2], 4):
             e0, e1, e2, e3 = effects[b, k, i], effects[b, k, i + 1], effects[b, k, i + 2], effects[b, k, i + 3]
-            s = i * TILE
             for t in range(width):
-                total = (e0 * state[s + t] + e1 * state[s + TILE + t]) + (
-                    e2 * state[s + 2 * TILE + t] + e3 * state[s + 3 * TILE + t]
-                )
-                out[o + t] = total if i == 0 else out[o + t] + total
+                low, high = e0 * state[i, t] + e1 * state[i + 1, t], e2 * state[i + 2, t] + e3 * state[i + 3, t]
+                out[k, t] += low + high
 
 
 @njit(cache=True, parallel=True)
@@ -333,24 +332,24 @@ def probabilities(x, blocks, effects, ops, figures, initial, sign, out):
         width = min(TILE, tokens - start)
         v, norm = np.empty(d * TILE), np.empty(TILE)
         cos, sin = np.empty(slots * TILE), np.empty(slots * TILE)
-        turn_cos = np.empty(slots * TILE, dtype=initial.dtype)
-        turn_sin = np.empty(slots * TILE, dtype=initial.dtype)
-        state = np.empty(initial.size * TILE, dtype=initial.dtype)
-        result = np.empty(d * TILE, dtype=initial.dtype)
+        turn_cos = np.empty((slots, TILE), dtype=initial.dtype)
+        turn_sin = np.empty((slots, TILE), dtype=initial.dtype)
+        state = np.empty((initial.size, TILE), dtype=initial.dtype)
+        result = np.empty((d, TILE), dtype=initial.dtype)
         for b in blocks[first : first + group]:
             for t in range(width):
                 for k in range(d):
                     v[k * TILE + t] = x[start + t, b, k]
-            _prepare(v, d, width, norm, cos, sin)
+            prepare(v, d, width, norm, cos, sin)
             for a in range(slots):
-                for t in range(a * TILE, a * TILE + width):
-                    turn_cos[t] = sign[0, a] * initial.dtype.type(cos[t])
-                    turn_sin[t] = sign[1, a] * initial.dtype.type(sin[t])
+                for t in range(width):
+                    turn_cos[a, t] = sign[0, a] * initial.dtype.type(cos[a * TILE + t])
+                    turn_sin[a, t] = sign[1, a] * initial.dtype.type(sin[a * TILE + t])
             for i in range(initial.size):
-                for t in range(i * TILE, i * TILE + width):
-                    state[t] = initial[i]
+                for t in range(width):
+                    state[i, t] = initial[i]
             run(ops, figures, turn_cos, turn_sin, state, width)
             _contract(effects, b, state, result, width)
             for t in range(width):
                 for k in range(d):
-                    out[start + t, b, k] = result[k * TILE + t]
+                    out[start + t, b, k] = result[k, t]

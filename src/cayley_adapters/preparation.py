@@ -66,12 +66,18 @@ def preparation_angles(x: ArrayLike) -> np.ndarray:
     Raises:
         CayleyError: If x has another shape.
     """
-    from cayley_adapters.kernels import prepare
+    from cayley_adapters.kernels import TILE, prepare
 
     x = np.asarray(x)
     if x.ndim != 2:
         raise CayleyError(f"slices come as an array (N, d), not {x.shape}")
     slots = SLICE_SLOTS[qubits_of(x.shape[1])]
-    cos, sin = np.empty((len(x), slots)), np.empty((len(x), slots))
-    prepare(x.astype(np.float64), cos, sin)
-    return cos + 1j * sin
+    angles = np.empty((len(x), slots), dtype=np.complex128)
+    for start in range(0, len(x), TILE):
+        part = x[start : start + TILE]
+        v = np.zeros((x.shape[1], TILE))
+        v[:, : len(part)] = part.T
+        cos, sin = np.zeros((2, slots, TILE))
+        prepare(v.ravel(), x.shape[1], len(part), np.empty(TILE), cos.ravel(), sin.ravel())
+        angles[start : start + TILE] = (cos + 1j * sin)[:, : len(part)].T
+    return angles

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from cayley_adapters.circuits import Gate, native_gates, qubits_of
+from cayley_adapters.circuits import BLOCK_LAYERS, Gate, block_slots, native_gates
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.kernels import CZ, RELAX, RELAX_T, RZ, SX, SX_T, TILE, back_propagate, run
+from cayley_adapters.kernels import CZ, RELAX, RELAX_T, RZ, SX, SX_T, back_propagate, run
 from cayley_adapters.kernels import probabilities as _probabilities
 from cayley_adapters.noise import Channel, DeviceNoise, cz_channel, sx_channel
 
@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 
     from cayley_adapters.calibration import Line
 
-__all__ = ["CompiledBlocks", "Program", "compile_blocks", "noisy_probabilities", "probabilities"]
+__all__ = [
+    "CompiledBlocks",
+    "Preparation",
+    "Program",
+    "compile_angles",
+    "compile_blocks",
+    "noisy_probabilities",
+    "probabilities",
+]
 
 Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
@@ -122,13 +130,13 @@ def _preparation(n: int, line: Line | None) -> Preparation:
     """Compile the preparation on a line of qubits."""
     constant, sliced, _ = _split(n)
     program = _program(constant, line)
-    angles = np.array([gate.offset for gate in program.turns]).repeat(TILE)
+    angles = np.array([gate.offset for gate in program.turns]).reshape(-1, 1)
     state = np.ones(1)
     for _ in range(n):
         state = np.kron(state, [1.0, 0.0, 0.0, 1.0])
-    state = state.repeat(TILE)
+    state = state.reshape(-1, 1).copy()
     run(program.operations, program.figures, np.cos(angles), np.sin(angles), state, 1)
-    return Preparation(state[::TILE].copy(), _program(sliced, line))
+    return Preparation(state[:, 0].copy(), _program(sliced, line))
 
 
 def _readout(n: int, line: Line | None) -> np.ndarray:
@@ -158,8 +166,27 @@ def compile_blocks(q: np.ndarray | torch.Tensor, noise: DeviceNoise | None = Non
     """
     from cayley_adapters.synthesis import block_angles
 
-    angles = block_angles(_numpy(q))
-    n = qubits_of(q.shape[-1])
+    return compile_angles(block_angles(_numpy(q)), noise)
+
+
+def compile_angles(angles: np.ndarray, noise: DeviceNoise | None = None) -> CompiledBlocks:
+    """Compile blocks that were synthesised before, see :func:`compile_blocks`.
+
+    Args:
+        angles: Block angles in radians, (B, 1), (B, 6) or (B, 31), from
+            :func:`cayley_adapters.synthesis.block_angles`.
+        noise: The device; None is an ideal one.
+
+    Returns:
+        The compiled blocks.
+
+    Raises:
+        CayleyError: If the number of angles is that of no circuit, or the device has no line for it.
+    """
+    sizes = {block_slots(n): n for n in BLOCK_LAYERS}
+    if angles.shape[-1] not in sizes:
+        raise CayleyError(f"blocks have {', '.join(map(str, sizes))} angles each, not {angles.shape[-1]}")
+    n = sizes[angles.shape[-1]]
     lines = (None,) if noise is None or noise.scale == 0 else noise.lines(n)
     gates = _split(n)[2]
     effects = np.empty((len(angles), 2**n, 4**n))
@@ -167,9 +194,7 @@ def compile_blocks(q: np.ndarray | torch.Tensor, noise: DeviceNoise | None = Non
         program = _transposed(_program(gates, line))
         turns = np.stack([_angles(gate, angles[i :: len(lines)]) for gate in program.turns], axis=1)
         part = np.empty(effects[i :: len(lines)].shape)
-        back_propagate(
-            program.operations, program.figures, np.cos(turns), -np.sin(turns), _readout(n, line), part
-        )
+        back_propagate(program.operations, program.figures, np.cos(turns), -np.sin(turns), _readout(n, line), part)
         effects[i :: len(lines)] = part
     return CompiledBlocks(effects, tuple(_preparation(n, line) for line in lines))
 
@@ -190,13 +215,13 @@ def probabilities(blocks: CompiledBlocks, x: Array) -> Array:
 
     Returns:
         Probabilities of the d outcomes, (T, B, d), of the kind of x (NumPy array or torch tensor), in float64 where
-        x is float64 and in float32 otherwise. A slice that is not finite gives NaN.
+        x is float64 and in float32 otherwise, without gradients. A slice that is not finite gives NaN.
 
     Raises:
         CayleyError: If the shapes do not fit.
     """
     values = _numpy(x)
-    count, d, size = blocks.effects.shape
+    count, d = blocks.effects.shape[:2]
     if values.ndim != 3 or values.shape[1:] != (count, d):
         raise CayleyError(f"{count} blocks of dimension {d} need slices (T, {count}, {d}), not {tuple(values.shape)}")
     dtype = np.float64 if values.dtype == np.float64 else np.float32
@@ -229,8 +254,8 @@ def noisy_probabilities(q: np.ndarray | torch.Tensor, x: Array, noise: DeviceNoi
         noise: The device; None, or noise scale 0, is an ideal one.
 
     Returns:
-        Probabilities, (T, B, d), of the kind of x; float64 where x is float64 and float32 otherwise. Entry k is the
-        probability of reading sum_j k_j 2^j.
+        Probabilities, (T, B, d), of the kind of x; float64 where x is float64 and float32 otherwise; without
+        gradients. Entry k is the probability of reading sum_j k_j 2^j.
 
     Raises:
         CayleyError: If the shapes do not fit, a block is no rotation, or the device has no line for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,13 @@ BASELINE_COLUMNS = (
 
 
 def write_table(rows: Sequence[Mapping[str, Any]] | pd.DataFrame, path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Write rows as CSV, atomically; missing values are empty, infinity is ``inf``."""
+    """Write rows as CSV, atomically; missing values are empty, unlimited shots are ``inf``."""
     frame = pd.DataFrame(rows, columns=list(columns))
+    written = frame.copy()
+    if "shots" in written:
+        written["shots"] = written["shots"].map(lambda shots: "inf" if math.isinf(shots) else f"{shots:.0f}")
     with atomic_file(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+        written.to_csv(temporary, index=False, lineterminator="\n")
     return frame
 
 

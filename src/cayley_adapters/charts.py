@@ -1,0 +1,306 @@
+"""The phase diagram as interactive charts: tooltips with every number of a cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.pages import save_html
+from cayley_adapters.phase_map import boundary_table, cell_table, describe, reference_perplexities, short, text_shift
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["models_chart", "models_page", "phase_diagram_chart"]
+
+_CELL = (58, 46)  # pixels
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]  # told apart with colour blindness
+_SHOWN = {
+    "model": "Model",
+    "compression_ratio": "Compression ratio",
+    "block": "Block",
+    "scale": "Noise scale λ",
+    "perplexity_text": "Perplexity",
+    "nll_text": "nll (nats a token)",
+    "recovery_nll": "Recovered share of nll",
+    "recovery": "Recovered share of perplexity",
+    "phase": "Phase",
+    "best": "Best block at this noise",
+    "adapter_parameters": "Adapter parameters",
+    "two_qubit_gates": "Two-qubit gates a block",
+    "variant": "Readout, shots, executor",
+    "seeds": "Seeds",
+    "tokens": "Test tokens",
+    "backend": "Device",
+    "layout": "Layout",
+    "mitigation": "Mitigation",
+    "targets": "Adapted projections",
+}
+
+
+def phase_diagram_chart(
+    cells: pd.DataFrame, baselines: pd.DataFrame, transition: Mapping[str, Any], title: str | None = None
+) -> alt.VConcatChart:
+    """Heat maps of the recovered share of nll, and below them perplexity against noise, one panel a compression ratio.
+
+    The lines show every readout and number of shots, the heat maps those of the transition; a click on a block in the
+    legend picks its lines out. Rules mark the baselines.
+
+    Args:
+        cells: rows of ``phase_diagram.csv`` of one model.
+        baselines: ``baselines.csv``.
+        transition: ``transition.json``.
+        title: the heading; the model's name unless given.
+
+    Raises:
+        CayleyError: no cell has the transition's readout and shots, or a baseline is missing.
+    """
+    import altair as alt
+
+    table = _readable(cell_table(cells, transition))
+    lines = _readable(cell_table(cells, transition, every=True))
+    axis = np.sort(table["noise_scale"].unique().astype(float))
+    bounds = boundary_table(transition, axis)
+    bounds = bounds.merge(table[["block_dim", "block"]].drop_duplicates(), on="block_dim")
+    references = reference_perplexities(baselines, transition)
+    references["perplexity_text"] = references["perplexity"].map(short)
+    ratios = sorted(table["compression_ratio"].unique())
+    picked = alt.selection_point(fields=["block"], bind="legend", name="block")
+    main = table["variant"].iloc[0]
+    variants = sorted(lines["variant"].unique(), key=lambda name: (name != main, name))
+    maps, curves = [], []
+    for ratio in ratios:
+        inner = {"labels": False, "ticks": False, "minExtent": 70} if maps else {"labelLimit": 260, "minExtent": 195}
+        known = _at(references, ratio)
+        maps.append(_heat_map(_at(table, ratio), _at(bounds, ratio), known, axis, inner))
+        extent = inner["minExtent"]
+        curves.append(_curves(_at(lines, ratio), known, axis, variants, picked, extent, first=len(maps) == 1))
+    heading = alt.TitleParams(
+        title or str(table["model"].iloc[0]),
+        subtitle=[
+            *describe(table, transition, width=170).splitlines(),
+            "Number: perplexity. White cross: noise-dominated, nll above the compressed model (C > G). Black line: "
+            "critical noise λ_c; bar: its 95 % interval.",
+        ],
+        anchor="start",
+        fontSize=16,
+        subtitleColor="#555",
+        offset=14,
+    )
+    rows = alt.vconcat(alt.hconcat(*maps), alt.hconcat(*curves), title=heading)
+    return rows.resolve_scale(color="independent", shape="independent", strokeDash="independent").configure_view(
+        strokeWidth=0.5
+    )
+
+
+def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) -> alt.VConcatChart:
+    """Models side by side: the heat map of each (a column) at each compression ratio (a row), and their critical noise.
+
+    Args:
+        models: ``(name, rows of phase_diagram.csv, transition.json)`` of each model, in the order to show.
+
+    Raises:
+        CayleyError: no model is given, two share a name, or one has no cell of its transition's readout and shots.
+    """
+    import altair as alt
+
+    names = [name for name, _, _ in models]
+    if not names or len(set(names)) < len(names):
+        raise CayleyError(f"a comparison needs one or more models with names of their own, not {names}")
+    table = pd.concat([_readable(cell_table(cells, part)).assign(model=name) for name, cells, part in models])
+    axis = np.sort(table["noise_scale"].unique().astype(float))
+    dims = [f"d = {dim}" for dim in sorted(table["block_dim"].unique(), reverse=True)]
+    table["dim"] = "d = " + table["block_dim"].astype(str)
+    base = alt.Chart(_plain(table)).encode(
+        x=alt.X("scale:O", sort=[f"{scale:g}" for scale in axis], title="Noise scale λ", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("dim:O", sort=dims, title=None),
+        tooltip=_tooltips(table),
+    )
+    size = {"width": _CELL[0] * 0.8 * len(axis), "height": 32 * len(dims)}
+    heat = alt.layer(base.mark_rect().encode(color=_recovery_colour(alt)), *_numbers(alt, base)).properties(**size)
+    facets = heat.facet(
+        column=alt.Column(
+            "model:N", sort=names, title=None, header=alt.Header(labelFontSize=13, labelFontWeight="bold")
+        ),
+        row=alt.Row("compression_ratio:O", title="Compression ratio"),
+    )
+    bounds = pd.concat([boundary_table(part, axis).assign(model=name) for name, _, part in models])
+    bounds["dim"] = "d = " + bounds["block_dim"].astype(str)
+    points = alt.Chart(_plain(bounds[bounds["low"] > 0])).encode(
+        x=alt.X("dim:O", sort=dims[::-1], title="Block dimension", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("model:N", sort=names),
+        color=alt.Color("model:N", sort=names, title="Model", scale=alt.Scale(range=_COLOURS)),
+        tooltip=[
+            alt.Tooltip(name, title=title, **({"format": ".3g"} if name in ("lambda_c", "low", "high") else {}))
+            for name, title in {
+                "model": "Model", "dim": "Block", "two_qubit_gates": "Two-qubit gates a block", "lambda_c": "λ_c",
+                "low": "95 % from", "high": "95 % to", "censored": "Beyond the axis",
+            }.items()
+        ],
+    )  # fmt: skip
+    scale = alt.Scale(type="log", padding=10)
+    critical = alt.layer(
+        points.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q"),
+        points.mark_point(size=80, filled=True, opacity=1).encode(
+            y=alt.Y("lambda_c:Q", title="Critical noise λ_c", scale=scale),
+            shape=alt.Shape(
+                "censored:N",
+                title="Beyond the axis",
+                scale=alt.Scale(domain=["no", "above", "below"], range=["circle", "triangle-up", "triangle-down"]),
+            ),
+        ),
+    ).properties(width=60 * len(dims) + 60, height=180)
+    below = critical.facet(column=alt.Column("compression_ratio:O", title="Critical noise at compression ratio"))
+    heading = alt.TitleParams(
+        "Where quantum-executed adapters help: " + ", ".join(names),
+        subtitle="Number: perplexity; colour: recovered share of nll; cross: noise-dominated. Marker: λ_c with its "
+        "95 % interval; λ_c = 0 (no gain without noise) is not drawn.",
+        anchor="start",
+        offset=14,
+        fontSize=16,
+        subtitleColor="#555",
+    )
+    return alt.vconcat(facets, below, title=heading).resolve_scale(color="independent", shape="independent")
+
+
+def models_page(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]], path: Path | str) -> None:
+    """Write :func:`models_chart` as one page that works offline."""
+    save_html(models_chart(models), path, title="Models compared")
+
+
+def _at(table: pd.DataFrame, ratio: float) -> pd.DataFrame:
+    return table[table["compression_ratio"] == ratio]
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Infinite numbers become missing ones, which JSON can hold."""
+    return table.replace([np.inf, -np.inf], np.nan)
+
+
+def _readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns for axes and tooltips."""
+    return table.assign(
+        block=table["label"].str.replace("\n", ", "),
+        scale=table["noise_scale"].map("{:g}".format),
+        perplexity_text=table["perplexity"].map("{:,.4g}".format),
+        nll_text=table["nll"].map("{:.4f}".format)
+        + table["nll_se"].map(" ± {:.4f}".format, na_action="ignore").fillna(""),
+        phase=np.where(table["noise_dominated"], "noise-dominated", "expressive"),
+        clipped=table["recovery_nll"].clip(-1, 1),
+    ).drop(columns=["label", "shots"])
+
+
+def _tooltips(table: pd.DataFrame) -> list[Any]:
+    import altair as alt
+
+    numbers = {"recovery_nll": ".3f", "recovery": ".3f", "adapter_parameters": ",.0f", "tokens": ",d"}
+    kinds = {name: {"format": numbers[name]} if name in numbers else {} for name in _SHOWN}
+    return [alt.Tooltip(name, title=title, **kinds[name]) for name, title in _SHOWN.items() if name in table]
+
+
+def _recovery_colour(alt: Any) -> Any:
+    scale = alt.Scale(scheme="viridis", domain=[-1, 1])
+    return alt.Color("clipped:Q", scale=scale, title=["Recovered share", "of nll, clipped"])
+
+
+def _numbers(alt: Any, base: Any) -> list[Any]:
+    """Perplexities, and crosses where noise dominates."""
+    ink = alt.when("datum.clipped > 0.3").then(alt.value("black")).otherwise(alt.value("white"))
+    cross = base.transform_filter("datum.noise_dominated").mark_point(
+        shape="cross", angle=45, size=26, filled=True, color="white", opacity=0.9, xOffset=15, yOffset=-11
+    )
+    return [base.mark_text(fontSize=11).encode(text="text:N", color=ink), cross]
+
+
+def _columns(alt: Any, axis: np.ndarray, field: str = "column", title: str | None = "Noise scale λ") -> Any:
+    """The horizontal axis: columns named by their noise scale."""
+    names = json.dumps([f"{scale:g}" for scale in axis])
+    ticks = alt.Axis(values=list(range(len(axis))), labelExpr=f"{names}[datum.value]", grid=False, title=title)
+    return alt.X(f"{field}:Q", scale=alt.Scale(domain=[-0.5, len(axis) - 0.5], nice=False, zero=False), axis=ticks)
+
+
+def _heat_map(
+    table: pd.DataFrame, bounds: pd.DataFrame, references: pd.DataFrame, axis: np.ndarray, side: dict[str, Any]
+) -> Any:
+    """One ratio's cells with their boundary."""
+    import altair as alt
+
+    order = table.sort_values("block_dim", ascending=False)["block"].unique().tolist()
+    rows = alt.Y("block:O", sort=order, title=None, axis=alt.Axis(**side))
+    lines = table["block"].map(bounds.set_index("block")["x"])
+    aside = [text_shift(*pair) for pair in zip(table["column"], lines, strict=True)]
+    table = table.assign(left=table["column"] - 0.5, right=table["column"] + 0.5, centre=table["column"] + aside)
+    base = alt.Chart(_plain(table)).encode(y=rows, tooltip=_tooltips(table))
+    columns = base.encode(x=_columns(alt, axis, "centre"))
+    heat = base.mark_rect(stroke="white", strokeWidth=0.5).encode(
+        x=_columns(alt, axis, "left"), x2="right:Q", color=_recovery_colour(alt)
+    )
+    line = alt.Chart(bounds).encode(
+        y=rows,
+        tooltip=[alt.Tooltip("block", title="Block"), alt.Tooltip("lambda_c", title="λ_c", format=".3g")]
+        + [alt.Tooltip(name, title=f"95 % {name}", format=".3g") for name in ("low", "high")]
+        + [alt.Tooltip("censored", title="Beyond the axis")],
+    )
+    marks = [
+        line.mark_tick(orient="vertical", size=_CELL[1], thickness=width, color=colour, opacity=1).encode(
+            x=_columns(alt, axis, "x")
+        )
+        for width, colour in ((6, "white"), (3, "black"))
+    ]
+    bar = line.mark_rule(strokeWidth=2, color="black", yOffset=13).encode(x=_columns(alt, axis, "x_low"), x2="x_high:Q")
+    known = references.set_index("method")["perplexity_text"]
+    heading = alt.TitleParams(
+        f"Compression ratio {table['compression_ratio'].iloc[0]:g}",
+        subtitle=f"uncompressed ppl {known['uncompressed']} · compressed ppl {known['compressed']}",
+        anchor="start",
+        frame="group",
+    )
+    size = {"width": _CELL[0] * len(axis), "height": _CELL[1] * len(order), "title": heading}
+    return alt.layer(heat, *_numbers(alt, columns), *marks, bar).properties(**size)
+
+
+def _curves(
+    lines: pd.DataFrame,
+    references: pd.DataFrame,
+    axis: np.ndarray,
+    variants: list[str],
+    picked: Any,
+    extent: int,
+    first: bool,
+) -> Any:
+    """Perplexity against noise for one ratio, each block and each readout, over the baselines."""
+    import altair as alt
+
+    order = lines.sort_values("block_dim")["block"].unique().tolist()
+    side = alt.Axis(minExtent=extent, titleX=-52, gridOpacity=0.4, tickCount=6)
+    height = alt.Y("perplexity:Q", scale=alt.Scale(type="log", nice=False, padding=10), title="Perplexity", axis=side)
+    base = alt.Chart(_plain(lines)).encode(
+        x=_columns(alt, axis),
+        y=height,
+        color=alt.Color("block:N", sort=order, title="Block", scale=alt.Scale(domain=order, range=_COLOURS)),
+        opacity=alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.12)),
+        tooltip=_tooltips(lines),
+    )
+    shape = alt.Shape("variant:N", sort=variants, title="Readout, shots, executor", legend=alt.Legend(labelLimit=300))
+    dash = alt.StrokeDash("variant:N", sort=variants, legend=None)
+    rules = alt.Chart(references).encode(
+        y=height,
+        tooltip=[
+            alt.Tooltip("method", title="Baseline"),
+            alt.Tooltip("perplexity", title="Perplexity", format=",.4g"),
+            alt.Tooltip("adapter_parameters", title="Adapter parameters", format=",.0f"),
+        ],
+    )
+    line = base.mark_line().encode(strokeDash=dash)
+    return alt.layer(
+        rules.mark_rule(color="#555", strokeDash=[6, 3]),
+        rules.mark_text(align="left", dx=4, dy=-6, color="#555").encode(x=alt.value(0), text="method:N"),
+        line.add_params(picked) if first else line,  # once: the legend it is bound to is shared
+        base.mark_point(filled=True, size=45).encode(shape=shape),
+    ).properties(width=_CELL[0] * len(axis), height=260)

@@ -1,0 +1,181 @@
+"""The phase diagram as tables that a figure or a chart can draw: cells, boundaries and references on one grid.
+
+Noise scales are equally wide columns 0, 1, 2, … (the first is λ = 0). Between the columns of positive noise scales a
+position is linear in log λ, as the critical noise itself is interpolated.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cayley_adapters.analysis import average_seeds, select_cells
+from cayley_adapters.errors import CayleyError
+
+__all__ = ["boundary_table", "cell_table", "column_of", "describe", "reference_perplexities", "short", "text_shift"]
+
+
+def short(value: float) -> str:
+    """A number of three significant digits that fits a cell: ``28.0``, ``317``, ``4.1k``, ``67k``, ``3e12``."""
+    if not np.isfinite(value):
+        return "∞" if value > 0 else "–"
+    for limit, divisor, unit in ((999.5, 1, ""), (999.5e3, 1e3, "k"), (999.5e6, 1e6, "M")):
+        if value < limit:
+            scaled = value / divisor
+            decimals = (2 if scaled < 9.995 else 1 if scaled < 99.95 else 0) - (1 if unit else 0)
+            return f"{scaled:.{max(decimals, 0)}f}{unit}"
+    return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
+
+
+def column_of(axis: np.ndarray, noise_scale: float) -> float:
+    """Where a noise scale lies on the columns: −½ for 0 (left edge), L − ½ (right edge) from the last scale on.
+
+    Args:
+        axis: ``(L,)`` increasing noise scales, the first 0.
+        noise_scale: ≥ 0; one below the smallest positive scale is put half-way between that and 0.
+    """
+    if noise_scale <= 0:
+        return -0.5
+    if noise_scale >= axis[-1]:
+        return len(axis) - 0.5
+    if noise_scale < axis[1]:
+        return 0.5
+    return float(np.interp(np.log(noise_scale), np.log(axis[1:]), np.arange(1, len(axis))))
+
+
+def text_shift(column: int, line: float) -> float:
+    """How far, in columns, a cell's number moves aside so that a boundary at ``line`` does not cross it."""
+    away = column - line
+    return float(np.clip(0.38 - abs(away), 0, 0.19) * (1 if away > 0 else -1))
+
+
+def reference_perplexities(baselines: pd.DataFrame, transition: Mapping[str, Any]) -> pd.DataFrame:
+    """Perplexity of each baseline method at each compression ratio of the map, averaged over seeds.
+
+    Returns:
+        ``compression_ratio, method, perplexity, nll, adapter_parameters``, uncompressed at every ratio.
+
+    Raises:
+        CayleyError: the uncompressed or a compressed model is missing.
+    """
+    rows = []
+    for part in transition["ratios"]:
+        ratio = part["compression_ratio"]
+        here = baselines[np.isclose(baselines["compression_ratio"].astype(float), ratio)]
+        here = pd.concat([baselines[baselines["method"] == "uncompressed"], here[here["method"] != "uncompressed"]])
+        if missing := {"uncompressed", "compressed"} - set(here["method"]):
+            raise CayleyError(f"the baselines lack method {', '.join(sorted(missing))} at compression ratio {ratio}")
+        means = here.groupby("method", sort=False, as_index=False)[["nll", "adapter_parameters"]].mean()
+        rows.append(means.assign(compression_ratio=ratio))
+    table = pd.concat(rows, ignore_index=True)
+    with np.errstate(over="ignore"):
+        return table.assign(perplexity=np.exp(table["nll"]))
+
+
+def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool = False) -> pd.DataFrame:
+    """The cells averaged over seeds, with what drawing them needs.
+
+    Args:
+        cells: rows of ``phase_diagram.csv`` of one model.
+        transition: its ``transition.json``.
+        every: keep all readouts and shots (one table after the other) instead of those of the transition.
+
+    Returns:
+        The columns of :func:`~cayley_adapters.analysis.average_seeds` and ``column``, ``recovery_nll`` (1 uncompressed,
+        0 compressed; not clipped), ``noise_dominated`` (nll above the compressed model's), ``best`` (the best block at
+        its noise scale), ``label`` (the block's), ``text`` (its perplexity) and ``variant`` (readout and shots).
+    """
+    main = cells.iloc[select_cells(cells, transition["readout"], transition["shots"], transition.get("executor"))]
+    axis = np.sort(main["noise_scale"].unique().astype(float))
+    shots = pd.to_numeric(cells["shots"] if every else main["shots"])
+    source = cells if every else main
+    named = shots.map(lambda count: "unlimited shots" if np.isinf(count) else f"{int(count):,} shots")
+    variants = source["readout"].astype(str) + ", " + named + ", " + source["executor"].astype(str)
+    groups = [average_seeds(group).assign(variant=name) for name, group in source.groupby(variants, sort=False)]
+    table = pd.concat(groups, ignore_index=True)
+    table = table[table["noise_scale"].isin(axis)].reset_index(drop=True)
+    levels = {part["compression_ratio"]: part["nll_compressed"] for part in transition["ratios"]}
+    best = {
+        (part["compression_ratio"], entry["noise_scale"]): entry["block_dim"]
+        for part in transition["ratios"]
+        for entry in part["best_block"]
+    }
+    level = table["compression_ratio"].map(levels)
+    span = level - transition["nll_uncompressed"]
+    keys = zip(table["compression_ratio"], table["noise_scale"], strict=True)
+    gates = table.groupby("block_dim")["two_qubit_gates"].transform("mean").map(_gates)
+    qubits = table["qubits"].map(lambda count: f"{int(count)} qubit{'s' if count > 1 else ''}")
+    return table.assign(
+        column=np.searchsorted(axis, table["noise_scale"].astype(float)),
+        recovery_nll=np.where(span > 0, (level - table["nll"]) / span.where(span > 0), np.nan),
+        noise_dominated=~(table["nll"] <= level),
+        best=np.array([best.get(key) for key in keys], dtype=object) == table["block_dim"].to_numpy(dtype=object),
+        label="d = " + table["block_dim"].astype(str) + " (" + qubits + ")\n" + gates,
+        text=table["perplexity"].map(short),
+    )
+
+
+def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFrame:
+    """λ_c of each ratio and block dimension with its place on the columns.
+
+    Returns:
+        ``compression_ratio, block_dim, two_qubit_gates, lambda_c, censored, low, high, x, x_low, x_high``; ``censored``
+        is ``no``, ``below`` or ``above``.
+    """
+    rows = []
+    for part in transition["ratios"]:
+        for block in part["blocks"]:
+            low, high = (block["lambda_c"] if bound is None else bound for bound in block["ci95"])
+            x, x_low, x_high = (column_of(axis, value) for value in (block["lambda_c"], low, high))
+            if block["censored"] == "above":
+                x = len(axis) - 0.5
+            elif block["censored"] == "below":  # somewhere between the first two columns
+                x, x_low, x_high = 0.5, min(x_low, 0.5), x_high if high > axis[1] else 0.5
+            rows.append(
+                {
+                    "compression_ratio": part["compression_ratio"],
+                    **{name: block[name] for name in ("block_dim", "two_qubit_gates", "lambda_c")},
+                    "censored": block["censored"] or "no",
+                    "low": low,
+                    "high": high,
+                    "x": x,
+                    "x_low": x_low,
+                    "x_high": x_high,
+                }
+            )
+    return pd.DataFrame(rows).sort_values(["compression_ratio", "block_dim"], ignore_index=True)
+
+
+def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0) -> str:
+    """The caption: model, device, readout, shots, adapted projections, tokens, executor and intervals."""
+    one = table.iloc[0]
+    seeds = int(table["seeds"].max())
+    shots = transition["shots"]
+    bootstrap = transition.get("bootstrap", {})
+    parts = [
+        f"Model {one['model']}, compression {one['compression']}; ansatz {one['ansatz']}; adapted projections: "
+        f"{one['targets']}; device {one['backend']} (layout {one['layout']}, mitigation {one['mitigation']}); "
+        f"readout {one['readout']}; {shots if shots == 'inf' else format(int(shots), ',')} shots; executor "
+        f"{one['executor']}; {int(one['tokens']):,} test tokens"
+        + (f" of {bootstrap['documents']:,} document{'s' * (bootstrap['documents'] > 1)}" if bootstrap else "")
+        + (f"; mean of {seeds} seeds" if seeds > 1 else "; one seed")
+        + "."
+    ]
+    if bootstrap and bootstrap["documents"] > 1:
+        parts.append(f"Intervals: {bootstrap['replicates']:,} paired bootstrap replicates over documents.")
+    elif bootstrap:
+        parts.append("No intervals: one document cannot be resampled.")
+    text = " ".join(parts)
+    return textwrap.fill(text, width) if width else text
+
+
+def _gates(count: float) -> str:
+    """``17 two-qubit gates``, to a tenth where the mean over blocks is no whole number."""
+    if not np.isfinite(count):
+        return "gates unknown"
+    number = f"{count:.0f}" if abs(count - round(count)) < 0.05 else f"{count:.1f}"
+    return f"{number} two-qubit gate{'' if number == '1' else 's'}"

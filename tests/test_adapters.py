@@ -1,0 +1,169 @@
+"""The Cayley transform's identities, and the adapters as PEFT users meet them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import PeftModel, get_peft_model
+
+from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, constrain_signs, inverse_cayley, rotate
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.models import load_model
+
+TARGETS = ["v_proj", "o_proj"]
+
+
+def thetas(scale: float = 3.0):
+    """Batches of free parameters of d = 2 … 16."""
+    return st.tuples(st.sampled_from([2, 4, 8, 16]), st.integers(0, 2**31), st.floats(0, scale)).map(
+        lambda drawn: drawn[2]
+        * torch.randn(3, drawn[0] * (drawn[0] - 1) // 2, dtype=torch.float64, generator=torch.manual_seed(drawn[1]))
+    )
+
+
+@pytest.fixture
+def adapted(tiny_model):
+    """A tiny model whose blocks are not the identity."""
+    model = get_peft_model(tiny_model, CayleyConfig(block_dim=4, target_modules=TARGETS))
+    randomise(model)
+    return model.eval()
+
+
+def randomise(model, adapter: str = "default", seed: int = 0) -> None:
+    generator = torch.manual_seed(seed)
+    for layer in adapted_layers(model).values():
+        torch.nn.init.normal_(layer.cayley_theta[adapter].data, generator=generator)
+
+
+@settings(deadline=None, max_examples=40)
+@given(thetas())
+def test_blocks_are_rotations_and_invert(theta):
+    q = cayley(theta)
+    identity = torch.eye(q.shape[-1], dtype=q.dtype)
+    assert (q.mT @ q - identity).abs().max() < 1e-12
+    assert torch.allclose(torch.linalg.det(q), torch.ones(3, dtype=q.dtype), atol=1e-10)
+    # Towards eigenvalue −1 the inverse is ill-conditioned: compare the rotations, not the parameters.
+    assert (cayley(inverse_cayley(q)) - q).abs().max() < 1e-7
+    assert (cayley(-theta) - q.mT).abs().max() < 1e-12
+
+
+def test_sign_convention_against_scipy():
+    """Q = (I − K/2)(I + K/2)⁻¹ with K_01 = +theta, filled row by row."""
+    theta = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64)
+    k = np.array([[0, 0.3, -0.2], [-0.3, 0, 0.5], [0.2, -0.5, 0]])
+    expected = (np.eye(3) - k / 2) @ scipy.linalg.inv(np.eye(3) + k / 2)
+    assert np.abs(cayley(theta).numpy() - expected).max() < 1e-14
+    # To second order Q = exp(−K).
+    small = cayley(1e-4 * theta).numpy()
+    assert np.abs(small - scipy.linalg.expm(-1e-4 * k)).max() < 1e-11
+
+
+def test_identity_at_zero_and_float32_orthogonality():
+    assert torch.equal(cayley(torch.zeros(5, 28)), torch.eye(8).expand(5, 8, 8))
+    theta = torch.randn(50, 120)
+    q = cayley(theta * 10 / (theta.norm(dim=-1, keepdim=True) * 2**0.5))  # ‖K‖ = 10
+    assert (q.mT @ q - torch.eye(16)).abs().max() < 2e-6
+
+
+def test_gradient_against_finite_differences():
+    theta = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(cayley, theta)
+
+
+def test_wrong_number_of_parameters_is_refused():
+    with pytest.raises(CayleyError, match="5 entries"):
+        cayley(torch.zeros(5))
+    with pytest.raises(CayleyError, match="eigenvalue"):
+        inverse_cayley(-torch.eye(2))
+
+
+def test_rotate_is_the_block_diagonal_product():
+    q, x = cayley(torch.randn(3, 6)), torch.randn(5, 7, 12)
+    dense = torch.block_diag(*q)
+    assert torch.allclose(rotate(q, x), x @ dense.T, atol=1e-6)
+
+
+def test_sign_of_zero_is_plus_and_magnitudes_are_kept():
+    x, y = torch.tensor([0.0, -1.0, 2.0]), torch.tensor([0.5, 0.25, 1.0])
+    assert constrain_signs(x, y).tolist() == [0.5, -0.25, 1.0]
+
+
+def test_identity_blocks_leave_logits_unchanged(tiny_model, tokens):
+    x = torch.as_tensor(tokens, dtype=torch.long)
+    before = tiny_model(x).logits
+    for readout in ("signed", "sign_constrained"):
+        model = get_peft_model(tiny_model, CayleyConfig(block_dim=8, target_modules=TARGETS, readout=readout))
+        assert torch.equal(model(x).logits, before)
+        tiny_model = model.unload()
+
+
+def test_round_trip_disable_merge_and_generate(adapted, tiny_folder, tmp_path, tokens):
+    x = torch.as_tensor(tokens, dtype=torch.long)
+    with torch.no_grad():
+        expected, base = adapted(x).logits, load_model(tiny_folder)(x).logits
+        assert (expected - base).abs().max() > 1e-2
+        adapted.save_pretrained(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".md") == [
+            "adapter_config.json",
+            "adapter_model.safetensors",
+        ]
+        loaded = PeftModel.from_pretrained(load_model(tiny_folder), tmp_path)
+        assert torch.equal(loaded(x).logits, expected)
+        with loaded.disable_adapter():
+            assert torch.equal(loaded(x).logits, base)
+        assert loaded.generate(input_ids=x[:1], max_new_tokens=3, do_sample=False).shape[1] <= x.shape[1] + 3
+        merged = loaded.merge_and_unload()
+        assert (merged(x).logits - expected).abs().max() < 1e-4
+
+
+def test_two_adapters_switch(adapted, tokens):
+    x = torch.as_tensor(tokens, dtype=torch.long)
+    with torch.no_grad():
+        first = adapted(x).logits
+        adapted.add_adapter("second", CayleyConfig(block_dim=2, target_modules=TARGETS))
+        adapted.set_adapter("second")
+        assert not torch.allclose(adapted(x).logits, first)  # identity blocks
+        adapted.set_adapter("default")
+        assert torch.equal(adapted(x).logits, first)
+
+
+def test_only_the_triangle_is_stored_and_trained(adapted):
+    trainable = {name: p.numel() for name, p in adapted.named_parameters() if p.requires_grad}
+    assert all("cayley_theta" in name for name in trainable)
+    assert sum(trainable.values()) == 4 * (32 // 4) * 6
+
+
+def test_sign_constrained_mode_and_its_merge(tiny_model, tokens):
+    model = get_peft_model(
+        tiny_model, CayleyConfig(block_dim=4, target_modules=TARGETS, readout="sign_constrained")
+    ).eval()
+    randomise(model)
+    layer = next(iter(adapted_layers(model).values()))
+    x = torch.randn(3, 32)
+    expected = torch.where(x < 0, -1, 1) * rotate(layer.blocks(), x).abs()
+    assert torch.allclose(layer(x), layer.base_layer(expected), atol=1e-6)
+    with pytest.raises(CayleyError, match="not linear"):
+        model.merge_and_unload()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"block_dim": 3}, "no power of two"),
+        ({"block_dim": 0}, "no power of two"),
+        ({"ansatz": "ful"}, "did you mean 'full'"),
+        ({"readout": "sign"}, "sign"),
+    ],
+)
+def test_wrong_configurations_are_refused(options, message):
+    with pytest.raises(CayleyError, match=message):
+        CayleyConfig(target_modules=TARGETS, **options)
+
+
+def test_block_that_does_not_divide_names_the_projection(tiny_model):
+    with pytest.raises(CayleyError, match=r"block_dim=64 does not divide the 32 inputs of .*v_proj; allowed: \[2, 4, 8"):
+        get_peft_model(tiny_model, CayleyConfig(block_dim=64, target_modules=["v_proj"]))

@@ -1,0 +1,73 @@
+"""Circuits do what the matrices do, with one skeleton for all slices and blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cayley_adapters.circuits import block_circuit, circuit_summary, native_gates, skeleton
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.noise import DeviceNoise
+
+NOISE = DeviceNoise.depolarizing(1e-3, 1e-2, 0.01)
+
+
+def rotation(rng: np.random.Generator, d: int) -> np.ndarray:
+    q = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    q[0] *= np.sign(np.linalg.det(q))
+    return q
+
+
+@pytest.mark.parametrize("noise", [None, NOISE], ids=["ry and cz", "native"])
+@pytest.mark.parametrize("d", [2, 4, 8])
+def test_circuit_prepares_and_rotates(d, noise):
+    from qiskit.quantum_info import Statevector
+
+    rng = np.random.default_rng(d)
+    for x in [*rng.normal(size=(5, d)), np.eye(d)[1], -np.ones(d), np.zeros(d)]:
+        q = rotation(rng, d)
+        circuit = block_circuit(q, x, noise)
+        assert circuit.num_qubits == circuit.num_clbits == d.bit_length() - 1
+        circuit.remove_final_measurements()
+        unit = x / np.linalg.norm(x) if x.any() else np.eye(d)[0]
+        assert abs(np.vdot(Statevector(circuit).data, q @ unit)) == pytest.approx(1, abs=1e-10)
+
+
+@pytest.mark.parametrize("d", [2, 4, 8])
+def test_one_native_skeleton(d):
+    rng = np.random.default_rng(1)
+    eye = np.eye(d)
+    cases = [(rotation(rng, d), rng.normal(size=d)), (eye, eye[0]), (eye, np.zeros(d)), (rotation(rng, d), eye[1])]
+    shapes = set()
+    for q, x in cases:
+        circuit = block_circuit(q, x, NOISE)
+        shapes.add(tuple((gate.operation.name, *(circuit.find_bit(b).index for b in gate.qubits)) for gate in circuit))
+    assert len(shapes) == 1
+    assert {name for name, *_ in shapes.pop()} <= {"rz", "sx", "cz", "measure"}
+
+
+@pytest.mark.parametrize(("n", "cz", "sx"), [(1, 0, 2), (2, 3, 15), (3, 17, 72)])
+def test_summary_counts_what_qiskit_counts(n, cz, sx):
+    summary = circuit_summary(n)
+    circuit = block_circuit(np.eye(2**n), np.ones(2**n), NOISE)
+    counts = circuit.count_ops()
+    assert (summary.cz, summary.sx) == (cz, sx)
+    assert (counts.get("cz", 0), counts["sx"], counts["rz"]) == (summary.cz, summary.sx, summary.rz)
+    assert summary.depth == circuit.depth()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_slice_and_block_meet_only_in_sums_of_two_angles(n):
+    gates = native_gates(n)
+    merged = [i for i, gate in enumerate(gates) if gate.slice_slot is not None and gate.block_slot is not None]
+    assert merged == list(range(merged[0], merged[0] + n))
+    assert all(gate.block_slot is None for gate in gates[: merged[0]])
+    assert all(gate.slice_slot is None for gate in gates[merged[-1] + 1 :])
+    assert all(gate.qubits[1] == gate.qubits[0] + 1 for gate in skeleton(n) if gate.name == "cz")
+
+
+def test_refused_dimensions():
+    with pytest.raises(CayleyError, match="2, 4 and 8"):
+        block_circuit(np.eye(16), np.ones(16))
+    with pytest.raises(CayleyError, match=r"\(d, d\)"):
+        block_circuit(np.eye(4), np.ones(2))

@@ -1,0 +1,97 @@
+"""Executors in a model: what they must agree on, and that shots are true multinomial samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from peft import get_peft_model
+
+from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, set_executor
+from cayley_adapters.evaluation import token_losses
+from cayley_adapters.executors import CircuitExecutor, ExactExecutor, sample
+from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.simulator import compile_blocks
+
+
+@pytest.fixture(params=[2, 4, 8])
+def adapted(request, tiny_model):
+    """A model with random blocks, and these in float64."""
+    model = get_peft_model(tiny_model, CayleyConfig(block_dim=request.param, target_modules=["v_proj", "o_proj"]))
+    generator = torch.manual_seed(1)
+    blocks = {}
+    for name, layer in adapted_layers(model).items():
+        torch.nn.init.normal_(layer.cayley_theta["default"].data, std=0.5, generator=generator)
+        blocks[name] = cayley(layer.cayley_theta["default"].detach().double())
+    return model.eval(), blocks
+
+
+def circuits(blocks, scale: float, shots: float = np.inf, seed: int = 0) -> CircuitExecutor:
+    noise = DeviceNoise.from_backend("FakeFez", scale=scale)
+    compiled = {name: compile_blocks(q.numpy(), noise) for name, q in blocks.items()}
+    return CircuitExecutor(compiled, shots, np.random.SeedSequence(seed))
+
+
+def test_ideal_circuits_equal_exact_arithmetic_in_the_same_readout(adapted, tokens):
+    model, blocks = adapted
+    own = token_losses(model, tokens, 3)
+    set_executor(model, ExactExecutor(blocks, "signed"))
+    assert np.allclose(token_losses(model, tokens, 3), own, atol=1e-4)
+    set_executor(model, ExactExecutor(blocks, "sign_constrained"))
+    exact = token_losses(model, tokens, 3)
+    assert np.abs(exact - own).max() > 1e-2
+    set_executor(model, circuits(blocks, scale=0.0))
+    assert np.abs(token_losses(model, tokens, 3) - exact).max() < 2e-3
+    set_executor(model, CircuitExecutor({name: q.float() for name, q in blocks.items()}, np.inf, np.random.SeedSequence(0)))
+    assert np.abs(token_losses(model, tokens, 3) - exact).max() < 2e-3
+    set_executor(model, None)
+    assert np.array_equal(token_losses(model, tokens, 3), own)
+
+
+def test_noise_and_shots_change_the_output_less_as_they_vanish(adapted):
+    _, blocks = adapted
+    name = next(iter(blocks))
+    x = torch.randn(200, 32)
+    ideal = ExactExecutor(blocks, "sign_constrained")(name, x)
+
+    def distance(scale, shots):
+        return float((circuits(blocks, scale, shots)(name, x) - ideal).norm() / ideal.norm())
+
+    assert distance(0.1, np.inf) < distance(1, np.inf) < distance(10, np.inf)
+    assert distance(0, 1e6) < distance(0, 1e4) < distance(0, 100)
+    assert distance(0, 1e6) < 0.01
+
+
+def test_signs_norms_and_zero_slices(adapted):
+    _, blocks = adapted
+    name = next(iter(blocks))
+    d = blocks[name].shape[-1]
+    x = torch.randn(20, 32)
+    x[:, :d] = 0
+    for shots in (np.inf, 64):
+        y = circuits(blocks, 1.0, shots)(name, x)
+        assert torch.equal(y[:, :d], torch.zeros(20, d))
+        assert ((y * x) >= 0).all()
+        norms = y.reshape(20, -1, d).norm(dim=-1)
+        assert torch.allclose(norms, x.reshape(20, -1, d).norm(dim=-1), rtol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_shots(adapted):
+    _, blocks = adapted
+    name, x = next(iter(blocks)), torch.randn(20, 32)
+    first = circuits(blocks, 1.0, 128, seed=3)(name, x)
+    assert torch.equal(circuits(blocks, 1.0, 128, seed=3)(name, x), first)
+    assert not torch.equal(circuits(blocks, 1.0, 128, seed=4)(name, x), first)
+
+
+def test_shots_are_multinomial():
+    """Pearson's statistic of repeated samples follows its chi-square distribution."""
+    p = np.array([0.5, 0.25, 0.15, 0.1])
+    shots, repeats = 400, 4000
+    counts = sample(np.tile(p, (repeats, 1)), shots, np.random.default_rng(0)) * shots
+    assert np.allclose(counts.sum(-1), shots)
+    statistic = (np.square(counts - shots * p) / (shots * p)).sum(-1)
+    assert scipy.stats.kstest(statistic, scipy.stats.chi2(3).cdf).pvalue > 1e-3
+    covariance = np.cov(counts.T) / shots
+    assert np.allclose(covariance, np.diag(p) - np.outer(p, p), atol=0.02)

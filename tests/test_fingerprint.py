@@ -1,0 +1,48 @@
+"""What an edit of the library touches."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from cayley_adapters.fingerprint import ROOT, fingerprint, imported_modules
+from cayley_adapters.layout import STAGES
+
+
+@pytest.fixture
+def package(tmp_path):
+    shutil.copytree(ROOT, tmp_path / "p", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "p"
+
+
+def touched(package, module: str, addition: str) -> set[str]:
+    """The stages whose fingerprint changes when ``addition`` is appended to a module."""
+    before = {stage: fingerprint(f"stages.{stage}", package) for stage in STAGES}
+    with (package / module).open("a", encoding="utf-8") as file:
+        file.write(addition)
+    return {stage for stage in STAGES if fingerprint(f"stages.{stage}", package) != before[stage]}
+
+
+def test_an_edit_touches_the_stages_that_import_it(package):
+    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {"evaluate"}
+
+
+def test_training_code_touches_training_only(package):
+    assert touched(package, "training.py", "\nEDITED = 1\n") == {"teacher", "train"}
+
+
+def test_figures_touch_the_picture_only(package):
+    assert touched(package, "plots.py", "\nEDITED = 1\n") == {"phase_diagram"}
+
+
+def test_comments_and_docstrings_touch_nothing(package):
+    assert touched(package, "simulator.py", "\n# a comment\n") == set()
+    path = package / "executors.py"
+    before = fingerprint("stages.evaluate", package)
+    path.write_text(path.read_text().replace("Relative frequencies of multinomial samples.", "Other words."))
+    assert fingerprint("stages.evaluate", package) == before
+
+
+def test_imports_inside_functions_count():
+    assert "synthesis" in imported_modules("simulator")

@@ -1,0 +1,69 @@
+"""The table of stages: complete, one way, and each stage blind to what it does not name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.jobs import job_from_json, job_to_json
+from cayley_adapters.layout import STAGES, bases, jobs, manifest_columns
+from cayley_adapters.settings import compose
+
+
+def test_every_input_is_made_by_an_earlier_stage():
+    made: set[str] = set()
+    for name, stage in STAGES.items():
+        assert set(stage.inputs.values()) <= made, name
+        assert not set(stage.outputs.values()) & made, name
+        made |= set(stage.outputs.values())
+
+
+def test_every_leaf_is_read_by_some_stage():
+    from cayley_adapters.settings import fields
+
+    read = {leaf for stage in STAGES.values() for leaf in stage.leaves}
+    unread = {key for key in fields() if not any(key == leaf or key.startswith(f"{leaf}.") for leaf in read)}
+    # The sweep's other axes choose the cells, the experiment names its preset, and tracking changes no result.
+    assert {key for key in unread if not key.startswith("track.")} == {
+        "experiment",
+        "sweep.block_dim",
+        "sweep.compression_ratio",
+        "sweep.seed",
+    }
+
+
+def test_jobs_and_paths_of_the_default():
+    settings = compose()
+    assert len(list(jobs(settings, "train"))) == 6
+    job = next(jobs(settings, "train"))
+    assert job.label == "train ratio0.1 d2 seed0"
+    assert job.outputs()["adapter"].as_posix() == "results/quickstart/adapters/ratio0.1/d2/seed0/adapter_model.safetensors"
+    (aggregate,) = jobs(settings, "aggregate")
+    assert len(aggregate.inputs()["cells"]) == 6
+    assert job_from_json(job_to_json(aggregate)).inputs() == aggregate.inputs()
+    assert manifest_columns("ratio0.1/d4/seed7") == {"compression_ratio": "0.1", "block_dim": "4", "seed": "7"}
+
+
+def test_a_further_cell_leaves_the_other_jobs_as_they_were():
+    before = {job_to_json(job) for stage in ("compress", "train", "evaluate") for job in jobs(compose(), stage)}
+    wider = compose(overrides=["sweep.block_dim=2,4,8,16", "sweep.noise_scale=0"])
+    train = {job_to_json(job) for job in jobs(wider, "train")}
+    assert {text for text in before if '"stage": "train"' in text} < train
+
+
+def test_a_swept_model_adds_a_level():
+    settings = compose(overrides=["model=smollm2_135m,llama31_8b"])
+    assert list(bases(settings)) == ["results/quickstart/smollm2_135m", "results/quickstart/llama31_8b"]
+
+
+def test_unknown_stage():
+    with pytest.raises(CayleyError, match="unknown stage 'trian'; known: configure, prepare"):
+        list(jobs(compose(), "trian"))
+
+
+def test_patterns_have_known_wildcards_only():
+    for stage in STAGES.values():
+        for pattern in stage.outputs.values():
+            assert set(re.findall(r"{(\w+)}", pattern)) == {"base", *stage.wildcards}

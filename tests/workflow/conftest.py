@@ -1,0 +1,68 @@
+"""A copy of the project in a temporary folder, so that a test may edit it and run Snakemake on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("src", "conf", "workflow", "profiles", "Snakefile")
+
+
+@dataclass
+class Project:
+    """A working copy."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake as a user would, with the copy's own library."""
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=600, **self.options())
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+    def options(self) -> dict:
+        environment = os.environ | {"PYTHONPATH": str(self.folder / "src")}
+        return {"cwd": self.folder, "env": environment}
+
+    def planned(self, overrides: str = "", experiment: str = "ci") -> dict[str, int]:
+        """The jobs of a dry run, by rule, without the target."""
+        config = [f"experiment={experiment}", *([f"overrides={overrides}"] if overrides else [])]
+        done = self.snakemake("--dry-run", "phase_diagram", "--config", *config)
+        table = re.search(r"Job stats:\njob\s+count\n[-\s]+\n(.*?)\n\n", done.stdout, re.S)
+        rows = [line.split() for line in table[1].splitlines()] if table else []
+        return {name: int(count) for name, count in rows if name not in ("total", "phase_diagram")}
+
+
+def copy_project(folder: Path) -> Project:
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, folder / part)
+    return Project(folder)
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Project:
+    """A copy without results."""
+    return copy_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Project:
+    """A copy in which the ``ci`` experiment has run; tests must leave it as it is."""
+    project = copy_project(tmp_path_factory.mktemp("built"))
+    project.snakemake("phase_diagram", "--config", "experiment=ci")
+    return project

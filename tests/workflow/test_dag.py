@@ -1,0 +1,83 @@
+"""Which jobs a change runs again: what the dry run lists, with everything built."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+
+
+def test_nothing_to_do_when_built(built):
+    assert built.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "jobs"),
+    [
+        ("evaluate.windows=3", {"reference", "baseline", "evaluate", "aggregate", "draw", "configure"}),
+        (
+            "train.steps=4",
+            {"teacher", "train", "transpile", "evaluate", "aggregate", "draw", "configure"},
+        ),
+        ("sweep.noise_scale=0,0.5,1", {"evaluate", "aggregate", "draw", "configure"}),
+        ("noise=fake_kingston", {"evaluate", "aggregate", "draw", "configure"}),
+        ("track.mode=disabled", {"configure"}),
+    ],
+)
+def test_a_change_runs_the_rules_that_read_it(built, overrides, jobs):
+    assert set(built.planned(overrides)) == jobs
+
+
+def test_a_further_block_dimension_trains_only_that(built):
+    planned = built.planned("sweep.block_dim=2,4,8")
+    assert planned["train"] == planned["transpile"] == planned["evaluate"] == 1
+    assert "compress" not in planned
+
+
+def test_a_further_ratio_compresses_only_that(built):
+    planned = built.planned("sweep.compression_ratio=0.3,0.4")
+    assert planned["compress"] == 1
+    assert planned["train"] == 2
+    assert "teacher" not in planned
+
+
+def test_an_edit_of_the_library_runs_the_jobs_that_it_touches(built, tmp_path):
+    shutil.copytree(built.folder, tmp_path / "p", symlinks=True)
+    project = type(built)(tmp_path / "p")
+    with (project.folder / "src/cayley_adapters/simulator.py").open("a") as file:
+        file.write("\nEDITED = True\n")
+    assert set(project.planned()) == {"evaluate", "aggregate", "draw"}
+
+
+def test_a_dry_run_writes_nothing(fresh):
+    fresh.planned()
+    assert not (fresh.folder / "results").exists()
+
+
+def test_two_models_are_planned_side_by_side(fresh):
+    planned = fresh.planned("model=smollm2_135m,llama31_8b", experiment="quickstart")
+    assert planned["prepare"] == 2
+    assert planned["train"] == 12
+    assert planned["compare_models"] == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (["overrides=train.stpes=3"], "train.steps"),
+        (["overrides=sweep.block_dim=3"], "sweep.block_dim"),
+        (["experiment=quikstart"], "quickstart"),
+        (["experment=ci"], "experiment"),
+        (["overrides=train.steps=0.5"], "train.steps"),
+        (["overrides=sweep.noise_scale=interval(0,1)"], "interval"),
+    ],
+)
+def test_mistakes_are_answered_before_any_job(fresh, config, message):
+    start = time.monotonic()
+    done = fresh.snakemake("phase_diagram", "--config", *config, check=False)
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert time.monotonic() - start < 6
+    assert not (fresh.folder / "results").exists()

@@ -1,0 +1,142 @@
+"""The whole way of the data on a tiny model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import yaml
+
+from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS
+
+
+def test_the_contracts_files_are_there(built):
+    folder = built.folder / "results" / "ci"
+    for name in ("phase_diagram.png", "phase_diagram.svg", "phase_diagram.html", "adapters/manifest.csv"):
+        assert (folder / name).stat().st_size > 100, name
+    cells = pd.read_csv(folder / "phase_diagram.csv")
+    assert list(cells.columns[: len(CELL_COLUMNS)]) == CELL_COLUMNS
+    assert set(cells[cells.executor == "noisy"].noise_scale) == {0.0, 1.0}
+    assert (cells[cells.block_dim == 4].two_qubit_gates == 3).all()
+    assert set(cells[cells.block_dim == 4].shots) == {8192, float("inf")}
+    baselines = pd.read_csv(folder / "baselines.csv")
+    assert list(baselines.columns) == BASELINE_COLUMNS
+    assert set(baselines.method) == {"uncompressed", "compressed"}
+    transition = json.loads((folder / "transition.json").read_text())
+    assert {"compression_ratio", "blocks", "best_block", "recovery_nll"} <= set(transition["ratios"][0])
+    assert yaml.safe_load((folder / "config.yaml").read_text())["train"]["steps"] == 3
+
+
+def test_circuits_are_counted_for_every_block(built):
+    blocks = pd.read_csv(built.folder / "results/ci/circuits/ratio0.3/d4/seed0/blocks.csv")
+    assert len(blocks) == 4 * 32 // 4
+    assert (blocks.deviation < 1e-10).all()
+
+
+def test_adapters_load_with_peft(built):
+    from peft import PeftModel
+
+    from cayley_adapters.compression import load_compressed
+
+    folder = built.folder / "results" / "ci"
+    manifest = pd.read_csv(folder / "adapters" / "manifest.csv")
+    for row in manifest.itertuples():
+        model = PeftModel.from_pretrained(
+            load_compressed(folder / "compressed" / f"ratio{row.compression_ratio}"), folder / "adapters" / row.folder
+        )
+        assert model.peft_config["default"].block_dim == row.block_dim
+
+
+def test_tracking_runs_can_be_read_back(built):
+    from wandb.sdk.internal.datastore import DataStore
+
+    files = sorted((built.folder / "results" / "ci" / "wandb").glob("offline-run-*/*.wandb"))
+    assert len(files) == 5  # two trainings, two evaluations, one map
+    content = []
+    for file in files:
+        store = DataStore()
+        store.open_for_scan(str(file))
+        records = b""
+        while (record := store.scan_data()) is not None:
+            records += record
+        content.append(records)
+    assert sum(b"train-ratio0.3-d4-seed0" in records for records in content) == 1
+    assert sum(b"evaluate-ratio0.3-d2-seed0" in records for records in content) == 1
+    assert sum(b"phase_diagram" in records for records in content) >= 1
+
+
+def test_a_second_run_does_nothing_and_quickly(built):
+    start = time.monotonic()
+    done = built.snakemake("phase_diagram", "--config", "experiment=ci")
+    assert "Nothing to be done" in done.stdout + done.stderr
+    assert time.monotonic() - start < 15
+
+
+def test_same_seed_same_bytes(built, fresh):
+    fresh.snakemake("phase_diagram", "--config", "experiment=ci", "overrides=run=again track.mode=disabled")
+    for name in ("phase_diagram.csv", "baselines.csv"):
+        again = (fresh.folder / "results" / "again" / name).read_bytes()
+        assert again == (built.folder / "results" / "ci" / name).read_bytes()
+    assert not (fresh.folder / "results" / "again" / "wandb").exists()
+
+
+def test_a_killed_run_continues_to_the_same_result(built, fresh):
+    """SIGKILL to the whole process group in the middle, then the very same command."""
+    arguments = ("phase_diagram", "--config", "experiment=ci")
+    with (fresh.folder / "out").open("w") as out:
+        process = subprocess.Popen(
+            fresh.command(*arguments), stdout=out, stderr=subprocess.STDOUT, start_new_session=True, **fresh.options()
+        )
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not re.search(r"rule train:", (fresh.folder / "out").read_text()):
+            time.sleep(0.1)
+        time.sleep(2)  # into the job
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    finished = {path for path in (fresh.folder / "results").rglob("*.safetensors") if not path.name.startswith(".")}
+    times = {path: path.stat().st_mtime_ns for path in finished if "compressed" in path.parts}
+    assert times
+    fresh.snakemake(*arguments)
+    csv = "results/ci/phase_diagram.csv"
+    assert (fresh.folder / csv).read_bytes() == (built.folder / csv).read_bytes()
+    assert {path: path.stat().st_mtime_ns for path in times} == times  # finished work was not repeated
+
+
+def test_two_local_models_make_two_maps_and_a_page(fresh, tiny_folder):
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    for index, name in enumerate(("alpha", "beta")):
+        torch.manual_seed(index)
+        config = LlamaConfig.from_pretrained(tiny_folder)
+        LlamaForCausalLM(config).save_pretrained(fresh.folder / name)
+        AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(fresh.folder / name)
+    overrides = (
+        f"model=local model.path={fresh.folder}/alpha,{fresh.folder}/beta run=two "
+        "sweep.block_dim=2 train.steps=1 track.mode=disabled"
+    )
+    fresh.snakemake("phase_diagram", "--config", "experiment=ci", f"overrides={overrides}")
+    folder = fresh.folder / "results" / "two"
+    tables = [pd.read_csv(folder / name / "phase_diagram.csv") for name in ("alpha", "beta")]
+    assert [set(table.model) for table in tables] == [{"alpha"}, {"beta"}]
+    assert tables[0].nll[0] != tables[1].nll[0]
+    page = (folder / "models.html").read_text()
+    assert "alpha" in page
+    assert "beta" in page
+
+
+def test_two_workflows_on_one_folder(fresh):
+    import fcntl
+
+    folder = fresh.folder / "results" / "ci"
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = fresh.snakemake("phase_diagram", "--config", "experiment=ci", check=False)
+    assert done.returncode != 0
+    assert "another workflow is writing" in done.stdout + done.stderr
