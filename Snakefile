@@ -20,4 +20,4 @@ rule phase_diagram:
     default_target: True
     input:
         [path for base in BASES for path in targets(base)],
-        comparison_page(),
+        [path for page in COMPARISON for path in page.outputs().values()],

@@ -20,8 +20,10 @@ TARGETS = ["v_proj", "o_proj"]
 def thetas(scale: float = 3.0):
     """Batches of free parameters of d = 2 … 16."""
     return st.tuples(st.sampled_from([2, 4, 8, 16]), st.integers(0, 2**31), st.floats(0, scale)).map(
-        lambda drawn: drawn[2]
-        * torch.randn(3, drawn[0] * (drawn[0] - 1) // 2, dtype=torch.float64, generator=torch.manual_seed(drawn[1]))
+        lambda drawn: (
+            drawn[2]
+            * torch.randn(3, drawn[0] * (drawn[0] - 1) // 2, dtype=torch.float64, generator=torch.manual_seed(drawn[1]))
+        )
     )
 
 
@@ -165,5 +167,7 @@ def test_wrong_configurations_are_refused(options, message):
 
 
 def test_block_that_does_not_divide_names_the_projection(tiny_model):
-    with pytest.raises(CayleyError, match=r"block_dim=64 does not divide the 32 inputs of .*v_proj; allowed: \[2, 4, 8"):
+    with pytest.raises(
+        CayleyError, match=r"block_dim=64 does not divide the 32 inputs of .*v_proj; allowed: \[2, 4, 8"
+    ):
         get_peft_model(tiny_model, CayleyConfig(block_dim=64, target_modules=["v_proj"]))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cayley_adapters.analysis import average_seeds, bootstrap_means, critical_noise, scaling_law, transition
+from cayley_adapters.analysis import bootstrap_means, critical_noise, scaling_law, transition
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.phase_map import average_seeds
 
 AXIS = np.array([0, 0.1, 0.3, 1.0, 3.0])
 

@@ -11,7 +11,9 @@ import pytest
 
 def cayley(*arguments, cwd):
     code = "from cayley_adapters.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
 
 
 def test_help_lists_every_stage(tmp_path):

@@ -12,7 +12,8 @@ from cayley_adapters.evaluation import clustered_error, perplexity_row, token_lo
 def test_perplexity_agrees_with_transformers_own_loss(tiny_model, tokens):
     """transformers' ``labels=`` shifts and averages by itself: an independent path to the same number."""
     losses = [
-        tiny_model(input_ids=row[None], labels=row[None]).loss.item() for row in torch.as_tensor(tokens, dtype=torch.long)
+        tiny_model(input_ids=row[None], labels=row[None]).loss.item()
+        for row in torch.as_tensor(tokens, dtype=torch.long)
     ]
     ours = perplexity_row(token_losses(tiny_model, tokens, batch_windows=4), np.zeros((6, 23), int))
     assert ours["perplexity"] == pytest.approx(np.exp(np.mean(losses)), rel=1e-5)

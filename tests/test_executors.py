@@ -43,7 +43,9 @@ def test_ideal_circuits_equal_exact_arithmetic_in_the_same_readout(adapted, toke
     assert np.abs(exact - own).max() > 1e-2
     set_executor(model, circuits(blocks, scale=0.0))
     assert np.abs(token_losses(model, tokens, 3) - exact).max() < 2e-3
-    set_executor(model, CircuitExecutor({name: q.float() for name, q in blocks.items()}, np.inf, np.random.SeedSequence(0)))
+    set_executor(
+        model, CircuitExecutor({name: q.float() for name, q in blocks.items()}, np.inf, np.random.SeedSequence(0))
+    )
     assert np.abs(token_losses(model, tokens, 3) - exact).max() < 2e-3
     set_executor(model, None)
     assert np.array_equal(token_losses(model, tokens, 3), own)

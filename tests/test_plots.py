@@ -15,7 +15,7 @@ import pytest
 from cayley_adapters.analysis import transition
 from cayley_adapters.charts import models_chart
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.phase_map import column_of, short
+from cayley_adapters.phase_map import boundary_table, column_of, short
 from cayley_adapters.plots import models_page, phase_diagram_chart, phase_diagram_figure, save_figure, save_html
 
 AXIS = [0, 0.1, 0.3, 1, 3, 10]
@@ -169,6 +169,13 @@ def test_censored_and_overflowing_maps_are_drawn(curves, drawn, tmp_path):
     save_figure(phase_diagram_figure(cells, drawn[1], result), tmp_path / "a.png", tmp_path / "a.svg")
     save_html(phase_diagram_chart(cells, drawn[1], result), tmp_path / "a.html")
     models_page([("one", cells, result)], tmp_path / "models.html")
+
+
+def test_boundaries_off_the_axis_lie_at_the_edge_of_what_is_known():
+    _, result = edge_case({2: [30, 60, 90], 4: [50, 60, 70], 8: [20, 30, 40]})
+    table = boundary_table(result, np.array([0, 0.5, 2]))
+    assert table["censored"].tolist() == ["below", "no", "above"]
+    assert table["x"].tolist() == [0.5, -0.5, 2.5]
 
 
 def test_without_compression_nothing_is_to_recover(drawn, tmp_path):

@@ -53,7 +53,9 @@ def test_training_lowers_the_loss_and_repeats_itself(tiny_folder, tokens):
         compress(model, 0.4, tokens=tokens)
         adapted, history = trained(model, tokens, targets, steps=30)
         curves.append([record["loss"] for record in history])
-        thetas.append(torch.cat([layer.cayley_theta["default"].flatten() for layer in adapted_layers(adapted).values()]))
+        thetas.append(
+            torch.cat([layer.cayley_theta["default"].flatten() for layer in adapted_layers(adapted).values()])
+        )
     assert np.mean(curves[0][-6:]) < np.mean(curves[0][:6])
     assert curves[0] == curves[1]
     assert torch.equal(thetas[0], thetas[1])
@@ -73,7 +75,11 @@ def test_the_base_stays_frozen_and_no_steps_leave_the_identity(tiny_model, token
     assert history == []
     assert all(not layer.cayley_theta["default"].any() for layer in adapted_layers(adapted).values())
     _, history = trained(adapted.unload(), tokens, None, steps=2, distillation=0.0)
-    assert all(torch.equal(tiny_model.state_dict()[name], value) for name, value in before.items() if name in tiny_model.state_dict())
+    assert all(
+        torch.equal(tiny_model.state_dict()[name], value)
+        for name, value in before.items()
+        if name in tiny_model.state_dict()
+    )
     assert history[0]["loss"] == history[0]["cross_entropy"]
 
 

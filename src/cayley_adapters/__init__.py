@@ -25,7 +25,7 @@ _HOMES = {
     "set_executor": "adapters",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from cayley_adapters.errors import CayleyError
 
-__all__ = ["average_seeds", "bootstrap_means", "critical_noise", "scaling_law", "select_cells", "transition"]
+__all__ = ["bootstrap_means", "critical_noise", "scaling_law", "select_cells", "transition"]
 
 _SAME = ("model", "compression", "ansatz", "executor", "backend", "layout", "mitigation", "targets")
 _CENSORED = {-1: "below", 0: None, 1: "above"}
@@ -129,21 +129,6 @@ def select_cells(cells: pd.DataFrame, readout: str, shots: float, executor: str 
         if column in cells and len(values := cells.loc[chosen, column].astype(str).unique()) > 1:
             raise CayleyError(f"the cells mix {column} {', '.join(values)}; give one of them at a time")
     return np.flatnonzero(chosen)
-
-
-def average_seeds(cells: pd.DataFrame) -> pd.DataFrame:
-    """One row for each ratio, block dimension and noise scale: nll averaged over seeds, perplexity its exponential.
-
-    ``nll_se`` is the mean over seeds (their losses are on the same documents, so it does not shrink with seeds),
-    ``seeds`` the number of seeds; ``recovery`` and counts are means; other columns keep their first value.
-    """
-    means = {"nll", "nll_se", "recovery", "adapter_parameters", "two_qubit_gates"}
-    keys = ["compression_ratio", "block_dim", "noise_scale"]
-    how = {name: "mean" if name in means else "first" for name in cells.columns if name not in [*keys, "seed"]}
-    table = cells.groupby(keys, as_index=False, sort=True).agg({**how, "seed": "nunique"})
-    with np.errstate(over="ignore"):
-        table["perplexity"] = np.exp(table["nll"])
-    return table.rename(columns={"seed": "seeds"})
 
 
 def scaling_law(blocks: list[dict[str, Any]]) -> dict[str, Any]:

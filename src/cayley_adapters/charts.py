@@ -12,7 +12,15 @@ import pandas as pd
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.pages import save_html
-from cayley_adapters.phase_map import boundary_table, cell_table, describe, reference_perplexities, short, text_shift
+from cayley_adapters.phase_map import (
+    boundary_table,
+    cell_table,
+    describe,
+    reference_perplexities,
+    short,
+    text_shift,
+    with_words,
+)
 
 if TYPE_CHECKING:
     import altair as alt
@@ -63,8 +71,8 @@ def phase_diagram_chart(
     """
     import altair as alt
 
-    table = _readable(cell_table(cells, transition))
-    lines = _readable(cell_table(cells, transition, every=True))
+    table = with_words(cell_table(cells, transition))
+    lines = with_words(cell_table(cells, transition, every=True))
     axis = np.sort(table["noise_scale"].unique().astype(float))
     bounds = boundary_table(transition, axis)
     bounds = bounds.merge(table[["block_dim", "block"]].drop_duplicates(), on="block_dim")
@@ -113,7 +121,7 @@ def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) 
     names = [name for name, _, _ in models]
     if not names or len(set(names)) < len(names):
         raise CayleyError(f"a comparison needs one or more models with names of their own, not {names}")
-    table = pd.concat([_readable(cell_table(cells, part)).assign(model=name) for name, cells, part in models])
+    table = pd.concat([with_words(cell_table(cells, part)).assign(model=name) for name, cells, part in models])
     axis = np.sort(table["noise_scale"].unique().astype(float))
     dims = [f"d = {dim}" for dim in sorted(table["block_dim"].unique(), reverse=True)]
     table["dim"] = "d = " + table["block_dim"].astype(str)
@@ -122,8 +130,9 @@ def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) 
         y=alt.Y("dim:O", sort=dims, title=None),
         tooltip=_tooltips(table),
     )
-    size = {"width": _CELL[0] * 0.8 * len(axis), "height": 32 * len(dims)}
-    heat = alt.layer(base.mark_rect().encode(color=_recovery_colour(alt)), *_numbers(alt, base)).properties(**size)
+    heat = alt.layer(base.mark_rect().encode(color=_recovery_colour(alt)), *_numbers(alt, base)).properties(
+        width=0.8 * _width(axis), height=32 * len(dims)
+    )
     facets = heat.facet(
         column=alt.Column(
             "model:N", sort=names, title=None, header=alt.Header(labelFontSize=13, labelFontWeight="bold")
@@ -131,8 +140,9 @@ def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) 
         row=alt.Row("compression_ratio:O", title="Compression ratio"),
     )
     bounds = pd.concat([boundary_table(part, axis).assign(model=name) for name, _, part in models])
+    bounds["from"] = bounds["low"].clip(bounds["lambda_c"].where(bounds["lambda_c"] > 0).min() / 3)  # log λ has no 0
     bounds["dim"] = "d = " + bounds["block_dim"].astype(str)
-    points = alt.Chart(_plain(bounds[bounds["low"] > 0])).encode(
+    points = alt.Chart(_plain(bounds[bounds["lambda_c"] > 0])).encode(
         x=alt.X("dim:O", sort=dims[::-1], title="Block dimension", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("model:N", sort=names),
         color=alt.Color("model:N", sort=names, title="Model", scale=alt.Scale(range=_COLOURS)),
@@ -144,16 +154,13 @@ def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) 
             }.items()
         ],
     )  # fmt: skip
-    scale = alt.Scale(type="log", padding=10)
+    scale = alt.Scale(type="log", nice=False, padding=10)
+    marks = alt.Scale(domain=["no", "above", "below"], range=["circle", "triangle-up", "triangle-down"])
     critical = alt.layer(
-        points.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q"),
+        points.mark_rule(strokeWidth=2).encode(y=alt.Y("from:Q", scale=scale), y2="high:Q"),
         points.mark_point(size=80, filled=True, opacity=1).encode(
             y=alt.Y("lambda_c:Q", title="Critical noise λ_c", scale=scale),
-            shape=alt.Shape(
-                "censored:N",
-                title="Beyond the axis",
-                scale=alt.Scale(domain=["no", "above", "below"], range=["circle", "triangle-up", "triangle-down"]),
-            ),
+            shape=alt.Shape("censored:N", title="Beyond the axis", scale=marks),
         ),
     ).properties(width=60 * len(dims) + 60, height=180)
     below = critical.facet(column=alt.Column("compression_ratio:O", title="Critical noise at compression ratio"))
@@ -174,6 +181,10 @@ def models_page(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]], p
     save_html(models_chart(models), path, title="Models compared")
 
 
+def _width(axis: np.ndarray) -> int:
+    return max(_CELL[0] * len(axis), 240)
+
+
 def _at(table: pd.DataFrame, ratio: float) -> pd.DataFrame:
     return table[table["compression_ratio"] == ratio]
 
@@ -181,19 +192,6 @@ def _at(table: pd.DataFrame, ratio: float) -> pd.DataFrame:
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
     """Infinite numbers become missing ones, which JSON can hold."""
     return table.replace([np.inf, -np.inf], np.nan)
-
-
-def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns for axes and tooltips."""
-    return table.assign(
-        block=table["label"].str.replace("\n", ", "),
-        scale=table["noise_scale"].map("{:g}".format),
-        perplexity_text=table["perplexity"].map("{:,.4g}".format),
-        nll_text=table["nll"].map("{:.4f}".format)
-        + table["nll_se"].map(" ± {:.4f}".format, na_action="ignore").fillna(""),
-        phase=np.where(table["noise_dominated"], "noise-dominated", "expressive"),
-        clipped=table["recovery_nll"].clip(-1, 1),
-    ).drop(columns=["label", "shots"])
 
 
 def _tooltips(table: pd.DataFrame) -> list[Any]:
@@ -261,8 +259,8 @@ def _heat_map(
         anchor="start",
         frame="group",
     )
-    size = {"width": _CELL[0] * len(axis), "height": _CELL[1] * len(order), "title": heading}
-    return alt.layer(heat, *_numbers(alt, columns), *marks, bar).properties(**size)
+    layers = alt.layer(heat, *_numbers(alt, columns), *marks, bar)
+    return layers.properties(width=_width(axis), height=_CELL[1] * len(order), title=heading)
 
 
 def _curves(
@@ -303,4 +301,4 @@ def _curves(
         rules.mark_text(align="left", dx=4, dy=-6, color="#555").encode(x=alt.value(0), text="method:N"),
         line.add_params(picked) if first else line,  # once: the legend it is bound to is shared
         base.mark_point(filled=True, size=45).encode(shape=shape),
-    ).properties(width=_CELL[0] * len(axis), height=260)
+    ).properties(width=_width(axis), height=260)

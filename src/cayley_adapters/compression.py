@@ -94,7 +94,9 @@ def whitened_factors(
     """
     w, g = weight.double(), gram.double()
     if not (torch.isfinite(w).all() and torch.isfinite(g).all()):
-        raise CayleyError("a projection has weights or calibration activations that are not finite; is the model whole?")
+        raise CayleyError(
+            "a projection has weights or calibration activations that are not finite; is the model whole?"
+        )
     of_inputs = w.shape[1] < w.shape[0]
     power = torch.einsum("oi,ij,oj->", w, g, w) if of_inputs else g.trace()
     noise = ridge * (power / w.square().sum() if power > 0 else 1.0)

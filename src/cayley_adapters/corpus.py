@@ -77,7 +77,9 @@ def save_windows(parts: Mapping[str, Windows], path: Path) -> None:
     """Write all parts into one safetensors file."""
     from safetensors.numpy import save_file
 
-    arrays = {f"{name}.{field}": getattr(part, field) for name, part in parts.items() for field in Windows.__annotations__}
+    arrays = {
+        f"{name}.{field}": getattr(part, field) for name, part in parts.items() for field in Windows.__annotations__
+    }
     with atomic_file(path) as temporary:
         save_file(arrays, temporary)
 
@@ -155,7 +157,9 @@ def _read(path: str, root: Path, key: str) -> str:
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise CayleyError(f"{key}: {file} is not UTF-8 text (byte {error.start}). Convert it, e.g. with iconv.") from error
+        raise CayleyError(
+            f"{key}: {file} is not UTF-8 text (byte {error.start}). Convert it, e.g. with iconv."
+        ) from error
     except OSError as error:
         raise CayleyError(f"{key}: cannot read {file}: {error.strerror}.") from error
     if not text.strip():

@@ -24,7 +24,7 @@ def fingerprint(module: str, root: Path = ROOT) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(imported_modules(module, root)):
-        digest.update(name.encode() + _tree(_path(name, root)).encode())
+        digest.update(name.encode() + ast.dump(_parse(_path(name, root))).encode())
     return digest.hexdigest()[:16]
 
 
@@ -51,11 +51,22 @@ def _path(name: str, root: Path) -> Path | None:
 
 @cache
 def _parsed(path: Path, _: float) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                first.value.value = ""
+    return tree
 
 
 def _parse(path: Path) -> ast.Module:
-    return _parsed(path, path.stat().st_mtime)
+    """The syntax tree without docstrings, read again when the file has changed."""
+    return _parsed(path, path.stat().st_mtime_ns)
 
 
 def _imports(path: Path) -> list[str]:
@@ -67,24 +78,3 @@ def _imports(path: Path) -> list[str]:
         elif isinstance(node, ast.Import):
             names += [alias.name.removeprefix(f"{PACKAGE}.") for alias in node.names if alias.name.startswith(PACKAGE)]
     return names
-
-
-def _tree(path: Path) -> str:
-    tree = _parse(path)
-    docstrings = {
-        id(node.body[0])
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-        and isinstance(node.body[0].value, ast.Constant)
-        and isinstance(node.body[0].value.value, str)
-    }
-
-    class Strip(ast.NodeTransformer):
-        def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-            return None if id(node) in docstrings else node
-
-    import copy
-
-    return ast.dump(Strip().visit(copy.deepcopy(tree)))

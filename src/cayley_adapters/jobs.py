@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +32,8 @@ def job_from_json(text: str) -> Job:
 
 def main() -> int:
     """Run the job that the only argument describes."""
+    # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         run_job(job_from_json(sys.argv[1]))
     except CayleyError as error:

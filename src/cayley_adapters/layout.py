@@ -15,7 +15,18 @@ from typing import Any
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.settings import Settings
 
-__all__ = ["STAGES", "Job", "Stage", "bases", "cell_wildcards", "jobs", "leaves_of", "make_job", "manifest_columns"]
+__all__ = [
+    "STAGES",
+    "Job",
+    "Stage",
+    "bases",
+    "cell_wildcards",
+    "comparison_job",
+    "jobs",
+    "leaves_of",
+    "make_job",
+    "manifest_columns",
+]
 
 CELL = "{ratio}/{block}/{seed}"
 PREPARED = {"model": "{base}/prepared/model.json", "tokens": "{base}/prepared/tokens.safetensors"}
@@ -35,7 +46,11 @@ EVALUATION = {
     "cells": f"{{base}}/evaluations/{CELL}/cells.csv",
     "losses": f"{{base}}/evaluations/{CELL}/losses.safetensors",
 }
-TABLES = {"cells": "{base}/phase_diagram.csv", "baselines": "{base}/baselines.csv", "manifest": "{base}/adapters/manifest.csv"}
+TABLES = {
+    "cells": "{base}/phase_diagram.csv",
+    "baselines": "{base}/baselines.csv",
+    "manifest": "{base}/adapters/manifest.csv",
+}
 TRANSITION = {"transition": "{base}/transition.json"}
 
 
@@ -136,6 +151,14 @@ STAGES: dict[str, Stage] = {
         (),
         "find the boundary and draw the map",
     ),
+    # One page for several models: its base is the run's folder, one level above the models' own.
+    "compare_models": Stage(
+        {"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
+        {"page": "{base}/models.html"},
+        (),
+        (),
+        "compare the maps of several models on one page",
+    ),
 }
 
 
@@ -202,7 +225,10 @@ class Job:
     def _expand(self, pattern: str) -> list[Path]:
         free = [axis for axis in self.axes if f"{{{axis}}}" in pattern]
         values = itertools.product(*(self.axes[axis] for axis in free))
-        return [Path(pattern.format(base=self.base, **self.cell, **dict(zip(free, chosen, strict=True)))) for chosen in values]
+        return [
+            Path(pattern.format(base=self.base, **self.cell, **dict(zip(free, chosen, strict=True))))
+            for chosen in values
+        ]
 
     @property
     def label(self) -> str:
@@ -221,6 +247,18 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str])
     return Job(stage, base, dict(cell), leaves_of(settings, stage), axes)
 
 
+def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
+    """The job that compares the models of a run.
+
+    Raises:
+        CayleyError: there is one model only.
+    """
+    if len(settings) < 2:
+        raise CayleyError("one model has nothing to be compared with; sweep it, e.g. model=smollm2_135m,smollm2_360m")
+    names = [item.model.name for item in settings]
+    return Job("compare_models", f"{root}/{settings[0].run}", {}, {}, {"model": names})
+
+
 def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
     """All jobs of a stage, in the order of the axes.
 
@@ -229,6 +267,9 @@ def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
     """
     if stage not in STAGES:
         raise CayleyError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
+    if stage == "compare_models":
+        yield comparison_job(settings)
+        return
     for base, item in bases(settings).items():
         wildcards, folders = STAGES[stage].wildcards, cell_wildcards(item)
         for chosen in itertools.product(*(folders[name] for name in wildcards)):

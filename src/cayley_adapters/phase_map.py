@@ -13,10 +13,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis import average_seeds, select_cells
+from cayley_adapters.analysis import select_cells
 from cayley_adapters.errors import CayleyError
 
-__all__ = ["boundary_table", "cell_table", "column_of", "describe", "reference_perplexities", "short", "text_shift"]
+__all__ = [
+    "average_seeds",
+    "boundary_table",
+    "cell_table",
+    "column_of",
+    "describe",
+    "reference_perplexities",
+    "short",
+    "text_shift",
+    "with_words",
+]
 
 
 def short(value: float) -> str:
@@ -76,6 +86,21 @@ def reference_perplexities(baselines: pd.DataFrame, transition: Mapping[str, Any
         return table.assign(perplexity=np.exp(table["nll"]))
 
 
+def average_seeds(cells: pd.DataFrame) -> pd.DataFrame:
+    """One row for each ratio, block dimension and noise scale: nll averaged over seeds, perplexity its exponential.
+
+    ``nll_se`` is the mean over seeds (their losses are on the same documents, so it does not shrink with seeds),
+    ``seeds`` the number of seeds; ``recovery`` and counts are means; other columns keep their first value.
+    """
+    means = {"nll", "nll_se", "recovery", "adapter_parameters", "two_qubit_gates"}
+    keys = ["compression_ratio", "block_dim", "noise_scale"]
+    how = {name: "mean" if name in means else "first" for name in cells.columns if name not in [*keys, "seed"]}
+    table = cells.groupby(keys, as_index=False, sort=True).agg({**how, "seed": "nunique"})
+    with np.errstate(over="ignore"):
+        table["perplexity"] = np.exp(table["nll"])
+    return table.rename(columns={"seed": "seeds"})
+
+
 def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool = False) -> pd.DataFrame:
     """The cells averaged over seeds, with what drawing them needs.
 
@@ -85,7 +110,7 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
         every: keep all readouts and shots (one table after the other) instead of those of the transition.
 
     Returns:
-        The columns of :func:`~cayley_adapters.analysis.average_seeds` and ``column``, ``recovery_nll`` (1 uncompressed,
+        The columns of :func:`average_seeds` and ``column``, ``recovery_nll`` (1 uncompressed,
         0 compressed; not clipped), ``noise_dominated`` (nll above the compressed model's), ``best`` (the best block at
         its noise scale), ``label`` (the block's), ``text`` (its perplexity) and ``variant`` (readout and shots).
     """
@@ -117,6 +142,19 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
         label="d = " + table["block_dim"].astype(str) + " (" + qubits + ")\n" + gates,
         text=table["perplexity"].map(short),
     )
+
+
+def with_words(table: pd.DataFrame) -> pd.DataFrame:
+    """A cell table with the texts of a chart's axes and tooltips, and ``clipped``, the recovery within [−1, 1]."""
+    return table.assign(
+        block=table["label"].str.replace("\n", ", "),
+        scale=table["noise_scale"].map("{:g}".format),
+        perplexity_text=table["perplexity"].map("{:,.4g}".format),
+        nll_text=table["nll"].map("{:.4f}".format)
+        + table["nll_se"].map(" ± {:.4f}".format, na_action="ignore").fillna(""),
+        phase=np.where(table["noise_dominated"], "noise-dominated", "expressive"),
+        clipped=table["recovery_nll"].clip(-1, 1),
+    ).drop(columns=["label", "shots"])
 
 
 def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFrame:

@@ -67,7 +67,12 @@ def log_run(
             tags=[group[:64], job_type],
             # No source, no host name, no console output: nothing leaves the machine that was not put here.
             settings=wandb.Settings(
-                console="off", disable_git=True, disable_code=True, x_disable_meta=True, x_disable_stats=True, silent=True
+                console="off",
+                disable_git=True,
+                disable_code=True,
+                x_disable_meta=True,
+                x_disable_stats=True,
+                silent=True,
             ),
         )
         for record in history:

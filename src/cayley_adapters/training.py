@@ -61,9 +61,7 @@ def load_targets(path: Path) -> TeacherTargets:
     return TeacherTargets(stored["log_probabilities"], stored["indices"])
 
 
-def distillation_loss(
-    log_probabilities: torch.Tensor, teacher: torch.Tensor, indices: torch.Tensor
-) -> torch.Tensor:
+def distillation_loss(log_probabilities: torch.Tensor, teacher: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     """KL(teacher ‖ student) over k + 1 outcomes: the teacher's k best tokens, and all others together.
 
     Lumping the rest keeps it a true divergence (zero only where the k probabilities agree) from k numbers a position.
@@ -135,7 +133,9 @@ def train_adapter(
             divergence = distillation_loss(log_probabilities, kept, indices)
             loss = loss + distillation * divergence
         if not torch.isfinite(loss):
-            raise CayleyError(f"training diverged at step {step + 1}: the loss is {loss.item()}; lower train.learning_rate")
+            raise CayleyError(
+                f"training diverged at step {step + 1}: the loss is {loss.item()}; lower train.learning_rate"
+            )
         record = {"step": step + 1, "learning_rate": optimizer.param_groups[0]["lr"], "loss": loss.item()}
         history.append(record | {"cross_entropy": cross_entropy.item(), "distillation": divergence.item()})
         optimizer.zero_grad(set_to_none=True)

@@ -33,3 +33,19 @@ rule draw:
         mem_mb=2000,
     shell:
         RUN_JOB
+
+
+if COMPARISON:
+
+    rule compare_models:
+        input:
+            [path for paths in COMPARISON[0].inputs().values() for path in paths],
+        output:
+            COMPARISON[0].outputs()["page"],
+        log:
+            f"{COMPARISON[0].base}/logs/compare_models.log",
+        params:
+            job=job_to_json(COMPARISON[0]),
+            code=code("compare_models"),
+        shell:
+            RUN_JOB

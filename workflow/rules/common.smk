@@ -8,7 +8,7 @@ from pathlib import Path
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
-from cayley_adapters.layout import STAGES, bases, make_job
+from cayley_adapters.layout import STAGES, bases, comparison_job, make_job
 from cayley_adapters.settings import from_snakemake_config
 from cayley_adapters.tracking import track_with
 
@@ -66,11 +66,7 @@ def targets(base):
     ]
 
 
-def comparison_page():
-    """One page that compares the models, where more than one is swept."""
-    return [f"results/{SETTINGS[0].run}/models.html"] if len(BASES) > 1 else []
-
-
+COMPARISON = [comparison_job(SETTINGS)] if len(SETTINGS) > 1 else []
 RUN_JOB = f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} 2>&1 | tee {{log}}"
 _LOCK = None
 

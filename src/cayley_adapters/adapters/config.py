@@ -56,4 +56,6 @@ class CayleyConfig(PeftConfig):
             raise CayleyError(f"block_dim={d!r} is no power of two; use 2, 4, 8, 16, …")
         for name, value, known in (("ansatz", self.ansatz, ANSATZES), ("readout", self.readout, READOUTS)):
             if value not in known:
-                raise CayleyError(f"{name}={value!r} is unknown{nearest(str(value), known)}; allowed: {', '.join(known)}")
+                raise CayleyError(
+                    f"{name}={value!r} is unknown{nearest(str(value), known)}; allowed: {', '.join(known)}"
+                )

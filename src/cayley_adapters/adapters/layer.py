@@ -108,7 +108,9 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             if name not in self.cayley_theta:
                 continue
             if self.cayley_config[name].readout != "signed":
-                raise CayleyError(f"{self.key}: readout={self.cayley_config[name].readout} is not linear, so not mergeable")
+                raise CayleyError(
+                    f"{self.key}: readout={self.cayley_config[name].readout} is not linear, so not mergeable"
+                )
             weight = self._inner_weight()
             # Later adapters act on the outputs of earlier ones, so the last comes next to W: W Q₂ Q₁.
             merged = rotate(self.blocks(name).mT.to(weight.dtype), weight.data)

@@ -37,7 +37,9 @@ class CayleyModel(BaseTuner):
             target.update_layer(adapter_name, config)
             return
         if not hasattr(target, "in_features"):
-            raise CayleyError(f"{current_key} is a {type(target).__name__}, not a linear projection; change target_modules")
+            raise CayleyError(
+                f"{current_key} is a {type(target).__name__}, not a linear projection; change target_modules"
+            )
         layer = CayleyLayer(target, adapter_name, config, current_key)
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)  # a further adapter is not trained unless it is made active

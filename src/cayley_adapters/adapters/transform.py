@@ -69,6 +69,8 @@ def inverse_cayley(q: torch.Tensor) -> torch.Tensor:
     try:
         k = 2 * torch.linalg.solve(identity + q, identity - q)
     except torch.linalg.LinAlgError as error:
-        raise CayleyError("a block has eigenvalue −1: the Cayley transform cannot reach it. Perturb it slightly.") from error
+        raise CayleyError(
+            "a block has eigenvalue −1: the Cayley transform cannot reach it. Perturb it slightly."
+        ) from error
     rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
     return k[..., rows, columns]

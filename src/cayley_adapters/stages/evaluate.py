@@ -40,7 +40,9 @@ def run(job: Job) -> None:
 
     model = PeftModel.from_pretrained(load_compressed(inputs["compressed"][0].parent), inputs["adapter"][0].parent)
     model.eval()
-    blocks = {name: cayley(layer.cayley_theta["default"].detach().double()) for name, layer in adapted_layers(model).items()}
+    blocks = {
+        name: cayley(layer.cayley_theta["default"].detach().double()) for name, layer in adapted_layers(model).items()
+    }
     counts = read_table(inputs["blocks"][0])["cz"]
     common = {
         "model": leaves["model.name"],

@@ -45,7 +45,9 @@ def run(job: Job) -> None:
     for ratio in result["ratios"]:
         for block in ratio["blocks"]:
             censored = f" (censored {block['censored']})" if block["censored"] else ""
-            say(f"ratio {ratio['compression_ratio']}, d = {block['block_dim']}: λ_c = {block['lambda_c']:.3g}{censored}")
+            say(
+                f"ratio {ratio['compression_ratio']}, d = {block['block_dim']}: λ_c = {block['lambda_c']:.3g}{censored}"
+            )
     summary = {
         f"lambda_c/ratio{ratio['compression_ratio']}/d{block['block_dim']}": block["lambda_c"]
         for ratio in result["ratios"]

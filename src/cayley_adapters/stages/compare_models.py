@@ -1,0 +1,21 @@
+"""Compare the maps of several models on one page."""
+
+from __future__ import annotations
+
+import json
+
+from cayley_adapters.layout import Job
+from cayley_adapters.plots import models_page
+from cayley_adapters.tables import read_table
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write ``models.html``."""
+    inputs = job.inputs()
+    maps = [
+        (name, read_table(cells), json.loads(transition.read_text(encoding="utf-8")))
+        for name, cells, transition in zip(job.axes["model"], inputs["cells"], inputs["transitions"], strict=True)
+    ]
+    models_page(maps, job.outputs()["page"])
