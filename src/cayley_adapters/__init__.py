@@ -1,12 +1,14 @@
 """Cayley unitary adapters in language models, run exactly, through simulated device noise, or on a processor.
 
-The names below are loaded when first used, so that importing the package stays quick.
+The public names are loaded when first used, so that importing the package stays quick.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
+
+from wrapt import register_post_import_hook
 
 __version__ = "0.1.0"
 
@@ -26,6 +28,11 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)
+
+
+# PEFT knows Cayley adapters as soon as both packages are imported, in whatever order, and without loading it for the
+# many uses that need no model: `PeftModel.from_pretrained` then works after a bare `import cayley_adapters`.
+register_post_import_hook(lambda _: import_module(f"{__name__}.adapters"), "peft")
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,18 @@ def log_run(
         return
     group = Path(base).relative_to("results").as_posix() if Path(base).is_relative_to("results") else Path(base).name
     group = group.replace("/", "-")
+    identity = f"{group}-{name}"[:128]
     try:
         import wandb
 
+        for stale in Path(base).glob(f"wandb/offline-run-*-{identity}"):  # of results that are now replaced
+            shutil.rmtree(stale)
         run = wandb.init(
             mode=track["mode"],
             project=track["project"],
             entity=track["entity"],
             dir=base,
+            id=identity,
             name=name,
             group=group,
             job_type=job_type,
