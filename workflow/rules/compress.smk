@@ -6,6 +6,8 @@ rule compress:
         unpack(inputs("compress")),
     output:
         **STAGES["compress"].outputs,
+    # Training waits for these two and for nothing else: start them before the references.
+    priority: 20
     log:
         "{base}/logs/compress-{ratio}.log",
     params:

@@ -40,6 +40,8 @@ rule teacher:
         unpack(inputs("teacher")),
     output:
         **STAGES["teacher"].outputs,
+    # Training waits for these two and for nothing else: start them before the references.
+    priority: 10
     log:
         "{base}/logs/teacher.log",
     params:
