@@ -75,10 +75,16 @@ def _add_all() -> None:
 
 
 @app.command("config")
-def show_config(overrides: Overrides = None) -> None:
+def show_config(
+    overrides: Overrides = None,
+    as_reference: Annotated[bool, typer.Option("--reference", help="Print what every key means instead.")] = False,
+) -> None:
     """Print the resolved configuration and stop."""
-    from cayley_adapters.settings import compose, parse_cli
+    from cayley_adapters.settings import compose, parse_cli, reference
 
+    if as_reference:
+        typer.echo(reference(), nl=False)
+        return
     experiment, given = parse_cli(overrides or [])
     for settings in compose(experiment, given):
         typer.echo(settings.to_yaml(), nl=False)

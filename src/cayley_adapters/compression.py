@@ -98,20 +98,19 @@ def whitened_factors(
             "a projection has weights or calibration activations that are not finite; is the model whole?"
         )
     of_inputs = w.shape[1] < w.shape[0]
-    power = torch.einsum("oi,ij,oj->", w, g, w) if of_inputs else g.trace()
+    power = ((w @ g) * w).sum() if of_inputs else g.trace()  # ‖WX‖²
     noise = ridge * (power / w.square().sum() if power > 0 else 1.0)
     if of_inputs:
         # Right singular vectors of the whitened weight W·L, with L Lᵀ = G + noise, from its (in, in) Gram matrix.
         whitened = w @ torch.linalg.cholesky(g + noise * torch.eye(len(g), dtype=g.dtype))
         right = torch.linalg.eigh(whitened.T @ whitened).eigenvectors[:, -rank:]
         basis = torch.linalg.qr(whitened @ right).Q
-        outer = w @ g @ w.T
     else:
-        outer = g
         basis = torch.linalg.eigh(g + noise * w @ w.T).eigenvectors[:, -rank:]
-    kept = torch.einsum("or,op,pr->", basis, outer, basis)
+    down = basis.T @ w
+    kept = ((down @ g) * down).sum() if of_inputs else ((g @ basis) * basis).sum()  # ‖W'X‖²
     error = float(torch.sqrt(torch.clamp(1 - kept / power, min=0.0))) if power > 0 else 0.0
-    return basis.to(weight.dtype), (basis.T @ w).to(weight.dtype), error
+    return basis.to(weight.dtype), down.to(weight.dtype), error
 
 
 @torch.no_grad()
@@ -152,7 +151,7 @@ def compress(
     for index, layer in enumerate(layers):
         prefix = f"model.layers.{index}."
         mine = {name: module for name, module in modules.items() if name.startswith(prefix)}
-        grams = _gram_matrices(layer, mine, batches, kwargs)
+        grams, advance = _observe(layer, mine, batches, kwargs)
         for name, module in mine.items():
             up, down, error = whitened_factors(module.weight, grams[name], ranks[name], ridge)
             factored = FactoredLinear(module.in_features, module.out_features, ranks[name], module.bias is not None)
@@ -169,7 +168,8 @@ def compress(
                     "relative_error": error,
                 }
             )
-        batches = [_hidden(layer(batch, **kwargs)) for batch in batches]
+        if index + 1 < len(layers):
+            batches = advance()
         if progress:
             progress(index + 1, len(layers))
     return records
@@ -249,17 +249,23 @@ def _layer_inputs(model: Any, batches: Sequence[np.ndarray]) -> tuple[list[torch
     return caught, keywords
 
 
-def _gram_matrices(
+def _observe(
     layer: nn.Module, modules: dict[str, nn.Module], batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
-) -> dict[str, torch.Tensor]:
-    """The Gram matrix that :func:`whitened_factors` wants of each module; modules fed by one tensor share the work."""
+) -> tuple[dict[str, torch.Tensor], Callable[[], list[torch.Tensor]]]:
+    """Run a layer and watch the modules that are to be compressed.
+
+    Returns:
+        The Gram matrix that :func:`whitened_factors` wants of each module, and a function that gives the hidden states
+        after the layer once its modules have been replaced.
+    """
     grams: dict[str, torch.Tensor] = {}
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []  # holds each input itself: a freed one's id would be used again
+    through: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
         def collect(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             if module.in_features < module.out_features:
-                gram = next((gram for x, gram in seen if x is args[0]), None)
+                gram = next((gram for x, gram in seen if x is args[0]), None)  # gate and up share their input
                 if gram is None:
                     gram = _gram(args[0])
                     seen.append((args[0], gram))
@@ -270,14 +276,22 @@ def _gram_matrices(
         return collect
 
     handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
+    handles.append(layer.mlp.register_forward_hook(lambda _, args, output: through.append((args[0], output))))
+    states = []
     try:
         for batch in batches:
             seen.clear()
-            layer(batch, **kwargs)
+            states.append(_hidden(layer(batch, **kwargs)))
     finally:
         for handle in handles:
             handle.remove()
-    return grams
+
+    def advance() -> list[torch.Tensor]:
+        if all(".mlp." in name for name in modules):  # attention is as it was: only the layer's last step changes
+            return [state - old + layer.mlp(x) for state, (x, old) in zip(states, through, strict=True)]
+        return [_hidden(layer(batch, **kwargs)) for batch in batches]
+
+    return grams, advance
 
 
 def _gram(x: torch.Tensor) -> torch.Tensor:

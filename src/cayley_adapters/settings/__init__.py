@@ -2,6 +2,7 @@
 
 from cayley_adapters.settings.compose import compose, find_conf_dir, from_snakemake_config, parse_cli
 from cayley_adapters.settings.overrides import SWEEPABLE, split_overrides
+from cayley_adapters.settings.reference import reference
 from cayley_adapters.settings.schema import Settings, fields, load_settings, validate
 from cayley_adapters.settings.sections import Compress, Data, Evaluate, Model, Noise, Sweep, Track, Train
 
@@ -22,6 +23,7 @@ __all__ = [
     "from_snakemake_config",
     "load_settings",
     "parse_cli",
+    "reference",
     "split_overrides",
     "validate",
 ]

@@ -28,6 +28,7 @@ __all__ = ["run"]
 def run(job: Job) -> None:
     """Write one row a noise scale, shots and readout, and the loss of each test token in each row."""
     import torch
+    from numba import config as numba_config
     from numba import set_num_threads
     from peft import PeftModel
     from safetensors.numpy import save_file
@@ -36,7 +37,7 @@ def run(job: Job) -> None:
     options, cell = leaves["evaluate"], manifest_columns("/".join(job.cell.values()))
     block_dim, seed = int(cell["block_dim"]), int(cell["seed"])
     set_threads(options["threads"])
-    set_num_threads(options["threads"])
+    set_num_threads(min(options["threads"], numba_config.NUMBA_NUM_THREADS))
 
     model = PeftModel.from_pretrained(load_compressed(inputs["compressed"][0].parent), inputs["adapter"][0].parent)
     model.eval()

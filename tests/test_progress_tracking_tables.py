@@ -1,0 +1,59 @@
+"""The small helpers that every stage uses."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.progress import Progress
+from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
+from cayley_adapters.tracking import ENVIRONMENT, log_run, track_with
+
+
+def test_progress_gives_an_estimate_and_does_not_flood(capsys):
+    now = [0.0]
+    progress = Progress("train", interval=10, clock=lambda: now[0])
+    for step in range(1, 101):
+        now[0] = step * 1.0
+        progress(step, 100, "loss 3.2")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "train: 10/100 loss 3.2, about 90 s left"
+    assert lines[-1] == "train: 100/100 loss 3.2, 100 s"
+    assert len(lines) == 10
+
+
+def test_tables_read_back_to_the_same_numbers(tmp_path):
+    row = dict.fromkeys(CELL_COLUMNS) | {"nll": 1 / 3, "shots": math.inf, "noise_scale": 1e-5, "layout": "median"}
+    write_table([row, row | {"shots": 8192}], tmp_path / "t.csv", CELL_COLUMNS)
+    text = (tmp_path / "t.csv").read_text()
+    assert ",inf," in text
+    assert ",8192," in text
+    table = read_table(tmp_path / "t.csv")
+    assert list(table.columns) == CELL_COLUMNS
+    assert table.nll[0] == 1 / 3
+    assert list(table.shots) == [math.inf, 8192]
+    assert pd.isna(table.recovery[0])
+    with pytest.raises(CayleyError, match="cannot read the table"):
+        read_table(tmp_path / "absent.csv")
+
+
+def test_tracking_that_fails_fails_nothing(tmp_path, monkeypatch, capsys):
+    import wandb
+
+    def broken(**_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    monkeypatch.setenv(ENVIRONMENT, "")
+    track_with({"mode": "offline", "project": "p", "entity": None})
+    log_run(str(tmp_path), "train-x", "train", {})
+    assert "train-x was not tracked with W&B (OSError: disk full)" in capsys.readouterr().err
+
+
+def test_disabled_tracking_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv(ENVIRONMENT, '{"mode": "disabled"}')
+    log_run(str(tmp_path), "x", "train", {})
+    assert list(tmp_path.iterdir()) == []
