@@ -50,12 +50,13 @@ def locate(model: Mapping[str, Any]) -> Path:
 def load_model(folder: Path) -> PreTrainedModel:
     """Load a causal language model in float32 on the CPU, frozen and in evaluation mode."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
         with _no_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CayleyError(f"{folder} is no causal language model that transformers can load: {error}") from error
     return model.eval().requires_grad_(False)
 

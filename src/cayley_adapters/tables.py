@@ -71,6 +71,6 @@ def read_table(path: Path) -> pd.DataFrame:
         CayleyError: it is missing or no CSV.
     """
     try:
-        return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise CayleyError(f"cannot read the table {path}: {error}; delete it and run the same command again") from error

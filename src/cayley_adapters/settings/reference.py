@@ -13,8 +13,8 @@ __all__ = ["reference"]
 
 _HEAD = """# Configuration reference
 
-Made by `cayley config --reference` from the schema; a test keeps it in step. Every key can be overridden, in the workflow
-and on the command line alike:
+Made by `cayley config --reference` from the schema; a test keeps it in step. Every key can be overridden, in the
+workflow and on the command line alike:
 
 ```
 snakemake --cores 8 phase_diagram --config experiment=quickstart overrides="train.steps=40 sweep.block_dim=2,4 run=mine"
