@@ -132,12 +132,36 @@ def test_two_local_models_make_two_maps_and_a_page(fresh, tiny_folder):
 
 
 def test_two_workflows_on_one_folder(fresh):
-    import fcntl
-
-    folder = fresh.folder / "results" / "ci"
-    folder.mkdir(parents=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = fresh.snakemake("phase_diagram", "--config", "experiment=ci", check=False)
+    """The second stops with a sentence while the first works, and starts once the first is gone."""
+    arguments = ("results/ci/prepared/model.json", "--config", "experiment=ci")
+    lock = fresh.folder / "results" / "ci" / ".lock"
+    first = subprocess.Popen(
+        fresh.command("phase_diagram", "--config", "experiment=ci"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        **fresh.options(),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not lock.exists():
+            time.sleep(0.1)
+        time.sleep(0.5)
+        done = fresh.snakemake(*arguments, check=False)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
     assert done.returncode != 0
-    assert "another workflow is writing" in done.stdout + done.stderr
+    assert "another workflow is writing to results/ci" in done.stdout + done.stderr
+    fresh.snakemake(*arguments)
+
+
+def test_an_edited_text_is_prepared_anew(fresh):
+    for name in ("train", "test"):
+        (fresh.folder / f"{name}.txt").write_text("some words in a line\n" * 400)
+    overrides = "data=text data.train=train.txt data.test=test.txt data.window=32 data.calibration_windows=8 run=text"
+    target = "results/text/prepared/tokens.safetensors"
+    fresh.snakemake(target, "--config", "experiment=ci", f"overrides={overrides}")
+    assert "prepare" not in fresh.planned(overrides)
+    (fresh.folder / "train.txt").write_text("other words in a line\n" * 400)
+    assert "prepare" in fresh.planned(overrides)

@@ -1,4 +1,7 @@
-"""Configuration, checked before the DAG is built, and what all rules share."""
+"""Configuration, checked before the DAG is built, and what all stages share."""
+
+# `snakemake --lint` asks for a conda environment a job. All jobs here run in the one environment that requirements.txt
+# pins (environment.yml for conda), since they share one library.
 
 import fcntl
 import re
@@ -35,7 +38,7 @@ def job(stage, wildcards):
 
 
 def inputs(stage):
-    """Input function of a stage's rule: its files, gathered over the axes that the stage does not run over."""
+    """Input function of a stage, with its files gathered over the axes that the stage does not run over."""
     return lambda wildcards: {
         name: [str(path) for path in paths] for name, paths in job(stage, wildcards).inputs().items()
     }
@@ -57,6 +60,13 @@ def code(stage):
     return fingerprint(f"stages.{stage}")
 
 
+def user_files(wildcards):
+    """The user's own text and model files, so that editing one prepares anew."""
+    settings = BASES[wildcards.base]
+    model = sorted(Path(settings.model.path).glob("*.safetensors")) if settings.model.path else []
+    return [str(path) for path in [*(settings.data.train or ()), *(settings.data.test or ()), *model]]
+
+
 def targets(base):
     """What a map consists of."""
     return [
@@ -68,19 +78,19 @@ def targets(base):
 
 COMPARISON = [comparison_job(SETTINGS)] if len(SETTINGS) > 1 else []
 RUN_JOB = f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} 2>&1 | tee {{log}}"
-_LOCK = None
+LOCKS = []
 
 
 onstart:
     # Snakemake's own lock survives a kill and then blocks the next run; a kernel lock ends with its process.
     folder = Path("results") / SETTINGS[0].run
     folder.mkdir(parents=True, exist_ok=True)
-    _LOCK = (folder / ".lock").open("w")
+    LOCKS.append((folder / ".lock").open("w"))  # kept open, and so held, until this process ends
     try:
-        fcntl.flock(_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(LOCKS[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise WorkflowError(f"another workflow is writing to {folder}; wait for it, or choose another name with run=NAME")
 
 
 onerror:
-    print("A rule failed; its log is named above. After mending the cause, run the same command again: finished work is kept.")
+    print("A job failed and its log is named above. Mend the cause and run the same command again; finished work is kept.")

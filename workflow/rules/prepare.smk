@@ -2,8 +2,6 @@
 
 
 rule configure:
-    input:
-        unpack(inputs("configure")),
     output:
         **STAGES["configure"].outputs,
     log:
@@ -20,7 +18,7 @@ rule configure:
 
 rule prepare:
     input:
-        unpack(inputs("prepare")),
+        user_files,
     output:
         **STAGES["prepare"].outputs,
     log:

@@ -36,8 +36,9 @@ def run(job: Job) -> None:
     leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
     options, cell = leaves["evaluate"], manifest_columns("/".join(job.cell.values()))
     block_dim, seed = int(cell["block_dim"]), int(cell["seed"])
-    set_threads(options["threads"])
+    # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
     set_num_threads(min(options["threads"], numba_config.NUMBA_NUM_THREADS))
+    set_threads(options["threads"])
 
     model = PeftModel.from_pretrained(load_compressed(inputs["compressed"][0].parent), inputs["adapter"][0].parent)
     model.eval()

@@ -1,0 +1,68 @@
+"""The same checks on the real SmolLM2-135M, on one window of real text, where they are cheap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, set_executor
+from cayley_adapters.corpus import build_windows
+from cayley_adapters.evaluation import token_losses
+from cayley_adapters.executors import CircuitExecutor, ExactExecutor
+from cayley_adapters.models import load_model, load_tokenizer, locate
+from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.simulator import compile_blocks
+
+SMOLLM2 = {"name": "smollm2_135m", "source": "embedded"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model(locate(SMOLLM2))
+
+
+@pytest.fixture(scope="module")
+def window():
+    data = {"name": "encyclopedia", "source": "encyclopedia", "window": 128}
+    return build_windows(data, load_tokenizer(locate(SMOLLM2)))["test"].tokens[:1]
+
+
+def test_it_is_the_model_that_it_should_be(model):
+    assert sum(p.numel() for p in model.parameters()) == 134_515_008
+    assert len(model.model.layers) == 30
+
+
+def test_perplexity_agrees_with_a_plain_transformers_loop(model, window):
+    x = torch.as_tensor(window, dtype=torch.long)
+    with torch.no_grad():
+        expected = model(input_ids=x, labels=x).loss.item()
+    perplexity = np.exp(token_losses(model, window, 1).mean())
+    assert perplexity == pytest.approx(np.exp(expected), rel=1e-4)
+    assert 5 < perplexity < 60  # a language model that reads English
+
+
+def test_blocks_and_executors_agree(model, window):
+    from peft import get_peft_model
+
+    before = token_losses(model, window, 1)
+    adapted = get_peft_model(model, CayleyConfig(block_dim=4, target_modules=["v_proj", "o_proj"])).eval()
+    try:
+        layers = adapted_layers(adapted)
+        assert sum(layer.cayley_theta["default"].numel() for layer in layers.values()) == 60 * 144 * 6
+        assert np.abs(token_losses(adapted, window, 1) - before).max() < 1e-4
+        generator = torch.manual_seed(0)
+        for layer in layers.values():
+            torch.nn.init.normal_(layer.cayley_theta["default"].data, std=0.05, generator=generator)
+        blocks = {name: cayley(layer.cayley_theta["default"].detach().double()) for name, layer in layers.items()}
+        set_executor(adapted, ExactExecutor(blocks, "sign_constrained"))
+        exact = token_losses(adapted, window, 1).mean()
+        ideal = {name: compile_blocks(q.numpy()) for name, q in blocks.items()}
+        set_executor(adapted, CircuitExecutor(ideal, np.inf, np.random.SeedSequence(0)))
+        assert token_losses(adapted, window, 1).mean() == pytest.approx(exact, abs=2e-3)
+        noise = DeviceNoise.from_backend("FakeFez")
+        noisy = {name: compile_blocks(q.numpy(), noise) for name, q in blocks.items()}
+        set_executor(adapted, CircuitExecutor(noisy, np.inf, np.random.SeedSequence(0)))
+        assert token_losses(adapted, window, 1).mean() > exact + 0.01
+    finally:
+        adapted.unload()
