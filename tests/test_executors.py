@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -97,3 +100,18 @@ def test_shots_are_multinomial():
     assert scipy.stats.kstest(statistic, scipy.stats.chi2(3).cdf).pvalue > 1e-3
     covariance = np.cov(counts.T) / shots
     assert np.allclose(covariance, np.diag(p) - np.outer(p, p), atol=0.02)
+
+
+def test_circuits_keep_to_the_configured_threads():
+    """numba's pool resets OpenMP's thread count; in the order that the stage uses, torch's stays as configured."""
+    code = (
+        "import numpy as np, torch\n"
+        "from numba import set_num_threads\n"
+        "from cayley_adapters.models import set_threads\n"
+        "from cayley_adapters.simulator import noisy_probabilities\n"
+        "set_num_threads(1); set_threads(1)\n"
+        "noisy_probabilities(np.eye(4)[None].repeat(8, 0), np.ones((64, 8, 4), np.float32))\n"
+        "print(torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"

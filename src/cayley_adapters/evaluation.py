@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["clustered_error", "perplexity_row", "scored_documents", "token_losses"]
+__all__ = ["clustered_error", "perplexity_row", "token_losses"]
 
 
 @torch.no_grad()
@@ -35,11 +35,6 @@ def token_losses(
         if progress:
             progress(min(start + batch_windows, len(tokens)), len(tokens))
     return np.concatenate(losses)
-
-
-def scored_documents(documents: np.ndarray) -> np.ndarray:
-    """The document of each scored token: ``(windows, window)`` → ``(windows, window − 1)``."""
-    return documents[:, 1:]
 
 
 def clustered_error(losses: np.ndarray, documents: np.ndarray) -> float:
