@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -27,6 +28,9 @@ def test_the_contracts_files_are_there(built):
     baselines = pd.read_csv(folder / "baselines.csv")
     assert list(baselines.columns) == BASELINE_COLUMNS
     assert set(baselines.method) == {"uncompressed", "compressed"}
+    assert baselines.set_index("method").recovery.fillna(-1).to_dict() == {"uncompressed": -1, "compressed": 0}
+    uncompressed, compressed = baselines.set_index("method").perplexity[["uncompressed", "compressed"]]
+    assert np.allclose(cells.recovery, (compressed - cells.perplexity) / (compressed - uncompressed))
     transition = json.loads((folder / "transition.json").read_text())
     assert {"compression_ratio", "blocks", "best_block", "recovery_nll"} <= set(transition["ratios"][0])
     assert yaml.safe_load((folder / "config.yaml").read_text())["train"]["steps"] == 3

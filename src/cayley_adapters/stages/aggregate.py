@@ -21,8 +21,7 @@ def run(job: Job) -> None:
     order = ["compression_ratio", "block_dim", "seed", "executor", "shots", "noise_scale"]
     write_table(cells.sort_values(order, kind="stable"), outputs["cells"], CELL_COLUMNS)
 
-    # The two references lie at the ends of the scale by definition.
-    baselines["recovery"] = (baselines.method == "uncompressed").astype(float)
+    baselines["recovery"] = _recovery(baselines, baselines.compression_ratio.map(compressed), uncompressed)
     write_table(baselines, outputs["baselines"], BASELINE_COLUMNS)
 
     folders = ["/".join(path.parent.parts[-3:]) for path in inputs["adapters"]]
@@ -32,4 +31,5 @@ def run(job: Job) -> None:
 
 def _recovery(cells: pd.DataFrame, compressed: pd.Series, uncompressed: float) -> pd.Series:
     """(ppl_compressed − ppl) / (ppl_compressed − ppl_uncompressed), empty where nothing was removed."""
-    return ((compressed - cells.perplexity) / (compressed - uncompressed)).where(cells.compression_ratio > 0)
+    lost = (compressed - uncompressed).where(cells.compression_ratio > 0)
+    return (compressed - cells.perplexity) / lost
