@@ -32,6 +32,10 @@ def test_training_code_touches_training_only(package):
     assert touched(package, "training.py", "\nEDITED = 1\n") == {"teacher", "train"}
 
 
+def test_evaluation_code_touches_evaluations_only(package):
+    assert touched(package, "evaluation.py", "\nEDITED = 1\n") == {"reference", "baseline", "evaluate"}
+
+
 def test_figures_touch_the_picture_only(package):
     assert touched(package, "plots.py", "\nEDITED = 1\n") == {"phase_diagram", "compare_models"}
 

@@ -7,7 +7,8 @@ from safetensors.numpy import save_file
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
-from cayley_adapters.stages.common import compression_ratio, reference_row
+from cayley_adapters.stages.common import compression_ratio
+from cayley_adapters.stages.references import reference_row
 
 __all__ = ["run"]
 

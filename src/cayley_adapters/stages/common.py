@@ -1,4 +1,4 @@
-"""What several stages share: finding a job's model and text, and evaluating a model without blocks."""
+"""What several stages share: finding a job's model and text."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cayley_adapters.corpus import Windows, load_windows
-from cayley_adapters.evaluation import perplexity_row, token_losses
 from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.models import load_model, locate, set_threads
-from cayley_adapters.progress import Progress
-from cayley_adapters.tables import BASELINE_COLUMNS, write_table
+from cayley_adapters.models import load_model, locate
 
-__all__ = ["base_model", "compression_ratio", "evaluation_windows", "reference_row"]
+__all__ = ["base_model", "compression_ratio", "evaluation_windows", "method_of"]
 
 
 def base_model(model_json: Path) -> Any:
@@ -31,29 +26,6 @@ def compression_ratio(job: Job) -> float:
 def evaluation_windows(tokens: Path, count: int) -> Windows:
     """The test windows that perplexity is measured on."""
     return load_windows(tokens, "test").first(count, "evaluate.windows")
-
-
-def reference_row(job: Job, model: Any, method: str, ratio: float) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate a model without blocks and write its row of ``baselines.csv``.
-
-    Returns:
-        The loss of each scored token, float32 nats, and its document, int32; both flat.
-    """
-    leaves = job.leaves
-    set_threads(leaves["evaluate.threads"])
-    windows = evaluation_windows(job.inputs()["tokens"][0], leaves["evaluate.windows"])
-    losses = token_losses(model, windows.tokens, leaves["evaluate.batch_windows"], Progress(job.label))
-    documents = windows.documents[:, 1:]
-    row = {
-        "model": leaves["model.name"],
-        "compression": "none" if method == "uncompressed" else method_of(job),
-        "compression_ratio": ratio,
-        "method": method,
-        "adapter_parameters": 0,
-        **perplexity_row(losses, documents),
-    }
-    write_table([row], job.outputs()["row"], BASELINE_COLUMNS)
-    return losses.ravel().astype(np.float32), documents.ravel()
 
 
 def method_of(job: Job) -> str:

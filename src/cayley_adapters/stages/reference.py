@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cayley_adapters.layout import Job
-from cayley_adapters.stages.common import base_model, reference_row
+from cayley_adapters.stages.common import base_model
+from cayley_adapters.stages.references import reference_row
 
 __all__ = ["run"]
 

@@ -1,0 +1,39 @@
+"""Evaluate a model without blocks, for the rows of ``baselines.csv``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cayley_adapters.evaluation import perplexity_row, token_losses
+from cayley_adapters.layout import Job
+from cayley_adapters.models import set_threads
+from cayley_adapters.progress import Progress
+from cayley_adapters.stages.common import evaluation_windows, method_of
+from cayley_adapters.tables import BASELINE_COLUMNS, write_table
+
+__all__ = ["reference_row"]
+
+
+def reference_row(job: Job, model: Any, method: str, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate a model without blocks and write its row of ``baselines.csv``.
+
+    Returns:
+        The loss of each scored token, float32 nats, and its document, int32; both flat.
+    """
+    leaves = job.leaves
+    set_threads(leaves["evaluate.threads"])
+    windows = evaluation_windows(job.inputs()["tokens"][0], leaves["evaluate.windows"])
+    losses = token_losses(model, windows.tokens, leaves["evaluate.batch_windows"], Progress(job.label))
+    documents = windows.documents[:, 1:]
+    row = {
+        "model": leaves["model.name"],
+        "compression": "none" if method == "uncompressed" else method_of(job),
+        "compression_ratio": ratio,
+        "method": method,
+        "adapter_parameters": 0,
+        **perplexity_row(losses, documents),
+    }
+    write_table([row], job.outputs()["row"], BASELINE_COLUMNS)
+    return losses.ravel().astype(np.float32), documents.ravel()
