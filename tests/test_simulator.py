@@ -22,7 +22,9 @@ def device(name: str) -> DeviceNoise:
     if name == "depolarizing":
         return DeviceNoise.depolarizing(2e-3, 2e-2, 0.03)
     if name == "lines":
-        return DeviceNoise.from_backend("FakeFez", layout=[[0, 1, 2], [5, 4, 3]])
+        return DeviceNoise.from_backend("FakeFez", layout=[[0, 1, 2, 3], [7, 6, 5, 4]])
+    if name == "idle":
+        return DeviceNoise.from_backend("FakeFez", idle=True)
     return DeviceNoise.from_backend(name)
 
 
@@ -66,9 +68,9 @@ def compare(q: np.ndarray, x: np.ndarray, noise: DeviceNoise) -> None:
         np.testing.assert_allclose(values.sum(axis=-1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["FakeFez", "FakeMarrakesh", "depolarizing", "lines"])
+@pytest.mark.parametrize("name", ["FakeFez", "FakeMarrakesh", "depolarizing", "lines", "idle"])
 @pytest.mark.parametrize("scale", [0.0, 0.3, 1.0, 3.0, 300.0])
-@pytest.mark.parametrize("d", [2, 4, 8])
+@pytest.mark.parametrize("d", [2, 4, 8, 16])
 def test_equals_aer(d, scale, name):
     rng = np.random.default_rng(d)
     x = rng.normal(size=(3, 2, d)).astype(np.float32).astype(np.float64)
@@ -80,13 +82,13 @@ def test_equals_aer(d, scale, name):
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_equals_aer_for_any_slice(data):
-    d = data.draw(st.sampled_from([2, 4, 8]))
+    d = data.draw(st.sampled_from([2, 4, 8, 16]))
     x = data.draw(hnp.arrays(np.float64, (1, 1, d), elements=st.integers(-4, 4) | st.floats(-8, 8, width=32)))
     q = rotations(np.random.default_rng(data.draw(st.integers(0, 9))), 1, d)
     compare(q, x, device("FakeFez").scaled(data.draw(st.floats(0, 4))))
 
 
-@pytest.mark.parametrize("d", [2, 4, 8])
+@pytest.mark.parametrize("d", [2, 4, 8, 16])
 def test_ideal_device(d):
     rng = np.random.default_rng(d)
     q, x = rotations(rng, 5, d), rng.normal(size=(130, 5, d))
@@ -99,7 +101,7 @@ def test_ideal_device(d):
         np.testing.assert_allclose(noisy_probabilities(q, norm * x), ideal(q, x), atol=1e-12)
 
 
-@pytest.mark.parametrize("d", [2, 4, 8])
+@pytest.mark.parametrize("d", [2, 4, 8, 16])
 def test_noise_leads_to_the_uniform_distribution(d):
     rng = np.random.default_rng(d)
     q, x = rotations(rng, 4, d), rng.normal(size=(50, 4, d))
@@ -110,7 +112,7 @@ def test_noise_leads_to_the_uniform_distribution(d):
     assert distance == sorted(distance, reverse=True)
 
 
-@pytest.mark.parametrize("d", [2, 4, 8])
+@pytest.mark.parametrize("d", [2, 4, 8, 16])
 def test_independent_of_batch_and_threads(d):
     rng = np.random.default_rng(d)
     q, x = rotations(rng, 21, d), rng.normal(size=(150, 21, d)).astype(np.float32)
@@ -174,5 +176,5 @@ def test_refused_shapes():
             noisy_probabilities(wrong_q, wrong_x)
     with pytest.raises(CayleyError, match="need slices"):
         probabilities(compile_blocks(q), np.ones((2, 2, 4)))
-    with pytest.raises(CayleyError, match="2, 4 and 8"):
-        noisy_probabilities(np.eye(16)[None], np.ones((1, 1, 16)))
+    with pytest.raises(CayleyError, match="up to 16"):
+        noisy_probabilities(np.eye(32)[None], np.ones((1, 1, 32)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cayley_adapters.circuits import block_slots
+from cayley_adapters.ansatz import full
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.synthesis import block_angles, block_residual, block_unitary, rotations
+from cayley_adapters.synthesis import block_angles, block_unitary, rotations, synthesise
 
 
 def skew(rng: np.random.Generator, count: int, d: int, scale: float) -> np.ndarray:
@@ -26,22 +26,26 @@ def haar(rng: np.random.Generator, count: int, d: int) -> np.ndarray:
     return q
 
 
-@pytest.mark.parametrize("d", [2, 4, 8])
+def deviation(q: np.ndarray) -> float:
+    return float(np.abs(synthesise(q).unitaries() - q).max())
+
+
+@pytest.mark.parametrize("d", [2, 4, 8, 16])
 def test_random_rotations(d):
     q = haar(np.random.default_rng(d), 60, d)
-    angles = block_angles(q)
-    assert angles.shape == (60, block_slots({2: 1, 4: 2, 8: 3}[d]))
-    assert block_residual(angles, q).max() <= 1e-10
+    circuits = synthesise(q)
+    assert circuits.angles.shape == (60, {2: 1, 4: 6, 8: 31, 16: 122}[d])
+    assert deviation(q) <= 1e-10
 
 
-@pytest.mark.parametrize("d", [2, 4, 8])
+@pytest.mark.parametrize("d", [2, 4, 8, 16])
 @pytest.mark.parametrize("scale", [1e-13, 1e-10, 1e-6, 1e-4, 1e-2, 0.3])
 def test_blocks_near_the_identity(d, scale):
     q = cayley(skew(np.random.default_rng(7), 8, d, scale))
-    assert block_residual(block_angles(q), q).max() <= 1e-10
+    assert deviation(q) <= 1e-10
 
 
-@pytest.mark.parametrize("d", [2, 4, 8])
+@pytest.mark.parametrize("d", [2, 4, 8, 16])
 def test_special_blocks(d):
     rng = np.random.default_rng(3)
     permutations = np.eye(d)[np.array([rng.permutation(d) for _ in range(6)])]
@@ -49,7 +53,7 @@ def test_special_blocks(d):
     sparse = skew(rng, 6, d, 1.0) * (rng.random((6, 1, d)) < 0.3) * 1.0
     sparse = cayley(np.triu(sparse, 1) - np.triu(sparse, 1).transpose(0, 2, 1))
     q = np.concatenate([np.eye(d)[None], -np.eye(d)[None], permutations, sparse])
-    assert block_residual(block_angles(q), q).max() <= 1e-10
+    assert deviation(q) <= 1e-10
 
 
 def test_angles_depend_on_the_block_alone():
@@ -62,13 +66,13 @@ def test_angles_depend_on_the_block_alone():
 
 def test_unitary_has_the_sign_of_the_block():
     q = -np.eye(4)[None]
-    np.testing.assert_allclose(block_unitary(block_angles(q)), q, atol=1e-12)
+    np.testing.assert_allclose(block_unitary(full(2), block_angles(q)), q, atol=1e-12)
 
 
 def test_low_precision_stands_for_the_nearest_rotation():
     q = haar(np.random.default_rng(1), 4, 4)
     np.testing.assert_allclose(rotations(q.astype(np.float32)), q, atol=1e-6)
-    assert block_residual(block_angles(q.astype(np.float32)), q).max() < 1e-6
+    assert np.abs(synthesise(q.astype(np.float32)).unitaries() - q).max() < 1e-6
 
 
 def test_no_blocks():
@@ -81,8 +85,8 @@ def test_no_blocks():
         (np.eye(4)[None] * 1.001, "not orthogonal"),
         (np.full((1, 4, 4), np.nan), "not orthogonal"),
         (np.diag([1.0, 1, 1, -1])[None], "determinant -1"),
-        (np.eye(16)[None], "2, 4 and 8"),
-        (np.eye(3)[None], "2, 4 and 8"),
+        (np.eye(64)[None], "2, 4, 8, 16 and 32"),
+        (np.eye(3)[None], "2, 4, 8, 16 and 32"),
         (np.eye(4), r"\(B, d, d\)"),
     ],
 )
@@ -92,6 +96,6 @@ def test_refused_blocks(q, message):
 
 
 def test_unsolved_blocks_are_reported(monkeypatch):
-    monkeypatch.setattr("cayley_adapters.synthesis.random_starts", lambda: np.empty((0, 31)))
+    monkeypatch.setattr("cayley_adapters.synthesis.random_starts", lambda angles: np.empty((0, angles)))
     with pytest.raises(CayleyError, match=r"2 of 2 blocks \(indices \[0, 1\]\)"):
         block_angles(haar(np.random.default_rng(1), 2, 8))

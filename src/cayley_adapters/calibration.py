@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from cayley_adapters.ansatz import full
 from cayley_adapters.circuits import native_gates
 from cayley_adapters.errors import CayleyError, nearest
 
@@ -66,16 +67,18 @@ class Line:
         indices: The device's numbers of the qubits, in the order of the circuit's qubits 0 to n-1.
         qubits: Their figures.
         couplers: The figures of the n-1 couplers between them.
+        idle: Whether qubits that wait relax, too.
     """
 
     indices: tuple[int, ...]
     qubits: tuple[Qubit, ...]
     couplers: tuple[Coupler, ...]
+    idle: bool = False
 
     def infidelity(self) -> float:
         """Estimate the circuit's infidelity: sum of -log(1 - error) over its gates, plus each mean readout flip."""
         total = sum((qubit.p1_given_0 + qubit.p0_given_1) / 2 for qubit in self.qubits)
-        for gate in native_gates(len(self.qubits)):
+        for gate in native_gates(full(len(self.qubits))):
             if gate.name == "sx":
                 total -= math.log1p(-self.qubits[gate.qubits[0]].sx_error)
             elif gate.name == "cz":

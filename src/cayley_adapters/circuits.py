@@ -1,4 +1,4 @@
-"""The circuits: one fixed skeleton for each number of qubits, in which slices and blocks only set RZ angles.
+"""The circuits: one fixed skeleton for each ansatz, in which slices and blocks only set RZ angles.
 
 A slice x of dimension d = 2^n is amplitude-encoded on n qubits (element k is basis state k = sum_j k_j 2^j, qubit 0
 least significant), a block q in SO(d) follows, then every qubit is measured. All of it is RY rotations and CZ gates
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cayley_adapters.ansatz import Ansatz, full
 from cayley_adapters.errors import CayleyError
 
 if TYPE_CHECKING:
@@ -34,20 +35,9 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
     from cayley_adapters.noise import DeviceNoise
+    from cayley_adapters.synthesis import BlockCircuits
 
-__all__ = [
-    "CircuitSummary",
-    "Gate",
-    "block_circuit",
-    "block_slots",
-    "circuit_summary",
-    "native_gates",
-    "qubits_of",
-    "skeleton",
-]
-
-BLOCK_LAYERS = {1: 0, 2: 2, 3: 14}
-"""CZ gates of a block on n qubits: none for SO(2), 2 for SO(4) and 14 for SO(8)."""
+__all__ = ["CircuitSummary", "Gate", "block_circuit", "circuit_summary", "native_gates", "skeleton"]
 
 
 @dataclass(frozen=True)
@@ -59,15 +49,15 @@ class Gate:
 
     Attributes:
         name: ``ry``, ``plus`` (RY(pi/2) on |0>) and ``cz`` in :func:`skeleton`; ``rz``, ``sx`` and ``cz`` in
-            :func:`native_gates`.
+            :func:`native_gates`, and ``delay`` in a scheduled circuit.
         qubits: The qubits acted on; the lower first.
         slice_slot: Index into the slice's preparation angles, or None.
         block_slot: Index into the block's angles, or None.
         sign: +1 or -1.
-        offset: Constant part of the angle in radians.
+        offset: Constant part of the angle in radians; the duration of a delay in seconds.
     """
 
-    name: Literal["ry", "plus", "rz", "sx", "cz"]
+    name: Literal["ry", "plus", "rz", "sx", "cz", "delay"]
     qubits: tuple[int, ...]
     slice_slot: int | None = None
     block_slot: int | None = None
@@ -100,75 +90,84 @@ class CircuitSummary:
     depth: int
 
 
-def qubits_of(d: int) -> int:
-    """Return the number of qubits n of a block dimension d = 2^n.
-
-    Raises:
-        CayleyError: If circuits do not exist for this dimension.
-    """
-    sizes = {2**n: n for n in BLOCK_LAYERS}
-    if d not in sizes:
-        raise CayleyError(f"block dimension {d} cannot be run as a circuit; block dimensions 2, 4 and 8 can")
-    return sizes[d]
-
-
-def block_slots(n: int) -> int:
-    """Return the number of angles of a block on n qubits: 1, 6 and 31 for n = 1, 2, 3."""
-    return n + 2 * BLOCK_LAYERS[n]
-
-
-@cache
-def skeleton(n: int) -> tuple[Gate, ...]:
-    """Return the circuit on n qubits as RY and CZ gates in the order of time.
-
-    The preparations are those of :mod:`cayley_adapters.preparation`, the blocks those of
-    :mod:`cayley_adapters.synthesis`.
-
-    Args:
-        n: Number of qubits, 1 to 3.
-
-    Returns:
-        The gates ``plus``, ``ry`` and ``cz``, the same for every slice and every block.
-    """
-    qubits_of(2**n)
-    ry, cz = _ry, _cz
-    gates = [Gate("plus", (q,)) for q in range(1, n)]
-    if n == 2:
-        gates += [ry(0, 0), cz(0)]
-    elif n == 3:
-        gates += [ry(0, 0), cz(0), ry(1, 1), cz(1), ry(1, 2), ry(2, 3), cz(1)]
-    used = sum(gate.slice_slot is not None for gate in gates)
-    gates += [ry(q, used + q, q) for q in range(n)]
-    for layer in range(BLOCK_LAYERS[n]):
-        low = layer % (n - 1)
-        gates += [cz(low), ry(low, None, n + 2 * layer), ry(low + 1, None, n + 2 * layer + 1)]
-    return tuple(gates)
-
-
-def _ry(qubit: int, slice_slot: int | None, block_slot: int | None = None) -> Gate:
-    return Gate("ry", (qubit,), slice_slot, block_slot)
+def _ry(qubit: int, slice_slot: int | None = None, block_slot: int | None = None, offset: float = 0.0) -> Gate:
+    return Gate("ry", (qubit,), slice_slot, block_slot, 1, offset)
 
 
 def _cz(low: int) -> Gate:
     return Gate("cz", (low, low + 1))
 
 
+def _so4(low: int, slots: range, offsets: tuple[float, float] = (0.0, 0.0)) -> list[Gate]:
+    """Return a rotation of two qubits but for its closing RY layer; the offsets add to its first one."""
+    a0, b0, a1, b1 = slots
+    first = [_ry(low, a0, None, offsets[0]), _ry(low + 1, b0, None, offsets[1])]
+    return [*first, _cz(low), _ry(low, a1), _ry(low + 1, b1), _cz(low)]
+
+
+def _so8(low: int, slot: int, offsets: tuple[float, float]) -> list[Gate]:
+    """Return a rotation of three qubits but for the last RY of each; the offsets add to the first ones."""
+    gates = [_ry(low, slot, None, offsets[0]), _ry(low + 1, slot + 1, None, offsets[1]), _ry(low + 2, slot + 2)]
+    slot, couplers = slot + 3, full(3).couplers
+    for layer, coupler in enumerate(couplers):
+        gates.append(_cz(low + coupler))
+        for qubit in (coupler, coupler + 1):
+            if any(qubit in (later, later + 1) for later in couplers[layer + 1 :]):
+                gates.append(_ry(low + qubit, slot))
+                slot += 1
+    return gates
+
+
+def _preparation(n: int) -> list[Gate]:
+    """Return the preparation's gates but for its last RY layer, see :mod:`cayley_adapters.preparation`."""
+    gates = [Gate("plus", (q,)) for q in range(1, min(n, 4))]
+    if n == 2:
+        gates += [_ry(0, 0), _cz(0)]
+    elif n == 3:
+        gates += [_ry(0, 0), _cz(0), _ry(1, 1), _cz(1), _ry(1, 2), _ry(2, 3), _cz(1)]
+    elif n >= 4:
+        quarter = math.pi / 2
+        gates += [_ry(0, 0), _cz(0), _ry(0, 1), _ry(1, 2), _cz(1), _ry(2, offset=-quarter), _cz(2)]
+        gates += [_ry(1, offset=-quarter), _cz(0), _ry(1, offset=quarter), _ry(2, offset=-quarter), _cz(1)]
+        gates += _so4(0, range(3, 7))
+        offsets = (quarter, -quarter)
+        gates += _so4(2, range(7, 11), offsets) if n == 4 else _so8(2, 7, offsets)
+    return gates
+
+
 @cache
-def native_gates(n: int) -> tuple[Gate, ...]:
-    """Return the circuit on n qubits as RZ, SX and CZ gates in the order of time.
+def skeleton(ansatz: Ansatz) -> tuple[Gate, ...]:
+    """Return the circuits of an ansatz as RY and CZ gates in the order of time.
+
+    The preparations are those of :mod:`cayley_adapters.preparation`, the blocks those of
+    :mod:`cayley_adapters.synthesis`.
+
+    Returns:
+        The gates ``plus``, ``ry`` and ``cz``, the same for every slice and every block.
+    """
+    n = ansatz.qubits
+    gates = _preparation(n)
+    used = sum(gate.slice_slot is not None for gate in gates)
+    gates += [_ry(q, used + q, q) for q in range(n)]
+    for layer, low in enumerate(ansatz.couplers):
+        gates += [_cz(low), _ry(low, None, n + 2 * layer), _ry(low + 1, None, n + 2 * layer + 1)]
+    return tuple(gates)
+
+
+@cache
+def native_gates(ansatz: Ansatz) -> tuple[Gate, ...]:
+    """Return the circuits of an ansatz as RZ, SX and CZ gates in the order of time.
 
     All gates before the merged RZ gates (those with a slice and a block slot, which stand together) depend on the
     slice alone, all gates after them on the block alone.
 
-    Args:
-        n: Number of qubits, 1 to 3.
-
     Returns:
         The native gates, the same for every slice and every block.
     """
+    n = ansatz.qubits
     sign = [1] * n
     before, merged, after = [], [], []
-    for gate in skeleton(n):
+    for gate in skeleton(ansatz):
         (qubit, *_), part = gate.qubits, after if merged else before
         sx = Gate("sx", gate.qubits)
         if gate.name == "cz":
@@ -176,7 +175,8 @@ def native_gates(n: int) -> tuple[Gate, ...]:
         elif gate.name == "plus":
             part += [sx, Gate("rz", gate.qubits, offset=math.pi / 2)]
         else:
-            turn = Gate("rz", gate.qubits, gate.slice_slot, gate.block_slot, sign[qubit], math.pi)
+            offset = sign[qubit] * gate.offset + math.pi
+            turn = Gate("rz", gate.qubits, gate.slice_slot, gate.block_slot, sign[qubit], offset)
             sign[qubit] = -sign[qubit]
             if gate.slice_slot is not None and gate.block_slot is not None:
                 before.append(sx)
@@ -189,34 +189,27 @@ def native_gates(n: int) -> tuple[Gate, ...]:
 
 
 @cache
-def circuit_summary(n: int) -> CircuitSummary:
-    """Count the gates of the native circuit on n qubits.
-
-    Args:
-        n: Number of qubits, 1 to 3.
-
-    Returns:
-        Gate counts and depth, preparation, block and measurement included.
-    """
-    gates = native_gates(n)
-    level = [0] * n
+def circuit_summary(ansatz: Ansatz) -> CircuitSummary:
+    """Count the gates of an ansatz' native circuit, preparation, block and measurement included."""
+    gates = native_gates(ansatz)
+    level = [0] * ansatz.qubits
     for gate in gates:
         top = 1 + max(level[q] for q in gate.qubits)
         for q in gate.qubits:
             level[q] = top
     names = [gate.name for gate in gates]
-    return CircuitSummary(n, names.count("cz"), names.count("sx"), names.count("rz"), max(level) + 1)
+    return CircuitSummary(ansatz.qubits, names.count("cz"), names.count("sx"), names.count("rz"), max(level) + 1)
 
 
-def block_circuit(q: ArrayLike, x: ArrayLike, noise: DeviceNoise | None = None) -> QuantumCircuit:
+def block_circuit(q: ArrayLike | BlockCircuits, x: ArrayLike, noise: DeviceNoise | None = None) -> QuantumCircuit:
     """Build the circuit that prepares a slice, applies a block and measures every qubit.
 
     Args:
-        q: Block, (d, d), orthogonal with determinant +1, acting as ``q @ x``; d = 2, 4 or 8. A float32 block stands
-            for the nearest orthogonal matrix.
+        q: Block, (d, d), orthogonal with determinant +1, acting as ``q @ x``; d = 2 to 32. A float32 block stands
+            for the nearest orthogonal matrix. Or one synthesised block.
         x: Slice, (d,), real, of any norm; only x/|x| matters, and a zero slice is run as |0...0>.
         noise: With a device the circuit has its native gates rz, sx and cz: the very circuit that the simulator
-            runs. Without one it has ry and cz gates.
+            runs, with explicit delays where the device's idle qubits have noise. Without one it has ry and cz gates.
 
     Returns:
         A circuit on qubits 0 to n-1, measured into classical bits 0 to n-1.
@@ -227,21 +220,29 @@ def block_circuit(q: ArrayLike, x: ArrayLike, noise: DeviceNoise | None = None) 
     from qiskit import QuantumCircuit
 
     from cayley_adapters.preparation import preparation_angles
-    from cayley_adapters.synthesis import block_angles
+    from cayley_adapters.schedule import scheduled
+    from cayley_adapters.synthesis import BlockCircuits, synthesise
 
-    q, x = np.asarray(q), np.asarray(x)
-    if x.ndim != 1 or q.shape != (x.size, x.size):
-        raise CayleyError(f"a circuit needs a block (d, d) and a slice (d,), not {q.shape} and {x.shape}")
-    n = qubits_of(x.size)
-    units = preparation_angles(x[None])[0]
-    angles = np.angle(units), block_angles(q[None])[0]
-    circuit = QuantumCircuit(n, n)
-    for gate in skeleton(n) if noise is None else native_gates(n):
+    x = np.asarray(x)
+    if not isinstance(q, BlockCircuits):
+        q = np.asarray(q)
+        if x.ndim != 1 or q.shape != (x.size, x.size):
+            raise CayleyError(f"a circuit needs a block (d, d) and a slice (d,), not {q.shape} and {x.shape}")
+        q = synthesise(q[None])
+    elif len(q) != 1 or x.shape != (2**q.ansatz.qubits,):
+        raise CayleyError(f"a circuit needs one block and its slice (d,), not {len(q)} blocks and {x.shape}")
+    ansatz = q.ansatz.first(int(q.lengths[0]))
+    angles = np.angle(preparation_angles(x[None])[0]), q.angles[0]
+    circuit = QuantumCircuit(ansatz.qubits, ansatz.qubits)
+    gates = skeleton(ansatz) if noise is None else scheduled(native_gates(ansatz), noise.line(ansatz.qubits))
+    for gate in gates:
         if gate.name == "plus":
             circuit.ry(math.pi / 2, gate.qubits[0])
         elif gate.name in ("ry", "rz"):
             getattr(circuit, gate.name)(gate.angle(*angles), gate.qubits[0])
+        elif gate.name == "delay":
+            circuit.delay(gate.offset, gate.qubits[0], unit="s")
         else:
             getattr(circuit, gate.name)(*gate.qubits)
-    circuit.measure(range(n), range(n))
+    circuit.measure(range(ansatz.qubits), range(ansatz.qubits))
     return circuit

@@ -1,4 +1,4 @@
-"""What runs the blocks of an adapted model: exact arithmetic, or circuits on a noisy device.
+"""What runs the blocks of an adapted model: exact arithmetic, the batched simulator, or Qiskit Aer.
 
 An executor takes the activations that enter a projection and returns them with every slice run through its block.
 :func:`cayley_adapters.adapters.set_executor` gives one to a model; switching needs no reload.
@@ -12,10 +12,14 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from cayley_adapters.adapters import constrain_signs, rotate
+from cayley_adapters.adapters.layer import constrain_signs, rotate
+from cayley_adapters.kernels.shots import magnitudes
+from cayley_adapters.measurement import Mitigation, sample
+from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.simulator import CompiledBlocks, probabilities
+from cayley_adapters.synthesis import BlockCircuits
 
-__all__ = ["CircuitExecutor", "ExactExecutor", "Executor", "sample"]
+__all__ = ["AerExecutor", "ExactExecutor", "Executor", "NoisyExecutor"]
 
 
 class Executor(Protocol):
@@ -35,7 +39,7 @@ class Executor(Protocol):
 
 
 class ExactExecutor:
-    """Plain arithmetic with the blocks.
+    """Plain arithmetic with the blocks, or with maps that were measured once on a device.
 
     Args:
         blocks: projection → ``(B, d, d)``.
@@ -50,53 +54,63 @@ class ExactExecutor:
         return y if self._signed else constrain_signs(x, y.abs())
 
 
-class CircuitExecutor:
-    """Circuits with the sign-constrained readout of arXiv:2605.05914: y_k = sign(x_k)·‖x‖·√p̂_k.
+class NoisyExecutor:
+    """Circuits on a noisy device, simulated: y_k = s_k·‖x‖·√p̂_k.
 
-    With finite shots p̂ = counts/shots is unbiased, but √p̂ underestimates √p by about (1 − p)/(8·shots·√p).
+    The signs s_k, which no measurement of these circuits shows, are those of the inputs, as in arXiv:2605.05914
+    (``sign_constrained``), or those of the exact product (``ideal_sign``: no device could know them without doing the
+    computation, so it is an upper bound). With finite shots p̂ is unbiased, but √p̂ underestimates √p by about
+    (1 − p)/(8·shots·√p), and its variance is (1 − p)/(4·shots).
 
     Args:
-        blocks: projection → compiled blocks, with the device's noise in them, or the blocks themselves ``(B, d, d)``
-            for an ideal device.
+        blocks: projection → compiled blocks, with the device's noise in them.
         shots: measurements a circuit; ``inf`` for the probabilities themselves.
         seed: of the shots; the same seed gives the same counts.
+        mitigation: projection → what is undone in the measured frequencies.
+        ideal: projection → trained blocks ``(B, d, d)``, whose products lend their signs; the inputs' if None.
     """
 
     def __init__(
-        self, blocks: Mapping[str, CompiledBlocks | torch.Tensor], shots: float, seed: np.random.SeedSequence
+        self,
+        blocks: Mapping[str, CompiledBlocks],
+        shots: float = np.inf,
+        seed: np.random.SeedSequence | None = None,
+        mitigation: Mapping[str, Mitigation | None] | None = None,
+        ideal: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        self._blocks, self._shots = blocks, shots
+        self._blocks, self._shots, self._mitigation, self._ideal = blocks, shots, mitigation or {}, ideal
         self._generator = np.random.default_rng(seed)
 
     def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
         blocks = self._blocks[key]
-        count, d = (blocks if isinstance(blocks, torch.Tensor) else blocks.effects).shape[:2]
-        slices = x.reshape(-1, count, d).float()
-        norm = slices.norm(dim=-1, keepdim=True)
-        if isinstance(blocks, torch.Tensor):
-            p = (rotate(blocks.float(), slices.flatten(1)).view_as(slices) / norm.clamp(min=1e-30)).square()
-        else:
-            p = probabilities(blocks, slices)
-        if np.isfinite(self._shots):
-            p = torch.from_numpy(sample(p.numpy(), int(self._shots), self._generator))
-        # A zero slice is run as |0…0⟩ and its result, times its norm, is zero.
-        return constrain_signs(slices, p.clamp(min=0).sqrt() * norm).reshape(x.shape).to(x.dtype)
+        count, d = blocks.effects.shape[:2]
+        flat = x.detach().reshape(-1, count * d).float().contiguous()
+        slices = flat.numpy().reshape(-1, count, d)
+        p = sample(probabilities(blocks, slices), self._shots, self._generator)
+        if mitigation := self._mitigation.get(key):
+            p = mitigation(p)
+        signs = flat if self._ideal is None else rotate(self._ideal[key].to(flat.dtype), flat)
+        y = np.empty((len(slices) * count, d), dtype=np.float32)
+        magnitudes(slices.reshape(-1, d), p.reshape(-1, d), signs.numpy().reshape(-1, d), y)
+        return torch.from_numpy(y).reshape(x.shape).to(x.dtype)
 
 
-def sample(p: np.ndarray, shots: int, generator: np.random.Generator) -> np.ndarray:
-    """Relative frequencies of multinomial samples.
+class AerExecutor:
+    """The same circuits in Qiskit Aer, one density matrix a slice: the referee, thousands of times slower.
 
     Args:
-        p: probabilities ``(…, d)``; each row is normalised first, since float32 sums are off by 1e-7.
-        shots: measurements a row.
-        generator: source of randomness.
-
-    Returns:
-        counts / shots, ``(…, d)`` float32.
+        circuits: projection → synthesised blocks.
+        noise: the device.
     """
-    weights = np.maximum(p, 0).astype(np.float64).reshape(-1, p.shape[-1])
-    total = weights.sum(-1, keepdims=True)
-    # An all-zero row (a zero slice on an ideal device) stands for |0…0⟩.
-    weights[:, 0] += total[:, 0] == 0
-    weights /= np.where(total == 0, 1, total)
-    return (generator.multinomial(shots, weights) / shots).astype(np.float32).reshape(p.shape)
+
+    def __init__(self, circuits: Mapping[str, BlockCircuits], noise: DeviceNoise) -> None:
+        self._circuits, self._noise = circuits, noise
+
+    def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
+        from cayley_adapters.aer import aer_probabilities
+
+        circuits = self._circuits[key]
+        slices = x.detach().reshape(-1, len(circuits), 2**circuits.ansatz.qubits).double()
+        p = torch.from_numpy(aer_probabilities(circuits, slices.numpy(), self._noise))
+        y = constrain_signs(slices, p.clamp(min=0).sqrt() * slices.norm(dim=-1, keepdim=True))
+        return y.reshape(x.shape).to(x.dtype)

@@ -8,7 +8,8 @@ A gate's channel is depolarisation of all its qubits, then relaxation of each ov
 The calibrated error already contains the relaxation, so the depolarising parameter p is what remains: with the
 average gate fidelity F of the relaxation alone, p = D (e - (1 - F)) / (D F - 1), and 0 where relaxation alone exceeds
 the error. This is what ``qiskit_aer.noise.NoiseModel.from_backend`` does. RZ is virtual and noiseless, idle qubits
-have no noise, and readout flips are asymmetric where the backend reports both directions.
+have no noise unless ``idle=True`` puts delays into the circuits (:mod:`cayley_adapters.schedule`), over which they
+relax, and readout flips are asymmetric where the backend reports both directions.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from qiskit.providers import BackendV2
     from qiskit_aer.noise import NoiseModel, QuantumError
 
-__all__ = ["Channel", "DeviceNoise", "cz_channel", "sx_channel"]
+__all__ = ["Channel", "DeviceNoise", "cz_channel", "delay_channel", "sx_channel"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ def cz_channel(line: Line, low: int) -> Channel:
     return _channel(figures.cz_error, figures.cz_duration, line.qubits[low : low + 2])
 
 
+def delay_channel(line: Line, qubit: int, duration: float) -> Channel:
+    """Return the noise of a qubit that waits, for a duration in seconds."""
+    return _channel(0.0, duration, [line.qubits[qubit]])
+
+
 def _channel(error: float, duration: float, qubits: Sequence[Qubit]) -> Channel:
     """Build a gate's channel from its total average error and the relaxation over its duration."""
     transverse = tuple(math.exp(-duration / qubit.t2) for qubit in qubits)
@@ -77,11 +83,13 @@ class DeviceNoise:
         calibration: The device's figures at scale 1.
         scale: Noise scale, at least 0.
         layout: ``median``, ``best``, or lines of qubits over which blocks are dealt in turn.
+        idle: Whether qubits that wait for their neighbours relax.
     """
 
     calibration: Calibration
     scale: float = 1.0
     layout: str | tuple[tuple[int, ...], ...] = "median"
+    idle: bool = False
 
     def __post_init__(self) -> None:
         """Check the scale and the layout."""
@@ -107,6 +115,7 @@ class DeviceNoise:
         backend: BackendV2 | str,
         scale: float = 1.0,
         layout: str | Sequence[int] | Sequence[Sequence[int]] = "median",
+        idle: bool = False,
     ) -> DeviceNoise:
         """Read the calibration of a backend with native rz, sx and cz gates.
 
@@ -117,6 +126,7 @@ class DeviceNoise:
             layout: ``best`` and ``median`` pick, once the number n of qubits is known, the first and the middle one
                 of all lines of n qubits ranked by :meth:`Line.infidelity`; a list of qubits is one line (its first n
                 are used); blocks are dealt in turn over a list of lines.
+            idle: Whether qubits that wait for their neighbours relax meanwhile.
 
         Raises:
             CayleyError: If the backend is unknown or has other gates, or the layout does not fit it.
@@ -125,7 +135,9 @@ class DeviceNoise:
             nested = any(isinstance(line, Sequence) for line in layout)
             lines = layout if nested else [layout]
             layout = tuple(tuple(int(q) for q in line) for line in lines)
-        return cls(calibration_of(snapshot(backend) if isinstance(backend, str) else backend), float(scale), layout)
+        return cls(
+            calibration_of(snapshot(backend) if isinstance(backend, str) else backend), float(scale), layout, idle
+        )
 
     @classmethod
     def depolarizing(cls, p1: float, p2: float, readout: float = 0.0, scale: float = 1.0) -> DeviceNoise:
@@ -166,7 +178,8 @@ class DeviceNoise:
         for indices in chosen:
             if len(indices) < n:
                 raise CayleyError(f"layout {list(indices)} has {len(indices)} qubits, a block needs {n}")
-        return tuple(self.calibration.line(indices[:n], self.scale) for indices in chosen)
+        lines = (self.calibration.line(indices[:n], self.scale) for indices in chosen)
+        return tuple(replace(line, idle=self.idle) for line in lines)
 
     def line(self, n: int, block: int = 0) -> Line:
         """Return the line of n qubits on which a block runs, at this noise scale."""
@@ -177,10 +190,11 @@ class DeviceNoise:
         """Return this noise as a Qiskit Aer model on qubits 0 to n-1, built with Aer's own error functions.
 
         Args:
-            n: Number of qubits, 1 to 3.
+            n: Number of qubits.
             block: Index of the block, where blocks are dealt over several lines.
         """
-        from qiskit_aer.noise import NoiseModel, ReadoutError
+        from qiskit.circuit import Delay
+        from qiskit_aer.noise import NoiseModel, ReadoutError, RelaxationNoisePass
 
         line = self.line(n, block)
         model = NoiseModel(basis_gates=["rz", "sx", "cz"])
@@ -193,6 +207,10 @@ class DeviceNoise:
             for pair in ((low, low + 1), (low + 1, low)):
                 qubits = [line.qubits[q] for q in pair]
                 model.add_quantum_error(_aer_error(coupler.cz_error, coupler.cz_duration, qubits), "cz", pair)
+        if self.idle and self.scale > 0:
+            # Where Aer's own NoiseModel.from_backend keeps the relaxation during delays, too.
+            times = [[getattr(qubit, key) for qubit in line.qubits] for key in ("t1", "t2")]
+            model._custom_noise_passes.append(RelaxationNoisePass(*times, op_types=Delay))
         return model
 
 

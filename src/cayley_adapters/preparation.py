@@ -32,6 +32,15 @@ p e^{-i pi/4} by exp(-j a0/2) from the right, so that b2, a1 and -a0 are its Tai
 always exist. A product state leaves chi_1 free: N = i is taken. All choices depend on the slice alone, and
 simulator and circuits share them.
 
+n = 4 (9 CZ): the Schmidt form across the middle, x = sum_j w_j v_j u_j with rotations u of qubits 0 and 1 and v of
+qubits 2 and 3 (only w_3 may be negative). The vector w is prepared on qubits 0 and 1 as for n = 2, j = a + 2b on
+|a>|b>. Four CNOT gates 1 -> 2, 2 -> 3, 0 -> 1, 1 -> 2 carry |a, b, 0, 0> to |a, a+b, a, b>: the lower two qubits and
+the upper two both know j, and u and v, each with its 2 CZ, follow. In this labelling the lower qubits hold 0, 3, 2, 1
+for j = 0, 1, 2, 3. Each CNOT is a CZ between RY(-pi/2) and RY(pi/2) of its target.
+
+n = 5 (21 CZ): the same with qubits 2, 3 and 4 for the upper two, on which v has four orthonormal columns, completed to
+a rotation in SO(8) with its 14 CZ.
+
 The quaternion form of SO(4) is that of the magic basis: Vatan and Williams, Phys. Rev. A 69, 032315 (2004).
 """
 
@@ -41,7 +50,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.circuits import qubits_of
+from cayley_adapters.ansatz import qubits_of
 from cayley_adapters.errors import CayleyError
 
 if TYPE_CHECKING:
@@ -49,7 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = ["preparation_angles"]
 
-SLICE_SLOTS = {1: 1, 2: 3, 3: 7}
+SLICE_SLOTS = {1: 1, 2: 3, 3: 7, 4: 15, 5: 40}
 """Angles of a preparation on n qubits, the n merged ones last."""
 
 
@@ -57,20 +66,23 @@ def preparation_angles(x: ArrayLike) -> np.ndarray:
     """Return the RY angles of the circuits that prepare slices, as unit complex numbers.
 
     Args:
-        x: Slices, (N, d) with d = 2, 4 or 8, real, of any norm; zero slices stand for e_0.
+        x: Slices, (N, d) with d = 2 to 32, real, of any norm; zero slices stand for e_0.
 
     Returns:
-        exp(i angle), complex128, (N, 1), (N, 3) or (N, 7) for d = 2, 4, 8, in the order of the slice slots of
-        :func:`cayley_adapters.circuits.skeleton`.
+        exp(i angle), complex128, (N, 1), (N, 3), (N, 7), (N, 15) or (N, 40) for d = 2, 4, 8, 16, 32, in the order of
+        the slice slots of :func:`cayley_adapters.circuits.skeleton`.
 
     Raises:
         CayleyError: If x has another shape.
     """
-    from cayley_adapters.kernels import TILE, prepare
+    from cayley_adapters.kernels.pauli import TILE
+    from cayley_adapters.kernels.preparation import prepare
 
     x = np.asarray(x)
     if x.ndim != 2:
         raise CayleyError(f"slices come as an array (N, d), not {x.shape}")
+    if qubits_of(x.shape[1]) == 5:
+        return _five_qubits(x.astype(np.float64))
     slots = SLICE_SLOTS[qubits_of(x.shape[1])]
     angles = np.empty((len(x), slots), dtype=np.complex128)
     for start in range(0, len(x), TILE):
@@ -81,3 +93,24 @@ def preparation_angles(x: ArrayLike) -> np.ndarray:
         prepare(v.ravel(), x.shape[1], len(part), np.empty(TILE), cos.ravel(), sin.ravel())
         angles[start : start + TILE] = (cos + 1j * sin)[:, : len(part)].T
     return angles
+
+
+def _five_qubits(x: np.ndarray) -> np.ndarray:
+    """Return the units of five-qubit slices (N, 32), whose upper rotation is searched for slice by slice."""
+    from cayley_adapters.synthesis import block_angles
+
+    top = np.abs(x).max(axis=1, keepdims=True)
+    unit = np.where(top == 0, np.eye(1, 32), x / np.where(top == 0, 1, top))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    v, w, u = np.linalg.svd(unit.reshape(-1, 8, 4))
+    flip = np.linalg.det(v) < 0
+    v[flip, :, 7] *= -1
+    u = u[:, [0, 3, 2, 1]].transpose(0, 2, 1)  # the lower qubits hold 0, 3, 2, 1 for 0, 1, 2, 3
+    odd = np.linalg.det(u) < 0
+    u[odd, :, 1] *= -1
+    w[odd, 3] *= -1
+    lower, upper = block_angles(np.ascontiguousarray(u)), block_angles(v)
+    last = [27, 29, 30]  # of the upper rotation's angles, the closing ones of its three qubits
+    rest = np.setdiff1d(np.arange(upper.shape[1]), last)
+    parts = [lower[:, :4], upper[:, rest], lower[:, 4:], upper[:, last]]
+    return np.concatenate([preparation_angles(w), np.exp(1j * np.concatenate(parts, axis=1))], axis=1)

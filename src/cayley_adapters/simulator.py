@@ -21,28 +21,34 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from cayley_adapters.circuits import BLOCK_LAYERS, Gate, block_slots, native_gates
+from cayley_adapters.ansatz import Ansatz, qubits_of
+from cayley_adapters.circuits import Gate, native_gates
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.kernels import CZ, RELAX, RELAX_T, RZ, SX, SX_T, back_propagate, run
-from cayley_adapters.kernels import probabilities as _probabilities
-from cayley_adapters.noise import Channel, DeviceNoise, cz_channel, sx_channel
+from cayley_adapters.kernels.batches import back_propagate
+from cayley_adapters.kernels.batches import probabilities as _probabilities
+from cayley_adapters.kernels.pauli import CZ, RELAX, RELAX_T, RZ, SX, SX_T, run
+from cayley_adapters.noise import Channel, DeviceNoise, cz_channel, delay_channel, sx_channel
+from cayley_adapters.schedule import scheduled
 
 if TYPE_CHECKING:
     import torch
 
     from cayley_adapters.calibration import Line
+    from cayley_adapters.synthesis import BlockCircuits
 
 __all__ = [
     "CompiledBlocks",
     "Preparation",
     "Program",
-    "compile_angles",
     "compile_blocks",
     "noisy_probabilities",
     "probabilities",
 ]
 
 Array = TypeVar("Array", np.ndarray, "torch.Tensor")
+
+LARGEST = 4
+"""Qubits of the largest blocks that are simulated."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,13 @@ class Program:
         operations: (m, 3) integers: operation, qubit, second qubit or row of the angle.
         figures: (m, 3) noise figures.
         turns: The RZ gates, in the order of the angles' rows.
+        size: 4^n.
     """
 
     operations: np.ndarray
     figures: np.ndarray
     turns: tuple[Gate, ...]
+    size: int
 
 
 @dataclass(frozen=True)
@@ -75,14 +83,17 @@ class CompiledBlocks:
     Attributes:
         effects: (B, d, 4^n) float64; the probability of outcome k is the scalar product of effects[b, k] with the
             prepared slice's Pauli vector at the cut.
-        preparations: The preparation on each line of qubits; block b is prepared by number b modulo their number.
+        preparations: The different preparations, one for each line of qubits (and, where idle qubits relax, for each
+            length of circuit).
+        owners: (B,) which preparation each block has.
     """
 
     effects: np.ndarray
     preparations: tuple[Preparation, ...]
+    owners: np.ndarray
 
 
-def _program(gates: Iterable[Gate], line: Line | None) -> Program:
+def _program(gates: Iterable[Gate], line: Line | None, n: int) -> Program:
     """Translate gates, with the noise of a line of qubits after each, to operations in the order of time."""
     rows: list[tuple[int, int, int, float, float, float]] = []
     turns: list[Gate] = []
@@ -95,6 +106,9 @@ def _program(gates: Iterable[Gate], line: Line | None) -> Program:
             noise = Channel(1.0, (1.0,), (1.0,)) if line is None else sx_channel(line, q)
             a, b = noise.transverse[0], noise.longitudinal[0]
             rows.append((SX, q, 0, noise.keep * a, noise.keep * b, 1 - b))
+        elif gate.name == "delay":
+            noise = delay_channel(line, q, gate.offset)
+            rows.append((RELAX, q, 0, noise.transverse[0], noise.longitudinal[0], 1 - noise.longitudinal[0]))
         else:
             noise = None if line is None else cz_channel(line, q)
             rows.append((CZ, q, q + 1, 1.0 if noise is None else noise.keep, 0.0, 0.0))
@@ -102,7 +116,7 @@ def _program(gates: Iterable[Gate], line: Line | None) -> Program:
                 pairs = zip(gate.qubits, noise.transverse, noise.longitudinal, strict=True)
                 rows += [(RELAX, qubit, 0, a, b, 1 - b) for qubit, a, b in pairs]
     table = np.array(rows, dtype=np.float64).reshape(-1, 6)
-    return Program(table[:, :3].astype(np.int64), np.ascontiguousarray(table[:, 3:]), tuple(turns))
+    return Program(table[:, :3].astype(np.int64), np.ascontiguousarray(table[:, 3:]), tuple(turns), 4**n)
 
 
 def _transposed(program: Program) -> Program:
@@ -110,36 +124,41 @@ def _transposed(program: Program) -> Program:
     operations = program.operations[::-1].copy()
     operations[program.operations[::-1, 0] == SX, 0] = SX_T
     operations[program.operations[::-1, 0] == RELAX, 0] = RELAX_T
-    return Program(operations, program.figures[::-1].copy(), program.turns)
+    return Program(operations, program.figures[::-1].copy(), program.turns, program.size)
 
 
-def _split(n: int) -> tuple[list[Gate], list[Gate], list[Gate]]:
+def _split(ansatz: Ansatz, line: Line | None) -> tuple[list[Gate], list[Gate], list[Gate]]:
     """Return the native gates that are constant, that depend on the slice, and that depend on the block.
 
     The merged RZ gates are in both of the last lists: the first holds their offset and takes the slice's angle, the
     second takes the block's angle.
     """
-    gates = native_gates(n)
+    gates = native_gates(ansatz) if line is None else scheduled(native_gates(ansatz), line)
     first = next(i for i, gate in enumerate(gates) if gate.slice_slot is not None)
     merged = [i for i, gate in enumerate(gates) if gate.slice_slot is not None and gate.block_slot is not None]
     block = [Gate("rz", gates[i].qubits, None, gates[i].block_slot, gates[i].sign) for i in merged]
     return list(gates[:first]), list(gates[first : merged[-1] + 1]), block + list(gates[merged[-1] + 1 :])
 
 
-def _preparation(n: int, line: Line | None) -> Preparation:
+def preparation_of(ansatz: Ansatz, line: Line | None) -> Preparation:
     """Compile the preparation on a line of qubits."""
-    constant, sliced, _ = _split(n)
-    program = _program(constant, line)
+    constant, sliced, _ = _split(ansatz, line)
+    program = _program(constant, line, ansatz.qubits)
     angles = np.array([gate.offset for gate in program.turns]).reshape(-1, 1)
     state = np.ones(1)
-    for _ in range(n):
+    for _ in range(ansatz.qubits):
         state = np.kron(state, [1.0, 0.0, 0.0, 1.0])
     state = state.reshape(-1, 1).copy()
     run(program.operations, program.figures, np.cos(angles), np.sin(angles), state, 1)
-    return Preparation(state[:, 0].copy(), _program(sliced, line))
+    return Preparation(state[:, 0].copy(), _program(sliced, line, ansatz.qubits))
 
 
-def _readout(n: int, line: Line | None) -> np.ndarray:
+def program_of(ansatz: Ansatz, line: Line | None) -> Program:
+    """Compile the block's part of the circuit on a line of qubits."""
+    return _program(_split(ansatz, line)[2], line, ansatz.qubits)
+
+
+def readout_effects(n: int, line: Line | None) -> np.ndarray:
     """Return the effects (d, 4^n) of measuring with readout flips."""
     effects = np.ones((1, 1))
     for q in range(n):
@@ -150,12 +169,12 @@ def _readout(n: int, line: Line | None) -> np.ndarray:
     return effects
 
 
-def compile_blocks(q: np.ndarray | torch.Tensor, noise: DeviceNoise | None = None) -> CompiledBlocks:
+def compile_blocks(q: np.ndarray | torch.Tensor | BlockCircuits, noise: DeviceNoise | None = None) -> CompiledBlocks:
     """Compile blocks, their noise and the readout into effects.
 
     Args:
-        q: Blocks, (B, d, d), orthogonal with determinant +1; d = 2, 4 or 8. Blocks of lower precision than float64
-            stand for the nearest orthogonal matrices.
+        q: Blocks, (B, d, d), orthogonal with determinant +1; d = 2, 4, 8 or 16. Blocks of lower precision than float64
+            stand for the nearest orthogonal matrices. Or blocks that were synthesised before.
         noise: The device; None is an ideal one.
 
     Returns:
@@ -164,39 +183,31 @@ def compile_blocks(q: np.ndarray | torch.Tensor, noise: DeviceNoise | None = Non
     Raises:
         CayleyError: If a block is no rotation, no circuit is found for it, or the device has no line for it.
     """
-    from cayley_adapters.synthesis import block_angles
+    from cayley_adapters.synthesis import BlockCircuits, synthesise
 
-    return compile_angles(block_angles(_numpy(q)), noise)
-
-
-def compile_angles(angles: np.ndarray, noise: DeviceNoise | None = None) -> CompiledBlocks:
-    """Compile blocks that were synthesised before, see :func:`compile_blocks`.
-
-    Args:
-        angles: Block angles in radians, (B, 1), (B, 6) or (B, 31), from
-            :func:`cayley_adapters.synthesis.block_angles`.
-        noise: The device; None is an ideal one.
-
-    Returns:
-        The compiled blocks.
-
-    Raises:
-        CayleyError: If the number of angles is that of no circuit, or the device has no line for it.
-    """
-    sizes = {block_slots(n): n for n in BLOCK_LAYERS}
-    if angles.shape[-1] not in sizes:
-        raise CayleyError(f"blocks have {', '.join(map(str, sizes))} angles each, not {angles.shape[-1]}")
-    n = sizes[angles.shape[-1]]
-    lines = (None,) if noise is None or noise.scale == 0 else noise.lines(n)
-    gates = _split(n)[2]
-    effects = np.empty((len(angles), 2**n, 4**n))
+    n = q.ansatz.qubits if isinstance(q, BlockCircuits) else qubits_of(q.shape[-1])
+    if n > LARGEST:
+        raise CayleyError(f"blocks of {n} qubits are not simulated here; block dimensions up to {2**LARGEST} are")
+    circuits = q if isinstance(q, BlockCircuits) else synthesise(_numpy(q))
+    ideal = noise is None or noise.scale == 0
+    lines = (None,) if ideal else noise.lines(n)
+    effects = np.empty((len(circuits), 2**n, 4**n))
+    preparations: list[Preparation] = []
+    owners = np.zeros(len(circuits), dtype=np.int64)
     for i, line in enumerate(lines):
-        program = _transposed(_program(gates, line))
-        turns = np.stack([_angles(gate, angles[i :: len(lines)]) for gate in program.turns], axis=1)
-        part = np.empty(effects[i :: len(lines)].shape)
-        back_propagate(program.operations, program.figures, np.cos(turns), -np.sin(turns), _readout(n, line), part)
-        effects[i :: len(lines)] = part
-    return CompiledBlocks(effects, tuple(_preparation(n, line) for line in lines))
+        for ansatz, blocks in circuits.groups():
+            mine = blocks[blocks % len(lines) == i]
+            program = _transposed(program_of(ansatz, line))
+            turns = [_angles(gate, circuits.angles[mine]) for gate in program.turns]
+            part, table = np.empty((len(mine), 2**n, 4**n)), np.stack(turns, axis=1)
+            back_propagate(program.operations, program.figures, np.cos(table), -np.sin(table), readout_effects(n, line), part)
+            effects[mine] = part
+            owners[mine] = len(preparations)
+            if line is not None and line.idle:
+                preparations.append(preparation_of(ansatz, line))
+        if line is None or not line.idle:
+            preparations.append(preparation_of(circuits.ansatz, line))
+    return CompiledBlocks(effects, tuple(preparations), owners)
 
 
 def _angles(gate: Gate, angles: np.ndarray) -> np.ndarray:
@@ -230,37 +241,58 @@ def probabilities(blocks: CompiledBlocks, x: Array) -> Array:
     out = np.empty(values.shape, dtype=dtype)
     for i, preparation in enumerate(blocks.preparations):
         program = preparation.program
-        # cos(sign t + offset) and sin(sign t + offset) for offsets 0 and pi.
-        sign = np.array([[math.cos(g.offset), g.sign * math.cos(g.offset)] for g in program.turns]).T
         _probabilities(
             values,
-            np.arange(i, count, len(blocks.preparations)),
+            np.flatnonzero(blocks.owners == i),
             effects,
             program.operations,
             program.figures.astype(dtype),
             preparation.initial.astype(dtype),
-            np.ascontiguousarray(sign, dtype=dtype),
+            np.array([-1 if gate.slice_slot is None else gate.slice_slot for gate in program.turns]),
+            _turn_coefficients(program).astype(dtype),
             out,
         )
     return _like(out, x)
 
 
-def noisy_probabilities(q: np.ndarray | torch.Tensor, x: Array, noise: DeviceNoise | None = None) -> Array:
+def _turn_coefficients(program: Program) -> np.ndarray:
+    """Return (turns, 4): cosine and sine of sign t + offset as combinations of cos t and sin t, in this order."""
+    rows = [
+        (math.cos(g.offset), -g.sign * math.sin(g.offset), math.sin(g.offset), g.sign * math.cos(g.offset))
+        for g in program.turns
+    ]
+    return np.round(np.array(rows).reshape(-1, 4), 15)  # offsets are multiples of a right angle
+
+
+def noisy_probabilities(
+    q: np.ndarray | torch.Tensor | BlockCircuits | CompiledBlocks, x: Array, noise: DeviceNoise | None = None
+) -> Array:
     """Return what an infinite number of shots on a noisy device gives for blocks applied to slices.
 
     Args:
-        q: Blocks, (B, d, d), orthogonal with determinant +1, acting as ``q[b] @ x[t, b]``; d = 2, 4 or 8.
+        q: Blocks, (B, d, d), orthogonal with determinant +1, acting as ``q[b] @ x[t, b]``; d = 2, 4, 8 or
+            16. Or synthesised blocks, a brickwork's among them, or compiled ones, which have their noise in them.
         x: Slices, (T, B, d), of any norm; a zero slice is run as |0...0>.
         noise: The device; None, or noise scale 0, is an ideal one.
 
+    Torch tensors that require gradients or lie on a GPU go through :mod:`cayley_adapters.reference`, all others through
+    the compiled kernels.
+
     Returns:
-        Probabilities, (T, B, d), of the kind of x; float64 where x is float64 and float32 otherwise; without
-        gradients. Entry k is the probability of reading sum_j k_j 2^j.
+        Probabilities, (T, B, d), of the kind of x; float64 where x is float64 and float32 otherwise. Entry k is the probability of reading sum_j k_j 2^j.
 
     Raises:
         CayleyError: If the shapes do not fit, a block is no rotation, or the device has no line for it.
     """
-    if q.ndim != 3 or x.ndim != 3 or tuple(q.shape) != (x.shape[1], x.shape[2], x.shape[2]):
+    if isinstance(q, CompiledBlocks):
+        if noise is not None:
+            raise CayleyError("compiled blocks have their noise in them already; leave noise out")
+        return probabilities(q, x)
+    if hasattr(x, "detach") and hasattr(q, "detach") and (x.is_cuda or x.requires_grad or q.requires_grad):
+        from cayley_adapters import reference
+
+        return reference.noisy_probabilities(q, x, noise)
+    if not hasattr(q, "ansatz") and (q.ndim != 3 or x.ndim != 3 or tuple(q.shape) != (*x.shape[1:], x.shape[-1])):
         raise CayleyError(f"blocks (B, d, d) and slices (T, B, d) are needed, not {tuple(q.shape)}, {tuple(x.shape)}")
     return probabilities(compile_blocks(q, noise), x)
 

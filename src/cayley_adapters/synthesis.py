@@ -1,52 +1,124 @@
-"""Angles of the circuits that apply a block: closed forms for SO(2) and SO(4), least squares for SO(8).
+"""Angles of the circuits that apply a block: closed forms for SO(2) and SO(4), least squares above.
 
-A block q in SO(2^n) becomes RY rotations and CZ gates on the line 0-1-...-(n-1), see
-:func:`cayley_adapters.circuits.skeleton`: a layer of RY on all qubits, then CZ gates, each followed by RY on its two
-qubits. The signs are right as well: the product of the gates is q itself, not -q.
+A block q in SO(2^n) becomes RY rotations and CZ gates on the line 0-1-...-(n-1), see :mod:`cayley_adapters.ansatz`: a
+layer of RY on all qubits, then CZ gates, each followed by RY on its two qubits. The signs are right as well: the
+product of the gates is q itself, not -q.
 
 n = 1: one RY. n = 2: 2 CZ and 6 angles; in the quaternion form of :mod:`cayley_adapters.preparation` the block is
 v -> p v conj(q) with unit quaternions p = exp(i b2/2) exp(k a1/2) exp(i b0/2) and
 q = exp(i a2/2) exp(-k b1/2) exp(i a0/2), whose Euler angles are the RY angles a of qubit 0 and b of qubit 1.
 
-n = 3: 14 CZ on (0, 1) and (1, 2) in turn and 31 angles for the 28 dimensions of SO(8), found by Levenberg-Marquardt
-(Nocedal and Wright, Numerical Optimization, 2006, section 10.3) on the group. With U the circuit and F_j its part up
-to gate j, dU/dangle_j = U S_j with S_j = F_j^T (J_j/2) F_j skew, so a step solves sum_j S_j step_j = skew(U^T q) on
-the 28 entries above the diagonal, damped, in its dual form (28 unknowns instead of 31). All blocks start from the same
-fixed sequence of random angles, one after the other until one leads to the solution; the result for a block depends
-on that block alone.
+n >= 3: CZ gates in a brick pattern, 14 for the 28 dimensions of SO(8), 59 for the 120 of SO(16) and 248 for the 496 of
+SO(32), with angles found by Levenberg-Marquardt (Nocedal and Wright, Numerical Optimization, 2006, section 10.3) on the
+group. With U the circuit and F_j its part up to gate j, dU/dangle_j = U S_j with S_j = F_j^T (J_j/2) F_j skew, so a
+step solves sum_j S_j step_j = skew(U^T q) on the entries above the diagonal, damped, in its dual form (d(d - 1)/2
+unknowns). All blocks start from the same fixed sequence of random angles, one after the other until one leads to the
+solution; the result for a block depends on that block alone. Blocks for which no start does are reported.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cayley_adapters.circuits import block_slots, qubits_of, skeleton
-from cayley_adapters.descent import STARTS, TOLERANCE, random_starts, solve
+from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.kernels.descent import STARTS, TOLERANCE, solve
 
-__all__ = ["block_angles", "block_residual", "block_unitary", "rotations"]
+__all__ = ["BlockCircuits", "block_angles", "block_unitary", "brickwork_circuits", "quaternion_tensor", "rotations", "synthesise"]
 
 NEAR, FAR, FACTOR = 0.01, 0.3, 4.0
 """Blocks with max|K| below NEAR are reached along multiples of K, FACTOR apart, the first of which exceeds FAR."""
 
 
-def block_angles(q: ArrayLike) -> np.ndarray:
-    """Return the RY angles of the circuits that apply blocks.
+@dataclass(frozen=True)
+class BlockCircuits:
+    """Synthesised blocks: circuits of one ansatz.
+
+    Attributes:
+        ansatz: Their CZ gates.
+        angles: (B, m) RY angles in radians, in the order of :func:`cayley_adapters.circuits.skeleton`.
+        lengths: (B,) CZ gates of each block: circuits may stop early, and their further angles are 0.
+    """
+
+    ansatz: Ansatz
+    angles: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.angles)
+
+    def __getitem__(self, blocks: slice | np.ndarray) -> BlockCircuits:
+        return BlockCircuits(self.ansatz, self.angles[blocks], self.lengths[blocks])
+
+    def groups(self) -> list[tuple[Ansatz, np.ndarray]]:
+        """Return the distinct circuits and the indices of the blocks that they belong to."""
+        return [(self.ansatz.first(int(n)), np.flatnonzero(self.lengths == n)) for n in np.unique(self.lengths)]
+
+    def unitaries(self) -> np.ndarray:
+        """Return the matrices (B, d, d) that the circuits apply."""
+        out = np.empty((len(self), 2**self.ansatz.qubits, 2**self.ansatz.qubits))
+        for ansatz, blocks in self.groups():
+            out[blocks] = block_unitary(ansatz, self.angles[blocks, : ansatz.angles])
+        return out
+
+
+def synthesise(q: ArrayLike) -> BlockCircuits:
+    """Find the circuits of blocks.
 
     Args:
-        q: Blocks, (B, d, d) with d = 2, 4 or 8, orthogonal with determinant +1, float64. Blocks of lower precision
-            stand for the nearest orthogonal matrices.
+        q: Blocks, (B, d, d) with d = 2, 4, 8, 16 or 32, orthogonal with determinant +1, float64. Blocks of lower
+            precision stand for the nearest orthogonal matrices.
 
     Returns:
-        Angles in radians, (B, 1), (B, 6) or (B, 31) for d = 2, 4, 8, in the order of the block slots of
-        :func:`cayley_adapters.circuits.skeleton`. The circuit's matrix equals q to 1e-10 in every entry.
+        Circuits whose matrices equal q to 1e-10 in every entry.
 
     Raises:
         CayleyError: If a matrix is no rotation, or if no angles were found for it.
+    """
+    q = rotations(q)
+    ansatz = full(qubits_of(q.shape[-1]))
+    return BlockCircuits(ansatz, block_angles(q), np.full(len(q), len(ansatz.couplers)))
+
+
+def brickwork_circuits(gates: ArrayLike, n: int, depth: int) -> BlockCircuits:
+    """Turn products of two-qubit rotations into circuits, 2 CZ a rotation and no search.
+
+    Args:
+        gates: Rotations of neighbouring qubits, (B, g, 4, 4), in the order of :func:`cayley_adapters.ansatz.bricks`.
+        n: Number of qubits.
+        depth: Layers of the brickwork.
+
+    Returns:
+        The circuits; RY gates that meet on a qubit are one gate.
+
+    Raises:
+        CayleyError: If the number of rotations is not that of the brickwork, or one is no rotation.
+    """
+    gates, pairs, ansatz = np.asarray(gates), bricks(n, depth), brickwork(n, depth)
+    if gates.ndim != 4 or gates.shape[1:] != (len(pairs), 4, 4):
+        raise CayleyError(f"a brickwork of depth {depth} on {n} qubits has {len(pairs)} gates; given: {gates.shape}")
+    parts = _angles_so4(rotations(gates.reshape(-1, 4, 4))).reshape(*gates.shape[:2], 6)
+    angles = np.zeros((len(gates), ansatz.angles))
+    last = list(range(n))  # the slot of each qubit's latest RY
+    for g, low in enumerate(pairs):
+        slot = n + 4 * g
+        angles[:, last[low]] += parts[:, g, 0]
+        angles[:, last[low + 1]] += parts[:, g, 1]
+        angles[:, slot : slot + 4] = parts[:, g, 2:]
+        last[low], last[low + 1] = slot + 2, slot + 3
+    return BlockCircuits(ansatz, angles, np.full(len(gates), len(ansatz.couplers)))
+
+
+def block_angles(q: ArrayLike) -> np.ndarray:
+    """Return the RY angles of the circuits that apply blocks, as :func:`synthesise` does.
+
+    Returns:
+        Angles in radians, (B, n + 2 CZ): 1, 6, 31, 122 or 501 for d = 2, 4, 8, 16, 32.
     """
     q = rotations(q)
     n = qubits_of(q.shape[-1])
@@ -54,8 +126,8 @@ def block_angles(q: ArrayLike) -> np.ndarray:
         return 2 * np.arctan2(q[:, 1, :1], q[:, 0, :1])
     if n == 2:
         return _angles_so4(q)
-    angles = _angles_so8(q)[0]
-    unsolved = np.flatnonzero(~(block_residual(angles, q) <= TOLERANCE))
+    angles = _search(q)[0]
+    unsolved = np.flatnonzero(~(np.abs(block_unitary(full(n), angles) - q).max(axis=(1, 2)) <= TOLERANCE))
     if unsolved.size:
         raise CayleyError(
             f"no circuit found for {unsolved.size} of {len(q)} blocks (indices {unsolved[:8].tolist()}) after "
@@ -99,28 +171,24 @@ def rotations(q: ArrayLike) -> np.ndarray:
     return q
 
 
-def block_residual(angles: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Return the largest deviation |U - q| of an entry, (B,), of circuits with these angles (B, m) from blocks q."""
-    return np.abs(block_unitary(angles) - q).max(axis=(1, 2), initial=0.0)
-
-
-def block_unitary(angles: np.ndarray) -> np.ndarray:
+def block_unitary(ansatz: Ansatz, angles: np.ndarray) -> np.ndarray:
     """Multiply out the gates of blocks.
 
     Args:
-        angles: (B, m) angles in radians, m = 1, 6 or 31.
+        ansatz: Their CZ gates.
+        angles: (B, m) angles in radians.
 
     Returns:
         The real orthogonal matrices of the circuits, (B, d, d).
     """
-    n = next(n for n in (1, 2, 3) if block_slots(n) == angles.shape[1])
-    index = np.arange(2**n)
-    u = np.broadcast_to(np.eye(2**n), (len(angles), 2**n, 2**n)).copy()
-    for kind, qubit in zip(*_gates(n), strict=True):
-        if kind < 0:
+    d = 2**ansatz.qubits
+    index = np.arange(d)
+    u = np.broadcast_to(np.eye(d), (len(angles), d, d)).copy()
+    for slot, qubit in zip(*_gates(ansatz), strict=True):
+        if slot < 0:
             u[:, (index >> qubit) & (index >> (qubit + 1)) & 1 == 1] *= -1
             continue
-        half = angles[:, kind, None, None] / 2
+        half = angles[:, slot, None, None] / 2
         low = index[(index >> qubit) & 1 == 0]
         zero, one = u[:, low], u[:, low + (1 << qubit)]
         u[:, low] = np.cos(half) * zero - np.sin(half) * one
@@ -129,12 +197,20 @@ def block_unitary(angles: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _gates(n: int) -> tuple[np.ndarray, np.ndarray]:
+def _gates(ansatz: Ansatz) -> tuple[np.ndarray, np.ndarray]:
     """Return the block's gates as slots (-1 for a CZ) and (lower) qubits."""
-    gates = skeleton(n)
-    gates = gates[next(i for i, gate in enumerate(gates) if gate.block_slot is not None) :]
-    slots = [-1 if g.block_slot is None else g.block_slot for g in gates]
-    return np.array(slots), np.array([g.qubits[0] for g in gates])
+    rows = [(q, q) for q in range(ansatz.qubits)]
+    for layer, low in enumerate(ansatz.couplers):
+        slot = ansatz.qubits + 2 * layer
+        rows += [(-1, low), (slot, low), (slot + 1, low + 1)]
+    slots, qubits = zip(*rows, strict=True)
+    return np.array(slots), np.array(qubits)
+
+
+@cache
+def random_starts(angles: int) -> np.ndarray:
+    """Return the random angles, (STARTS, angles), that the search starts from."""
+    return np.random.default_rng(0).uniform(-math.pi, math.pi, (STARTS, angles))
 
 
 # Rows: 1, i, j, k components of the quaternion of the basis states 0 to 3.
@@ -153,14 +229,19 @@ def _quaternion_products() -> np.ndarray:
     return table
 
 
-def _angles_so4(q: np.ndarray) -> np.ndarray:
-    """Return the six angles (B, 6) of rotations q (B, 4, 4) from v -> p v conj(q)."""
+@cache
+def quaternion_tensor() -> np.ndarray:
+    """Return T (4, 4, 4, 4) with sum_ij q_ij T_ijab = p_a r_b for the rotation q: v -> p v conj(r) of quaternions."""
     product = _quaternion_products()
     conjugate = np.array([1.0, -1, -1, -1])
-    # p_a q_b e_a e_m conj(e_b): the tensor is orthogonal up to the factor 4.
-    tensor = np.einsum("amc,cbl,b->lmab", product, product, conjugate)
-    turned = _TO_QUATERNION @ q @ _TO_QUATERNION.T
-    outer = np.einsum("zlm,lmab->zab", turned, tensor) / 4
+    # p_a r_b e_a e_m conj(e_b): the tensor is orthogonal up to the factor 4.
+    tensor = np.einsum("amc,cbl,b->lmab", product, product, conjugate) / 4
+    return np.einsum("li,mj,lmab->ijab", _TO_QUATERNION, _TO_QUATERNION, tensor)
+
+
+def _angles_so4(q: np.ndarray) -> np.ndarray:
+    """Return the six angles (B, 6) of rotations q (B, 4, 4) from v -> p v conj(q)."""
+    outer = np.einsum("zij,ijab->zab", q, quaternion_tensor())
     row = np.abs(outer).max(axis=2).argmax(axis=1)
     right = np.take_along_axis(outer, row[:, None, None], axis=1)[:, 0]
     right /= np.linalg.norm(right, axis=1, keepdims=True)
@@ -177,14 +258,14 @@ def _euler(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return one + two, 2 * np.arctan2(np.abs(second), np.abs(first)), one - two
 
 
-def _angles_so8(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the angles (B, 31) of rotations q (B, 8, 8), and the starts and steps that each took (B, 2).
+def _search(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the angles (B, m) of rotations q (B, d, d), and the starts and steps that each took (B, 2).
 
-    Every circuit of the identity is singular (its S_j span at most 25 of the 28 dimensions), which traps the descent
-    to a block near it. Such a block q = cayley(K) is reached along the ray cayley(t K) instead, t from far to 1.
+    Every circuit of the identity is singular (the S_j of 14 CZ span at most 25 of the 28 dimensions), which traps the
+    descent to a block near it. Such a block q = cayley(K) is reached along the ray cayley(t K), t from far to 1.
     """
-    angles, used = np.zeros((len(q), block_slots(3))), np.zeros((len(q), 2), dtype=np.int64)
-    eye = np.eye(8)
+    ansatz, eye = full(qubits_of(q.shape[-1])), np.eye(q.shape[-1])
+    angles, used = np.zeros((len(q), ansatz.angles)), np.zeros((len(q), 2), dtype=np.int64)
     near = np.abs(q - eye).max(axis=(1, 2)) < NEAR
     k = np.zeros_like(q)
     k[near] = 2 * np.linalg.solve(eye + q[near], eye - q[near])
@@ -197,6 +278,6 @@ def _angles_so8(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ray = scales[:, None, None] * k[blocks, None] / 2
         paths = np.concatenate([np.linalg.solve(eye + ray, eye - ray), q[blocks, None]], axis=1)
         found, cost = angles[blocks], used[blocks]
-        solve(paths, random_starts(), *_gates(3), found, cost)
+        solve(paths, random_starts(ansatz.angles), *_gates(ansatz), found, cost)
         angles[blocks], used[blocks] = found, cost
     return angles, used

@@ -1,0 +1,1 @@
+"""Everything that numba compiles: loops over tiles of circuits, synthesis, and shots."""

@@ -1,0 +1,41 @@
+"""numba's ``njit`` with a cache that notices edits in every module of this package.
+
+numba's own cache watches the module of the cached function alone, and would go on using compiled code whose callees,
+compiled into it, have changed in another module. Here the cache's folder carries a hash of all kernels' sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from cayley_adapters.files import cache_directory
+
+__all__ = ["compiled"]
+
+
+@cache
+def _folder() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return str(cache_directory() / "numba" / digest.hexdigest()[:16])
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator: ``numba.njit(**options)`` with this package's cache."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = _folder()  # read while the cache is set up, and only then
+        try:
+            return numba.njit(cache=True, **options)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
+    return decorate
