@@ -13,18 +13,23 @@ from wrapt import register_post_import_hook
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AerExecutor": "executors",
+    "BlockCircuits": "synthesis",
     "CayleyConfig": "adapters",
     "CayleyError": "errors",
-    "CircuitExecutor": "executors",
     "DeviceNoise": "noise",
     "ExactExecutor": "executors",
     "Executor": "executors",
     "block_circuit": "circuits",
     "cayley": "adapters",
     "compress": "compression",
+    "brickwork_circuits": "synthesis",
     "inverse_cayley": "adapters",
+    "NoisyExecutor": "executors",
+    "compile_blocks": "simulator",
     "noisy_probabilities": "simulator",
     "set_executor": "adapters",
+    "synthesise": "synthesis",
 }
 
 __all__ = sorted(_HOMES)

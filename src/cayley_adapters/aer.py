@@ -8,7 +8,6 @@ import numpy as np
 
 from cayley_adapters.circuits import native_gates
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.measurement import confusion
 from cayley_adapters.preparation import preparation_angles
 from cayley_adapters.schedule import scheduled
 
@@ -71,4 +70,4 @@ def _one_block(circuits: BlockCircuits, x: np.ndarray, noise: DeviceNoise, block
     if not result.success:
         raise CayleyError(f"Aer failed: {result.status}")
     p = np.array([result.data(index)["probabilities"] for index in range(len(x))])
-    return p @ confusion(line).T
+    return p @ line.confusion().T

@@ -9,7 +9,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cayley_adapters.ansatz import full
+import numpy as np
+
+from cayley_adapters.ansatz import Ansatz, full
 from cayley_adapters.circuits import native_gates
 from cayley_adapters.errors import CayleyError, nearest
 
@@ -76,7 +78,10 @@ class Line:
     idle: bool = False
 
     def infidelity(self) -> float:
-        """Estimate the circuit's infidelity: sum of -log(1 - error) over its gates, plus each mean readout flip."""
+        """Estimate the infidelity of a full block's circuit.
+
+        It is the sum of -log(1 - error) over its gates, plus each qubit's mean readout flip.
+        """
         total = sum((qubit.p1_given_0 + qubit.p0_given_1) / 2 for qubit in self.qubits)
         for gate in native_gates(full(len(self.qubits))):
             if gate.name == "sx":
@@ -84,6 +89,32 @@ class Line:
             elif gate.name == "cz":
                 total -= math.log1p(-self.couplers[gate.qubits[0]].cz_error)
         return total
+
+    def confusion(self) -> np.ndarray:
+        """Return p(read | true) of the qubits, (2^n, 2^n)."""
+        whole = np.ones((1, 1))
+        for qubit in self.qubits:
+            up, down = qubit.p1_given_0, qubit.p0_given_1
+            whole = np.kron(np.array([[1 - up, down], [up, 1 - down]]), whole)
+        return whole
+
+    def survival(self, ansatz: Ansatz) -> float:
+        """Estimate the factor by which a circuit's gate errors shrink all but the uniform background.
+
+        With the gates' average errors e, on D = 2 or 4 dimensions each, the circuit's process fidelity is about
+        F = prod(1 - e (D + 1)/D); a depolarising channel of that fidelity shrinks by f = (4^n F - 1)/(4^n - 1).
+
+        Returns:
+            f, at least 1e-3.
+        """
+        log = 0.0
+        for gate in native_gates(ansatz):
+            if gate.name == "sx":
+                log += math.log1p(-1.5 * min(self.qubits[gate.qubits[0]].sx_error, 2 / 3 - 1e-9))
+            elif gate.name == "cz":
+                log += math.log1p(-1.25 * min(self.couplers[gate.qubits[0]].cz_error, 4 / 5 - 1e-9))
+        size = 4**ansatz.qubits
+        return max((size * math.exp(log) - 1) / (size - 1), 1e-3)
 
 
 @dataclass(frozen=True, eq=False)

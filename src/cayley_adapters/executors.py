@@ -7,19 +7,22 @@ An executor takes the activations that enter a projection and returns them with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
 from cayley_adapters.adapters.layer import constrain_signs, rotate
 from cayley_adapters.kernels.shots import magnitudes
-from cayley_adapters.measurement import Mitigation, sample
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.measurement import Mitigation, characterise, sample
 from cayley_adapters.simulator import CompiledBlocks, probabilities
-from cayley_adapters.synthesis import BlockCircuits
 
-__all__ = ["AerExecutor", "ExactExecutor", "Executor", "NoisyExecutor"]
+if TYPE_CHECKING:
+    from cayley_adapters.noise import DeviceNoise
+    from cayley_adapters.synthesis import BlockCircuits
+
+__all__ = ["AerExecutor", "ExactExecutor", "Executor", "NoisyExecutor", "characterised"]
 
 
 class Executor(Protocol):
@@ -63,7 +66,8 @@ class NoisyExecutor:
     (1 − p)/(8·shots·√p), and its variance is (1 − p)/(4·shots).
 
     Args:
-        blocks: projection → compiled blocks, with the device's noise in them.
+        blocks: projection → compiled blocks, with the device's noise in them, or the blocks themselves ``(B, d, d)``
+            for an ideal device.
         shots: measurements a circuit; ``inf`` for the probabilities themselves.
         seed: of the shots; the same seed gives the same counts.
         mitigation: projection → what is undone in the measured frequencies.
@@ -72,7 +76,7 @@ class NoisyExecutor:
 
     def __init__(
         self,
-        blocks: Mapping[str, CompiledBlocks],
+        blocks: Mapping[str, CompiledBlocks | np.ndarray],
         shots: float = np.inf,
         seed: np.random.SeedSequence | None = None,
         mitigation: Mapping[str, Mitigation | None] | None = None,
@@ -81,12 +85,23 @@ class NoisyExecutor:
         self._blocks, self._shots, self._mitigation, self._ideal = blocks, shots, mitigation or {}, ideal
         self._generator = np.random.default_rng(seed)
 
-    def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
+    def probabilities(self, key: str, slices: np.ndarray) -> np.ndarray:
+        """What unlimited shots give for slices ``(T, B, d)`` of a projection, ``(T, B, d)``."""
         blocks = self._blocks[key]
-        count, d = blocks.effects.shape[:2]
+        if isinstance(blocks, CompiledBlocks):
+            return probabilities(blocks, slices)
+        square = np.square(np.einsum("bij,tbj->tbi", blocks.astype(slices.dtype), slices))
+        return square / np.maximum(square.sum(axis=-1, keepdims=True), 1e-30)
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        blocks = self._blocks[key]
+        return (blocks.effects if isinstance(blocks, CompiledBlocks) else blocks).shape[:2]
+
+    def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
+        count, d = self._shape(key)
         flat = x.detach().reshape(-1, count * d).float().contiguous()
         slices = flat.numpy().reshape(-1, count, d)
-        p = sample(probabilities(blocks, slices), self._shots, self._generator)
+        p = sample(self.probabilities(key, slices), self._shots, self._generator)
         if mitigation := self._mitigation.get(key):
             p = mitigation(p)
         signs = flat if self._ideal is None else rotate(self._ideal[key].to(flat.dtype), flat)
@@ -95,22 +110,51 @@ class NoisyExecutor:
         return torch.from_numpy(y).reshape(x.shape).to(x.dtype)
 
 
-class AerExecutor:
-    """The same circuits in Qiskit Aer, one density matrix a slice: the referee, thousands of times slower.
+class AerExecutor(NoisyExecutor):
+    """The same circuits in Qiskit Aer, a density matrix each: the referee, thousands of times slower.
 
     Args:
         circuits: projection → synthesised blocks.
         noise: the device.
+        **options: as for :class:`NoisyExecutor`.
     """
 
-    def __init__(self, circuits: Mapping[str, BlockCircuits], noise: DeviceNoise) -> None:
+    def __init__(self, circuits: Mapping[str, BlockCircuits], noise: DeviceNoise, **options: Any) -> None:
+        super().__init__({}, **options)
         self._circuits, self._noise = circuits, noise
 
-    def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
+    def probabilities(self, key: str, slices: np.ndarray) -> np.ndarray:
+        """What unlimited shots give, see :func:`cayley_adapters.aer.aer_probabilities`."""
         from cayley_adapters.aer import aer_probabilities
 
-        circuits = self._circuits[key]
-        slices = x.detach().reshape(-1, len(circuits), 2**circuits.ansatz.qubits).double()
-        p = torch.from_numpy(aer_probabilities(circuits, slices.numpy(), self._noise))
-        y = constrain_signs(slices, p.clamp(min=0).sqrt() * slices.norm(dim=-1, keepdim=True))
-        return y.reshape(x.shape).to(x.dtype)
+        return aer_probabilities(self._circuits[key], slices, self._noise).astype(slices.dtype)
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        return len(self._circuits[key]), 2 ** self._circuits[key].ansatz.qubits
+
+
+def characterised(
+    executor: NoisyExecutor,
+    blocks: Mapping[str, torch.Tensor],
+    mitigation: Mapping[str, Mitigation | None],
+    shots: float,
+    seed: np.random.SeedSequence,
+) -> ExactExecutor:
+    """Measure all blocks once on the device, and serve every token with the maps found: y = Q̂x, signs included.
+
+    Args:
+        executor: what gives the device's probabilities.
+        blocks: projection → trained blocks ``(B, d, d)``, from which the rows' signs are taken.
+        mitigation: projection → what is undone in the measured frequencies.
+        shots: measurements of each of the d(d + 1)/2 preparations of a block.
+        seed: of the shots.
+
+    Returns:
+        The executor of the measured maps, see :func:`cayley_adapters.measurement.characterise` for their errors.
+    """
+    generator = np.random.default_rng(seed)
+    maps = {}
+    for key, q in blocks.items():
+        run = partial(executor.probabilities, key)
+        maps[key] = torch.from_numpy(characterise(run, q.numpy(), shots, generator, mitigation.get(key))).float()
+    return ExactExecutor(maps, "signed")

@@ -93,16 +93,23 @@ STAGES: dict[str, Stage] = {
     "train": Stage(
         PREPARED | COMPRESSED | {"targets": "{base}/prepared/teacher.safetensors"},
         ADAPTER | {"history": f"{{base}}/adapters/{CELL}/training.csv"},
-        ("train",),
+        ("train", "noise"),
         ("ratio", "block", "seed"),
         "train the blocks",
     ),
     "transpile": Stage(
         ADAPTER,
         CIRCUITS,
-        (),
+        ("transpile.synthesis", "transpile.noise_scale", "noise"),
         ("ratio", "block", "seed"),
         "bring each block to the device's native gates, and count them",
+    ),
+    "compare_circuits": Stage(
+        ADAPTER | CIRCUITS,
+        {"table": "{base}/circuits.csv"},
+        ("transpile.compared_blocks", "noise"),
+        (),
+        "gates, depth and fidelity of the circuits, beside Qiskit's",
     ),
     "baseline": Stage(
         PREPARED | COMPRESSED,
@@ -124,7 +131,7 @@ STAGES: dict[str, Stage] = {
     "evaluate": Stage(
         PREPARED | COMPRESSED | ADAPTER | CIRCUITS,
         EVALUATION,
-        ("model.name", "train.targets", "evaluate", "noise", "sweep.noise_scale"),
+        ("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale"),
         ("ratio", "block", "seed"),
         "perplexity along the noise axis",
     ),
@@ -166,7 +173,12 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
     """The part of the configuration that ``stage`` may read; all of it for ``configure``."""
     if stage == "configure":
         return settings.model_dump(mode="json")
-    return settings.leaves(*STAGES[stage].leaves)
+    unread = {
+        # The device matters to these two only where they are made for its noise.
+        "train": ("noise",) if settings.train.noise_scale == 0 else (),
+        "transpile": ("noise", "transpile.noise_scale") if settings.transpile.synthesis == "exact" else (),
+    }
+    return settings.leaves(*(leaf for leaf in STAGES[stage].leaves if leaf not in unread.get(stage, ())))
 
 
 def bases(settings: Sequence[Settings], root: str = "results") -> dict[str, Settings]:

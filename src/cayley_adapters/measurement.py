@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.circuits import native_gates
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.kernels.shots import measure, project
-from cayley_adapters.simulator import CompiledBlocks, probabilities
 
 if TYPE_CHECKING:
-    from cayley_adapters.ansatz import Ansatz
-    from cayley_adapters.calibration import Line
+    from collections.abc import Callable
+
     from cayley_adapters.noise import DeviceNoise
     from cayley_adapters.synthesis import BlockCircuits
 
-__all__ = ["MITIGATIONS", "Mitigation", "characterise", "confusion", "mitigation_for", "sample", "survival"]
+__all__ = ["MITIGATIONS", "Mitigation", "characterise", "mitigation_for", "sample"]
 
 MITIGATIONS = ("none", "readout", "readout+depolarizing")
 
@@ -55,10 +53,10 @@ class Mitigation:
 
     First the readout: frequencies are multiplied with the inverse confusion matrix of each qubit. That is unbiased if
     the calibrated flips are true, and multiplies the standard deviation by about 1/(1 - p(1|0) - p(0|1)) for each
-    qubit. Then, if asked for, the uniform background: p -> (p - (1 - f)/d)/f with the share f of runs that no gate error
-    hit (:func:`survival`). That multiplies the standard deviation by 1/f and leaves a bias, since gate errors do
-    not spread evenly and relaxation prefers 0. The projection to the nearest probabilities (Euclidean) lowers the variance
-    where results are near 0, and biases these upwards.
+    qubit. Then, if asked for, the uniform background: p -> (p - (1 - f)/d)/f with the share f of runs that no gate
+    error hit (:meth:`cayley_adapters.calibration.Line.survival`). That multiplies the standard deviation by 1/f and
+    leaves a bias, since gate errors do not spread evenly and relaxation prefers 0. The projection to the nearest
+    probabilities (Euclidean) lowers the variance where results are near 0, and biases these upwards.
 
     Attributes:
         inverse: (L, d, d) inverse confusion matrices of the L lines.
@@ -92,54 +90,27 @@ def mitigation_for(kind: str, circuits: BlockCircuits, noise: DeviceNoise) -> Mi
         CayleyError: If the kind is unknown.
     """
     if kind not in MITIGATIONS:
-        raise CayleyError(f"mitigation '{kind}' is unknown; allowed: {', '.join(MITIGATIONS)}{nearest(kind, MITIGATIONS)}")
+        raise CayleyError(
+            f"mitigation '{kind}' is unknown; allowed: {', '.join(MITIGATIONS)}{nearest(kind, MITIGATIONS)}"
+        )
     if kind == "none" or noise.scale == 0:
         return None
     lines = noise.lines(circuits.ansatz.qubits)
     background = np.ones(len(circuits))
     if kind == "readout+depolarizing":
         for ansatz, blocks in circuits.groups():
-            shares = np.array([survival(ansatz, line) for line in lines])
+            shares = np.array([line.survival(ansatz) for line in lines])
             background[blocks] = shares[blocks % len(lines)]
-    return Mitigation(np.stack([_inverse_confusion(line) for line in lines]), background)
+    return Mitigation(np.stack([_inverse(line.confusion()) for line in lines]), background)
 
 
-def confusion(line: Line) -> np.ndarray:
-    """Return p(read | true) of a line of qubits, (d, d)."""
-    whole = np.ones((1, 1))
-    for qubit in line.qubits:
-        up, down = qubit.p1_given_0, qubit.p0_given_1
-        whole = np.kron(np.array([[1 - up, down], [up, 1 - down]]), whole)
-    return whole
-
-
-def _inverse_confusion(line: Line) -> np.ndarray:
-    """Return the inverse confusion (d, d), or the identity where a qubit reads at random and nothing can be undone."""
-    matrix = confusion(line)
-    return np.linalg.inv(matrix) if np.linalg.cond(matrix) < 1e6 else np.eye(len(matrix))
-
-
-def survival(ansatz: Ansatz, line: Line) -> float:
-    """Estimate the factor by which a circuit's gate errors shrink everything but the uniform background.
-
-    With the gates' average errors e, on D = 2 or 4 dimensions each, the circuit's process fidelity is about
-    F = prod(1 - e (D + 1)/D), that of a depolarising channel with 4^n f = (4^n - 1) f' and f' = (4^n F - 1)/(4^n - 1).
-
-    Returns:
-        f', at least 1e-3 (beyond that nothing can be recovered).
-    """
-    log = 0.0
-    for gate in native_gates(ansatz):
-        if gate.name == "sx":
-            log += math.log1p(-1.5 * min(line.qubits[gate.qubits[0]].sx_error, 2 / 3 - 1e-9))
-        elif gate.name == "cz":
-            log += math.log1p(-1.25 * min(line.couplers[gate.qubits[0]].cz_error, 4 / 5 - 1e-9))
-    size = 4**ansatz.qubits
-    return max((size * math.exp(log) - 1) / (size - 1), 1e-3)
+def _inverse(confusion: np.ndarray) -> np.ndarray:
+    """Return the inverse, or the identity where a qubit reads at random and nothing can be undone."""
+    return np.linalg.inv(confusion) if np.linalg.cond(confusion) < 1e6 else np.eye(len(confusion))
 
 
 def characterise(
-    blocks: CompiledBlocks,
+    run: Callable[[np.ndarray], np.ndarray],
     trained: np.ndarray,
     shots: float,
     generator: np.random.Generator,
@@ -148,15 +119,15 @@ def characterise(
     """Measure what blocks do, once, and return the linear maps that then serve every token without the device.
 
     The probability of outcome k for a slice x is x^T M_k x / |x|^2 with a symmetric M_k, of which d preparations of
-    basis states e_i and d(d - 1)/2 of (e_i + e_j)/sqrt2 give all entries. Row k of the map is the leading eigenvector of
-    the estimated M_k; counts cannot show its sign, which is taken from its overlap with the trained row.
+    basis states e_i and d(d - 1)/2 of (e_i + e_j)/sqrt2 give all entries. Row k of the map is the leading eigenvector
+    of the estimated M_k; counts cannot show its sign, which is taken from its overlap with the trained row.
 
     Shots put a random error of order 1/sqrt(shots) on each row. Taking the eigenvector removes what noise adds evenly
     to all directions (a background shrinks all of M_k alike); what is left is a bias: noise that turns the row, that of
     the preparations included, since they are as noisy here as in use.
 
     Args:
-        blocks: B compiled blocks.
+        run: Slices (P, B, d) to the device's probabilities (P, B, d), for B blocks.
         trained: The trained blocks, (B, d, d).
         shots: Measurements of each preparation; ``inf`` for none of their noise.
         generator: Of the shots.
@@ -168,8 +139,7 @@ def characterise(
     count, d = trained.shape[:2]
     first, second = np.triu_indices(d, 1)
     slices = np.concatenate([np.eye(d), (np.eye(d)[first] + np.eye(d)[second]) / math.sqrt(2)])
-    p = probabilities(blocks, np.broadcast_to(slices[:, None], (len(slices), count, d)).copy())
-    p = sample(p, shots, generator)
+    p = sample(run(np.repeat(slices[:, None], count, axis=1)), shots, generator)
     p = p if mitigation is None else mitigation(p)
     effects = np.zeros((count, d, d, d))
     diagonal = p[:d].transpose(1, 2, 0)

@@ -7,7 +7,7 @@ Gradients. For blocks of one and two qubits everything is made of square roots a
 those of the noisy probabilities themselves, away from slices and blocks at which an angle is a choice (multiples of
 rotations and reflections; rotations of one qubit of a block alone, the identity among them), where they are finite but
 not meaningful. For three qubits and more the block's angles come from a search that has no derivative: the values are
-exact, the gradients those of :func:`surrogate`.
+exact, the gradients those of :func:`cayley_adapters.surrogate.surrogate`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import torch
 from cayley_adapters.ansatz import full, qubits_of
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.kernels.pauli import CZ, RZ, SX
-from cayley_adapters.measurement import confusion, survival
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.preparation import preparation_angles
 from cayley_adapters.simulator import LARGEST, Program, preparation_of, program_of, readout_effects
+from cayley_adapters.surrogate import surrogate
 from cayley_adapters.synthesis import quaternion_tensor, synthesise
 
-__all__ = ["block_units", "noisy_probabilities", "slice_units", "surrogate"]
+__all__ = ["block_units", "noisy_probabilities", "slice_units"]
 
 TINY = 1e-14
 CHUNK = 2**22
@@ -72,33 +72,6 @@ def noisy_probabilities(q: torch.Tensor, x: torch.Tensor, noise: DeviceNoise | N
         return p
     smooth = surrogate(q.to(x), x, noise)
     return p.detach() + smooth - smooth.detach()
-
-
-def surrogate(q: torch.Tensor, x: torch.Tensor, noise: DeviceNoise | None = None) -> torch.Tensor:
-    """Return ideal probabilities after one depolarising channel and the readout flips: cheap, smooth, and close.
-
-    p = A (f |Qx|²/|x|² + (1 − f)/d) with the confusion A of the readout and the share f of runs that no gate error hits
-    (:func:`cayley_adapters.measurement.survival`): what the circuit's noise does if its errors spread evenly.
-
-    Args:
-        q: Blocks, (B, d, d), for any d = 2ⁿ.
-        x: Slices, (T, B, d).
-        noise: The device; None is an ideal one.
-
-    Returns:
-        (T, B, d).
-    """
-    square = torch.einsum("bij,tbj->tbi", q, x).square()
-    p = square / square.sum(-1, keepdim=True).clamp(min=1e-30)
-    if noise is None or noise.scale == 0:
-        return p
-    n = qubits_of(x.shape[-1])
-    lines = noise.lines(n)
-    share = x.new_tensor([survival(full(n), line) for line in lines])
-    flips = torch.stack([torch.as_tensor(confusion(line)).to(x) for line in lines])
-    owner = torch.arange(x.shape[1], device=x.device) % len(lines)
-    share = share[owner][:, None]
-    return torch.einsum("bij,tbj->tbi", flips[owner], share * p + (1 - share) / x.shape[-1])
 
 
 def _unit(z: torch.Tensor) -> torch.Tensor:

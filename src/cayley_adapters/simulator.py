@@ -160,13 +160,10 @@ def program_of(ansatz: Ansatz, line: Line | None) -> Program:
 
 def readout_effects(n: int, line: Line | None) -> np.ndarray:
     """Return the effects (d, 4^n) of measuring with readout flips."""
-    effects = np.ones((1, 1))
-    for q in range(n):
-        flips = (0.0, 0.0) if line is None else (line.qubits[q].p1_given_0, line.qubits[q].p0_given_1)
-        bias, contrast = flips[1] - flips[0], 1 - flips[0] - flips[1]
-        one = 0.5 * np.array([[1 + bias, 0, 0, contrast], [1 - bias, 0, 0, -contrast]])
-        effects = np.kron(one, effects)
-    return effects
+    ideal = np.ones((1, 1))
+    for _ in range(n):
+        ideal = np.kron(ideal, 0.5 * np.array([[1.0, 0, 0, 1], [1, 0, 0, -1]]))
+    return ideal if line is None else line.confusion() @ ideal
 
 
 def compile_blocks(q: np.ndarray | torch.Tensor | BlockCircuits, noise: DeviceNoise | None = None) -> CompiledBlocks:
@@ -200,7 +197,9 @@ def compile_blocks(q: np.ndarray | torch.Tensor | BlockCircuits, noise: DeviceNo
             program = _transposed(program_of(ansatz, line))
             turns = [_angles(gate, circuits.angles[mine]) for gate in program.turns]
             part, table = np.empty((len(mine), 2**n, 4**n)), np.stack(turns, axis=1)
-            back_propagate(program.operations, program.figures, np.cos(table), -np.sin(table), readout_effects(n, line), part)
+            back_propagate(
+                program.operations, program.figures, np.cos(table), -np.sin(table), readout_effects(n, line), part
+            )
             effects[mine] = part
             owners[mine] = len(preparations)
             if line is not None and line.idle:
@@ -279,7 +278,8 @@ def noisy_probabilities(
     the compiled kernels.
 
     Returns:
-        Probabilities, (T, B, d), of the kind of x; float64 where x is float64 and float32 otherwise. Entry k is the probability of reading sum_j k_j 2^j.
+        Probabilities, (T, B, d), of the kind of x; float64 where x is float64 and float32 otherwise. Entry k is the
+        probability of reading sum_j k_j 2^j.
 
     Raises:
         CayleyError: If the shapes do not fit, a block is no rotation, or the device has no line for it.

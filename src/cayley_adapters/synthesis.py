@@ -21,15 +21,29 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.kernels.descent import STARTS, TOLERANCE, solve
+from cayley_adapters.kernels.descent import STARTS, TOLERANCE, approximate, solve
 
-__all__ = ["BlockCircuits", "block_angles", "block_unitary", "brickwork_circuits", "quaternion_tensor", "rotations", "synthesise"]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from cayley_adapters.calibration import Line
+
+__all__ = [
+    "BlockCircuits",
+    "block_angles",
+    "block_unitary",
+    "brickwork_circuits",
+    "quaternion_tensor",
+    "rotations",
+    "synthesise",
+    "synthesise_for",
+]
 
 NEAR, FAR, FACTOR = 0.01, 0.3, 4.0
 """Blocks with max|K| below NEAR are reached along multiples of K, FACTOR apart, the first of which exceeds FAR."""
@@ -54,6 +68,10 @@ class BlockCircuits:
 
     def __getitem__(self, blocks: slice | np.ndarray) -> BlockCircuits:
         return BlockCircuits(self.ansatz, self.angles[blocks], self.lengths[blocks])
+
+    def stub(self, length: int) -> BlockCircuits:
+        """Return one circuit of the ansatz with so many CZ gates and all angles 0, to count its gates."""
+        return BlockCircuits(self.ansatz, np.zeros((1, self.ansatz.angles)), np.array([length]))
 
     def groups(self) -> list[tuple[Ansatz, np.ndarray]]:
         """Return the distinct circuits and the indices of the blocks that they belong to."""
@@ -83,6 +101,39 @@ def synthesise(q: ArrayLike) -> BlockCircuits:
     q = rotations(q)
     ansatz = full(qubits_of(q.shape[-1]))
     return BlockCircuits(ansatz, block_angles(q), np.full(len(q), len(ansatz.couplers)))
+
+
+def synthesise_for(q: ArrayLike, line: Line, starts: int = 2) -> BlockCircuits:
+    """Find circuits that stop where a further CZ gate would cost more than it gains.
+
+    What is minimised is the expected squared error of the measured probabilities, sum_k (p'_k - p_k)^2, times d(d + 2),
+    over random slices: 4 |U - q|^2 for a circuit with the matrix U near the block (the rows' M_k = u_k u_k^T - q_k
+    q_k^T have tr M = 0 and tr M^2 = 2 - 2 (u_k q_k)^2), and (1 - f)^2 (2d - 2) for gate errors that shrink p - 1/d by f
+    (:meth:`cayley_adapters.calibration.Line.survival`). Gate fidelity would be the wrong measure: a rotation that is
+    left out costs its angle, but only the square of the angle in fidelity. Circuits of different lengths have different
+    skeletons, at most one more than the full ansatz has CZ gates.
+
+    Args:
+        q: Blocks, (B, d, d), as for :func:`synthesise`.
+        line: Calibrated figures of the qubits, at the noise scale for which the circuits are to be good.
+        starts: Random starts of the search for each length, beside the angles of the length before.
+
+    Returns:
+        The circuits; where no approximation is worth it, the exact ones.
+
+    Raises:
+        CayleyError: As for :func:`synthesise`.
+    """
+    q = rotations(q)
+    exact = synthesise(q)
+    ansatz, layers = exact.ansatz, len(exact.ansatz.couplers)
+    shrunk = np.array([1 - line.survival(ansatz.first(length)) for length in range(layers + 1)])
+    costs = shrunk**2 * (2 * q.shape[-1] - 2)
+    angles, lengths = np.zeros_like(exact.angles), np.full(len(q), layers)
+    approximate(q, random_starts(ansatz.angles)[:starts], *_gates(ansatz), costs, angles, lengths)
+    full_length = lengths == layers
+    angles[full_length] = exact.angles[full_length]
+    return BlockCircuits(ansatz, angles, lengths)
 
 
 def brickwork_circuits(gates: ArrayLike, n: int, depth: int) -> BlockCircuits:

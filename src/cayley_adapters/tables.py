@@ -37,6 +37,10 @@ CELL_COLUMNS = [
     "layout",
     "mitigation",
     "targets",
+    "brickwork_depth",
+    "trained_noise_scale",
+    "synthesis",
+    "idle",
 ]
 BASELINE_COLUMNS = [
     "model",

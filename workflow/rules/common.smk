@@ -71,7 +71,7 @@ def targets(base):
     """What a map consists of."""
     return [
         pattern.format(base=base)
-        for stage in ("configure", "aggregate", "phase_diagram")
+        for stage in ("configure", "compare_circuits", "aggregate", "phase_diagram")
         for pattern in STAGES[stage].outputs.values()
     ]
 

@@ -16,3 +16,20 @@ rule transpile:
         mem_mb=2000,
     shell:
         RUN_JOB
+
+
+rule compare_circuits:
+    input:
+        unpack(inputs("compare_circuits")),
+    output:
+        **STAGES["compare_circuits"].outputs,
+    log:
+        "{base}/logs/compare_circuits.log",
+    params:
+        job=spec("compare_circuits"),
+        code=code("compare_circuits"),
+    resources:
+        machine_cores=1,
+        mem_mb=2000,
+    shell:
+        RUN_JOB

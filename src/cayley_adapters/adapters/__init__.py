@@ -1,7 +1,7 @@
 """Cayley adapters as a PEFT method: importing this package makes ``peft_type: CAYLEY`` known to PEFT."""
 
 from cayley_adapters.adapters.config import CayleyConfig
-from cayley_adapters.adapters.layer import CayleyLayer, constrain_signs, rotate
+from cayley_adapters.adapters.layer import CayleyLayer, blocks_of, constrain_signs, rotate
 from cayley_adapters.adapters.model import CayleyModel, adapted_layers, set_executor
 from cayley_adapters.adapters.registration import register
 from cayley_adapters.adapters.transform import cayley, inverse_cayley
@@ -11,6 +11,7 @@ __all__ = [
     "CayleyLayer",
     "CayleyModel",
     "adapted_layers",
+    "blocks_of",
     "cayley",
     "constrain_signs",
     "inverse_cayley",

@@ -11,7 +11,7 @@ from cayley_adapters.errors import CayleyError, nearest
 __all__ = ["ANSATZES", "PEFT_TYPE", "READOUTS", "CayleyConfig"]
 
 PEFT_TYPE = "CAYLEY"
-ANSATZES = ("full",)
+ANSATZES = ("full", "brickwork")
 READOUTS = ("signed", "sign_constrained")
 
 
@@ -25,7 +25,9 @@ class CayleyConfig(PeftConfig):
         exclude_modules: names to leave out, as in PEFT.
         layers_to_transform: indices of the decoder layers to adapt; all if None.
         layers_pattern: name of the list of layers, as in PEFT.
-        ansatz: ``full``: one free parameter for each entry of the block's strict upper triangle.
+        ansatz: ``full``: one free parameter for each entry of the block's strict upper triangle. ``brickwork``: the
+            block is a product of rotations of neighbouring qubits, six parameters each.
+        brickwork_depth: layers of the brickwork, see :func:`cayley_adapters.ansatz.bricks`; not read for ``full``.
         readout: ``signed``: y = Qx; ``sign_constrained``: y = sign(x)·|Qx|, what a device can tell about y.
 
     Raises:
@@ -42,6 +44,7 @@ class CayleyConfig(PeftConfig):
     layers_to_transform: list[int] | int | None = field(default=None, metadata={"help": "decoder layers to adapt"})
     layers_pattern: list[str] | str | None = field(default=None, metadata={"help": "name of the list of layers"})
     ansatz: str = field(default="full", metadata={"help": f"one of {ANSATZES}"})
+    brickwork_depth: int = field(default=1, metadata={"help": "layers of the brickwork ansatz"})
     readout: str = field(default="signed", metadata={"help": f"one of {READOUTS}"})
 
     def __post_init__(self) -> None:
@@ -59,3 +62,9 @@ class CayleyConfig(PeftConfig):
                 raise CayleyError(
                     f"{name}={value!r} is unknown{nearest(str(value), known)}; allowed: {', '.join(known)}"
                 )
+        if self.ansatz == "brickwork":
+            if d < 4:
+                raise CayleyError("ansatz='brickwork' needs two qubits: use block_dim=4 or larger, or ansatz='full'")
+            depth = self.brickwork_depth
+            if not isinstance(depth, int) or depth < 1:
+                raise CayleyError(f"brickwork_depth={depth!r} is not allowed; use 1 or more")

@@ -10,10 +10,11 @@ from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import nn
 
 from cayley_adapters.adapters.config import CayleyConfig
-from cayley_adapters.adapters.transform import cayley
+from cayley_adapters.adapters.transform import brickwork_blocks, cayley
+from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.errors import CayleyError
 
-__all__ = ["CayleyLayer", "constrain_signs", "rotate"]
+__all__ = ["CayleyLayer", "blocks_of", "constrain_signs", "rotate"]
 
 
 def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -35,6 +36,13 @@ def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 def constrain_signs(x: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
     """Give ``magnitude`` the signs of ``x``, where sign(0) = +1: the paper's readout."""
     return torch.where(x < 0, -magnitude, magnitude)
+
+
+def blocks_of(theta: torch.Tensor, config: CayleyConfig) -> torch.Tensor:
+    """The blocks ``(B, d, d)`` of free parameters, in their precision."""
+    if config.ansatz == "brickwork":
+        return brickwork_blocks(theta, qubits_of(config.block_dim), config.brickwork_depth)
+    return cayley(theta)
 
 
 class CayleyLayer(nn.Module, BaseTunerLayer):
@@ -74,14 +82,22 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             )
         weight = getattr(self.get_base_layer(), "down", self.get_base_layer()).weight
         self.cayley_config[adapter_name] = config
-        self.cayley_theta[adapter_name] = nn.Parameter(
-            torch.zeros(self.in_features // d, d * (d - 1) // 2, device=weight.device)
-        )
+        shape = (d * (d - 1) // 2,)
+        if config.ansatz == "brickwork":
+            shape = (len(bricks(qubits_of(d), config.brickwork_depth)), 6)
+        self.cayley_theta[adapter_name] = nn.Parameter(torch.zeros(self.in_features // d, *shape, device=weight.device))
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def blocks(self, adapter_name: str | None = None) -> torch.Tensor:
         """The blocks ``(B, d, d)`` of one adapter (default: the active one), in float32 as they are stored."""
-        return cayley(self.cayley_theta[adapter_name or self.active_adapters[0]])
+        name = adapter_name or self.active_adapters[0]
+        return blocks_of(self.cayley_theta[name], self.cayley_config[name])
+
+    def ansatz(self) -> Ansatz:
+        """The circuits' ansatz of the active adapter."""
+        config = self.cayley_config[self.active_adapters[0]]
+        n = qubits_of(config.block_dim)
+        return brickwork(n, config.brickwork_depth) if config.ansatz == "brickwork" else full(n)
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         if self.disable_adapters and self.merged:

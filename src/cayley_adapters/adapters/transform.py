@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from cayley_adapters.ansatz import bricks
 from cayley_adapters.errors import CayleyError
 
-__all__ = ["block_dimension", "cayley", "inverse_cayley"]
+__all__ = ["block_dimension", "brickwork_blocks", "cayley", "inverse_cayley"]
 
 
 def block_dimension(parameters: int) -> int:
@@ -74,3 +75,24 @@ def inverse_cayley(q: torch.Tensor) -> torch.Tensor:
         ) from error
     rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
     return k[..., rows, columns]
+
+
+def brickwork_blocks(theta: torch.Tensor, n: int, depth: int) -> torch.Tensor:
+    """Multiply out a brickwork: products of Cayley rotations of neighbouring qubits.
+
+    Args:
+        theta: ``(…, g, 6)``, the free parameters of the gates in the order of :func:`cayley_adapters.ansatz.bricks`.
+        n: number of qubits; element k of a slice is basis state k = Σ_j k_j 2^j.
+        depth: layers.
+
+    Returns:
+        Blocks ``(…, 2ⁿ, 2ⁿ)``.
+    """
+    d, pairs = 2**n, bricks(n, depth)
+    gates = cayley(theta)
+    q = torch.eye(d, dtype=theta.dtype, device=theta.device).expand(*theta.shape[:-2], d, d)
+    for index, low in enumerate(pairs):
+        # Rows of the product so far, split into the qubits above, the pair, and those below.
+        rows = q.reshape(*theta.shape[:-2], -1, 4, 2**low * d)
+        q = (gates[..., index, :, :].unsqueeze(-3) @ rows).reshape(*theta.shape[:-2], d, d)
+    return q

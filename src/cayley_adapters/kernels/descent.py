@@ -13,7 +13,7 @@ from numba import prange
 
 from cayley_adapters.kernels.compiled import compiled
 
-__all__ = ["STARTS", "TOLERANCE", "solve"]
+__all__ = ["STARTS", "TOLERANCE", "approximate", "solve"]
 
 TOLERANCE = 1e-10
 """Largest deviation of an entry of the circuit's matrix from the block."""
@@ -118,10 +118,10 @@ def _step(u, q, skew, damping, matrix, y, angles, trial):
 
 
 @compiled()
-def _descend(q, slots, qubits, angles, stop, patience):
+def _descend(q, slots, qubits, angles, stop, patience, shrink):
     """Improve the angles (m) of one block q (d, d) in place; return the squared distance and the steps taken.
 
-    It stops at a squared distance of ``stop``, or when ``patience`` steps did not halve it.
+    It stops at a squared distance of ``stop``, or when ``patience`` steps did not shrink it by the factor ``shrink``.
     """
     d, size = q.shape[0], q.shape[0] * (q.shape[0] - 1) // 2
     u, skew = np.empty((d, d)), np.empty((angles.size, size))
@@ -137,13 +137,13 @@ def _descend(q, slots, qubits, angles, stop, patience):
         if new < distance:
             u, new_u, skew, new_skew, distance = new_u, u, new_skew, skew, new
             angles[:] = trial
-            damping *= 0.2
+            damping = max(0.2 * damping, 1e-12)
         else:
             damping *= 4.0
         if distance < stop or damping > 1e6:
             break
         if step % patience == 0:
-            if distance > 0.5 * mark:
+            if distance > shrink * mark:
                 break
             mark = distance
     return distance, step
@@ -169,9 +169,49 @@ def solve(paths, starts, slots, qubits, angles, used):
             used[block, 0] += 1
             square = 0.0
             for m in range(paths.shape[1]):
-                square, steps = _descend(paths[block, m], slots, qubits, angles[block], stop, patience)
+                square, steps = _descend(paths[block, m], slots, qubits, angles[block], stop, patience, 0.5)
                 used[block, 1] += steps
                 if square > 1e-4:
                     break
             if square < TOLERANCE**2:
                 break
+
+
+@compiled(parallel=True)
+def approximate(blocks, starts, slots, qubits, costs, angles, lengths):
+    """Find, for each block, the number of CZ gates at which approximation and gate errors together cost least.
+
+    The cost of a circuit is that of its gates plus 4 |U - q|^2 with the Frobenius distance of its matrix U from the
+    block q. Lengths are tried upwards from 0, each from the best angles of the length before (with two zeros more) and
+    from random ones, until the gates alone cost more than the best circuit.
+
+    Args:
+        blocks: (B, d, d).
+        starts: (R, m) random angles.
+        slots: Slots of the longest circuit's gates, -1 for a CZ.
+        qubits: Their qubits.
+        costs: (L + 1,) what the gate errors of circuits of 0 to L CZ gates cost, ascending.
+        angles: (B, m), written; 0 beyond the chosen length.
+        lengths: (B,), written.
+    """
+    n = angles.shape[1] - 2 * (costs.size - 1)
+    for block in prange(blocks.shape[0]):
+        best, before = np.inf, np.zeros(angles.shape[1])
+        for length in range(costs.size):
+            if costs[length] >= best:
+                break
+            count, gates = n + 2 * length, n + 3 * length
+            nearest = np.inf
+            chosen = np.zeros(angles.shape[1])
+            for start in range(-1, starts.shape[0]):
+                trial = before[:count].copy() if start < 0 else starts[start, :count].copy()
+                square, _ = _descend(blocks[block], slots[:gates], qubits[:gates], trial, 1e-14, 12, 0.9)
+                if square < nearest:
+                    nearest = square
+                    chosen[:count] = trial
+            before[:] = chosen
+            cost = costs[length] + 4.0 * nearest
+            if cost < best:
+                best = cost
+                angles[block] = chosen
+                lengths[block] = length

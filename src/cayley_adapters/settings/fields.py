@@ -143,13 +143,23 @@ def _shots(value: Any) -> int | str:
     return whole
 
 
-def _layout(value: Any) -> str | tuple[int, ...]:
-    allowed = f"must be {' or '.join(LAYOUTS)}, or a list of different qubits such as [3,4,5]"
+def _layout(value: Any) -> str | tuple[int, ...] | tuple[tuple[int, ...], ...]:
+    allowed = (
+        f"must be {' or '.join(LAYOUTS)}, a list of different qubits such as [3,4,5], or a list of such lines, "
+        "over which blocks are dealt, such as [[3,4],[7,8]]"
+    )
     if isinstance(value, str):
         if value not in LAYOUTS:
             raise ValueError(allowed + nearest(value, LAYOUTS))
         return value
-    qubits = [_as_whole(qubit) for qubit in value] if isinstance(value, (list, tuple)) else [_as_whole(value)]
+    items = list(value) if isinstance(value, (list, tuple)) else [value]
+    if items and all(isinstance(item, (list, tuple)) for item in items):
+        return tuple(_line(item, allowed) for item in items)
+    return _line(items, allowed)
+
+
+def _line(items: Iterable[Any], allowed: str) -> tuple[int, ...]:
+    qubits = [_as_whole(qubit) for qubit in items]
     if not qubits or any(qubit is None or qubit < 0 for qubit in qubits) or len(set(qubits)) < len(qubits):
         raise ValueError(allowed)
     return tuple(qubits)
@@ -197,8 +207,8 @@ BlockDim = Annotated[int, BeforeValidator(_block_dim)]
 Shots = Annotated[int | Literal["inf"], BeforeValidator(_shots)]
 """A number of shots, or the text ``inf`` for unlimited ones; ``float()`` takes both."""
 
-Layout = Annotated[Literal["median", "best"] | tuple[int, ...], BeforeValidator(_layout)]
-"""Which qubits of the device stand for the circuit: its median, its best, or the listed ones."""
+Layout = Annotated[Literal["median", "best"] | tuple[int, ...] | tuple[tuple[int, ...], ...], BeforeValidator(_layout)]
+"""Which qubits of the device stand for the circuit: its median, its best, the listed ones, or lines of them."""
 
 Name = Annotated[
     str,

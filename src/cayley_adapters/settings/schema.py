@@ -17,7 +17,18 @@ from pydantic.fields import FieldInfo
 
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.fields import Name, explain, show
-from cayley_adapters.settings.sections import Compress, Data, Evaluate, Model, Noise, Section, Sweep, Track, Train
+from cayley_adapters.settings.sections import (
+    Compress,
+    Data,
+    Evaluate,
+    Model,
+    Noise,
+    Section,
+    Sweep,
+    Track,
+    Train,
+    Transpile,
+)
 
 __all__ = ["Settings", "fields", "holds", "load_settings", "validate"]
 
@@ -31,6 +42,7 @@ class Settings(Section):
     data: Data
     compress: Compress
     train: Train
+    transpile: Transpile
     noise: Noise
     evaluate: Evaluate
     sweep: Sweep
@@ -40,10 +52,20 @@ class Settings(Section):
     def _check(self) -> Settings:
         layout = self.noise.layout
         qubits = int(math.log2(max(self.sweep.block_dim)))
-        if isinstance(layout, tuple) and self.sweep.noise_scale != (0.0,) and len(layout) < qubits:
+        lines = [] if isinstance(layout, str) else [line if isinstance(line, tuple) else layout for line in layout]
+        if lines and self.sweep.noise_scale != (0.0,) and min(map(len, lines)) < qubits:
             raise ValueError(
                 f"noise.layout={show(list(layout))}: block dimension {2**qubits} needs {qubits} qubits; list as many, "
                 f"or lower sweep.block_dim"
+            )
+        if self.train.ansatz == "brickwork" and min(self.sweep.block_dim) < 4:
+            raise ValueError(
+                f"sweep.block_dim={min(self.sweep.block_dim)}: train.ansatz=brickwork needs two qubits or more; "
+                "leave out block dimension 2, or type train.ansatz=full"
+            )
+        if self.evaluate.executor == "aer" and self.evaluate.readout == "characterised":
+            raise ValueError(
+                "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"
             )
         return self
 

@@ -25,9 +25,9 @@ from cayley_adapters.settings.fields import (
     show,
 )
 
-__all__ = ["Compress", "Data", "Evaluate", "Model", "Noise", "Section", "Sweep", "Track", "Train"]
+__all__ = ["Compress", "Data", "Evaluate", "Model", "Noise", "Section", "Sweep", "Track", "Train", "Transpile"]
 
-LARGEST_NOISY_BLOCK = 8
+LARGEST_NOISY_BLOCK = 16
 """Block dimensions above this are not run as noisy circuits."""
 
 Threads = Annotated[int, Between(1, 1024)]
@@ -142,15 +142,37 @@ class Train(Section):
     distillation_top_k: Annotated[int, Between(1, 1_000_000)] = Field(
         description="Tokens of the uncompressed model's distribution that distillation compares."
     )
+    ansatz: Literal["full", "brickwork"] = Field(
+        description="Blocks from all rotations, or products of two-qubit rotations on neighbouring qubits."
+    )
+    brickwork_depth: Annotated[int, Between(1, 64)] = Field(description="Layers of the brickwork ansatz.")
     readout: Literal["signed", "sign_constrained"] = Field(description="Readout under which the blocks are trained.")
+    noise_scale: Annotated[float, Between(0, 1000)] = Field(
+        description="Noise scale under which the blocks are trained, by a smooth surrogate of the device; 0 is none."
+    )
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
+
+
+class Transpile(Section):
+    """How blocks become circuits."""
+
+    synthesis: Literal["exact", "noise_aware"] = Field(
+        description="Exact circuits, or ones that stop where a further two-qubit gate costs more than it gains."
+    )
+    noise_scale: Annotated[float, Between(0, 1000, above=True)] = Field(
+        description="Noise scale that noise_aware circuits are made for."
+    )
+    compared_blocks: Annotated[int, Between(0, 1000)] = Field(
+        description="Trained blocks of each cell that Qiskit synthesises as well, for circuits.csv."
+    )
 
 
 class Noise(Section):
     """Whose noise."""
 
     backend: Name = Field(description="Backend whose calibration is scaled, such as FakeFez.")
-    layout: Layout = Field(description="Which of its qubits: median, best, or a list of qubits.")
+    layout: Layout = Field(description="Which of its qubits: median, best, a list of qubits, or a list of such lines.")
+    idle: bool = Field(description="Whether qubits that wait for their neighbours relax.")
 
 
 class Evaluate(Section):
@@ -163,7 +185,15 @@ class Evaluate(Section):
     unlimited_shots_block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
         description="Block dimensions that are evaluated with unlimited shots beside the others."
     )
-    readout: Literal["sign_constrained"] = Field(description="Readout of the executed blocks.")
+    readout: Literal["sign_constrained", "characterised", "ideal_sign"] = Field(
+        description="Signs of the inputs, maps that the device measured once, or signs of the exact result."
+    )
+    mitigation: Literal["none", "readout", "readout+depolarizing"] = Field(
+        description="What is undone in measured frequencies, from the calibration."
+    )
+    executor: Literal["noisy", "aer"] = Field(
+        description="The batched simulator, or Qiskit Aer, which is thousands of times slower."
+    )
     batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows evaluated at a time.")
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
 

@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters import adapted_layers, cayley, set_executor
+from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
+from cayley_adapters.circuit_files import load_circuits
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.evaluation import perplexity_row, token_losses
-from cayley_adapters.executors import CircuitExecutor, ExactExecutor
+from cayley_adapters.executors import AerExecutor, ExactExecutor, Executor, NoisyExecutor, characterised
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.measurement import mitigation_for
 from cayley_adapters.models import set_threads
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.progress import Progress
-from cayley_adapters.simulator import compile_angles
+from cayley_adapters.simulator import compile_blocks
 from cayley_adapters.stages.common import evaluation_windows, method_of
+from cayley_adapters.synthesis import BlockCircuits
 from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
 from cayley_adapters.tracking import log_run
 
@@ -42,29 +45,33 @@ def run(job: Job) -> None:
 
     model = PeftModel.from_pretrained(load_compressed(inputs["compressed"][0].parent), inputs["adapter"][0].parent)
     model.eval()
+    layers = adapted_layers(model)
     blocks = {
-        name: cayley(layer.cayley_theta["default"].detach().double()) for name, layer in adapted_layers(model).items()
+        name: blocks_of(layer.cayley_theta["default"].detach().double(), layer.cayley_config["default"])
+        for name, layer in layers.items()
     }
+    circuits = load_circuits(inputs["angles"][0])
     counts = read_table(inputs["blocks"][0])["cz"]
     common = {
         "model": leaves["model.name"],
         "compression": method_of(job),
         "compression_ratio": float(cell["compression_ratio"]),
-        "ansatz": "full",
+        "ansatz": leaves["train"]["ansatz"],
         "block_dim": block_dim,
         "qubits": block_dim.bit_length() - 1,
         "seed": seed,
-        "adapter_parameters": sum(layer.cayley_theta["default"].numel() for layer in adapted_layers(model).values()),
+        "adapter_parameters": sum(layer.cayley_theta["default"].numel() for layer in layers.values()),
         "two_qubit_gates": counts.mean() if len(counts) else math.nan,
-        "mitigation": "none",
-        "targets": " ".join(leaves["train.targets"]),
+        "targets": " ".join(leaves["train"]["targets"]),
+        "brickwork_depth": leaves["train"]["brickwork_depth"] if leaves["train"]["ansatz"] == "brickwork" else None,
+        "trained_noise_scale": leaves["train"]["noise_scale"],
     }
     windows = evaluation_windows(inputs["tokens"][0], options["windows"])
     documents = windows.documents[:, 1:]
     arms = list(_arms(job, block_dim))
     progress, rows, losses = Progress(job.label), [], []
     for index, arm in enumerate(arms):
-        set_executor(model, _executor(arm, blocks, job, seed))
+        set_executor(model, _executor(arm, blocks, circuits, job, seed))
         with torch.no_grad():
             arm_losses = token_losses(model, windows.tokens, options["batch_windows"])
         rows.append(common | arm | perplexity_row(arm_losses, documents))
@@ -77,7 +84,7 @@ def run(job: Job) -> None:
     curve = [
         {key: row[key] for key in ("noise_scale", "nll", "perplexity")}
         for row in rows
-        if row["executor"] == "noisy" and row["shots"] == float(options["shots"][0])
+        if row["executor"] != "exact" and row["shots"] == float(options["shots"][0])
     ]
     config = cell | {"evaluate": options, "noise": leaves["noise"]}
     log_run(job.base, job.label.replace(" ", "-"), "evaluate", config, history=curve, table=table, summary=curve[0])
@@ -86,26 +93,42 @@ def run(job: Job) -> None:
 def _arms(job: Job, block_dim: int) -> Iterator[dict[str, Any]]:
     """What is evaluated: exact arithmetic, then every noise scale with every number of shots."""
     options, noise = job.leaves["evaluate"], job.leaves["noise"]
-    yield {"noise_scale": 0.0, "shots": math.inf, "readout": "signed", "executor": "exact"}
+    yield {"noise_scale": 0.0, "shots": math.inf, "readout": "signed", "executor": "exact", "mitigation": "none"}
     shots = {float(value) for value in options["shots"]}
     if block_dim in options["unlimited_shots_block_dims"]:
         shots.add(math.inf)
-    layout = noise["layout"] if isinstance(noise["layout"], str) else " ".join(map(str, noise["layout"]))
-    device = {"readout": options["readout"], "executor": "noisy", "backend": noise["backend"], "layout": layout}
+    device = {key: options[key] for key in ("readout", "executor", "mitigation")}
+    device |= {"synthesis": job.leaves["transpile.synthesis"], "backend": noise["backend"], "idle": noise["idle"]}
+    device["layout"] = _layout_text(noise["layout"])
     for count in sorted(shots):
         for scale in job.leaves["sweep.noise_scale"]:
             yield {"noise_scale": scale, "shots": count, **device}
 
 
-def _executor(arm: dict[str, Any], blocks: dict[str, Any], job: Job, seed: int) -> Any:
-    from safetensors.numpy import load_file
+def _layout_text(layout: str | list[Any]) -> str:
+    """A layout as tables show it: ``median``, ``3 4 5`` or ``3 4; 7 8``."""
+    if isinstance(layout, str):
+        return layout
+    lines = layout if isinstance(layout[0], list) else [layout]
+    return "; ".join(" ".join(map(str, line)) for line in lines)
 
+
+def _executor(
+    arm: dict[str, Any], blocks: dict[str, Any], circuits: dict[str, BlockCircuits], job: Job, seed: int
+) -> Executor:
     if arm["executor"] == "exact":
         return ExactExecutor({name: q.float() for name, q in blocks.items()}, arm["readout"])
     # The same seed for every noise scale: neighbouring cells differ by noise and not by luck.
-    seeds = np.random.SeedSequence(seed)
-    angles = load_file(job.inputs()["angles"][0])
-    if not angles:
-        return CircuitExecutor({name: q.float() for name, q in blocks.items()}, arm["shots"], seeds)
-    noise = DeviceNoise.from_backend(arm["backend"], scale=arm["noise_scale"], layout=job.leaves["noise"]["layout"])
-    return CircuitExecutor({name: compile_angles(value, noise) for name, value in angles.items()}, arm["shots"], seeds)
+    options: dict[str, Any] = {"shots": arm["shots"], "seed": np.random.SeedSequence(seed)}
+    noise = DeviceNoise.from_backend(scale=arm["noise_scale"], **job.leaves["noise"])
+    undo = {name: mitigation_for(arm["mitigation"], item, noise) for name, item in circuits.items()}
+    if arm["readout"] == "ideal_sign":
+        options["ideal"] = {name: q.float() for name, q in blocks.items()}
+    if arm["executor"] == "aer":
+        return AerExecutor(circuits, noise, mitigation=undo, **options)
+    # Blocks too large for circuits are run on an ideal device, the only one that the settings allow them.
+    compiled = {
+        name: compile_blocks(circuits[name], noise) if name in circuits else q.numpy() for name, q in blocks.items()
+    }
+    executor = NoisyExecutor(compiled, mitigation=undo, **options)
+    return characterised(executor, blocks, undo, **options) if arm["readout"] == "characterised" else executor

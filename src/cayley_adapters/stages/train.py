@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from cayley_adapters.adapters import CayleyConfig
+from cayley_adapters.adapters import CayleyConfig, adapted_layers, set_executor
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.corpus import load_windows
 from cayley_adapters.files import atomic_directory
 from cayley_adapters.layout import Job, manifest_columns
 from cayley_adapters.models import set_threads
+from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.progress import Progress
+from cayley_adapters.surrogate import SurrogateExecutor
 from cayley_adapters.tables import write_table
 from cayley_adapters.tracking import log_run
 from cayley_adapters.training import load_targets, train_adapter
@@ -28,8 +30,12 @@ def run(job: Job) -> None:
     torch.manual_seed(seed)
     targets = load_targets(inputs["targets"][0])
     tokens = load_windows(inputs["tokens"][0], "train").tokens[: len(targets.indices)]
-    config = CayleyConfig(block_dim=block_dim, target_modules=list(options["targets"]), readout=options["readout"])
+    shape = {key: options[key] for key in ("ansatz", "brickwork_depth", "readout")}
+    config = CayleyConfig(block_dim=block_dim, target_modules=list(options["targets"]), **shape)
     model = get_peft_model(load_compressed(inputs["compressed"][0].parent), config)
+    if options["noise_scale"] > 0:
+        noise = DeviceNoise.from_backend(scale=options["noise_scale"], **job.leaves["noise"])
+        set_executor(model, SurrogateExecutor(adapted_layers(model), noise))
     # Where the base model lies is this machine's matter; the manifest says what the adapter belongs to.
     model.peft_config["default"].base_model_name_or_path = None
     history = train_adapter(

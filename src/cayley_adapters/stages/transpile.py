@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from cayley_adapters.adapters.config import CayleyConfig
+from cayley_adapters.adapters.layer import blocks_of
 from cayley_adapters.adapters.transform import cayley
+from cayley_adapters.circuit_files import save_circuits
 from cayley_adapters.circuits import circuit_summary
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.layout import Job
 from cayley_adapters.progress import Progress, say
 from cayley_adapters.settings.sections import LARGEST_NOISY_BLOCK
-from cayley_adapters.synthesis import block_angles, block_residual
+from cayley_adapters.synthesis import brickwork_circuits, synthesise, synthesise_for
 from cayley_adapters.tables import write_table
+
+if TYPE_CHECKING:
+    from cayley_adapters.calibration import Line
+    from cayley_adapters.synthesis import BlockCircuits
 
 __all__ = ["run"]
 
@@ -17,31 +28,51 @@ COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 
 
 def run(job: Job) -> None:
-    """Write each block's angles, and a table of each block's own circuit.
+    """Write each block's circuit, and a table of the circuits' gates.
 
-    All circuits on n qubits share one skeleton, so gates and depth are those of the skeleton; that a block's angles
-    turn the skeleton into that very block is checked for every block, and the deviation written beside the counts.
+    Circuits of one length share one skeleton, so gates and depth are the skeleton's; that a block's angles turn it into
+    that very block is checked for every block, and the largest deviation of an entry written beside the counts.
     """
-    from safetensors.numpy import save_file
     from safetensors.torch import load_file
 
-    outputs = job.outputs()
-    block_dim = int(manifest_columns("/".join(job.cell.values()))["block_dim"])
-    angles, rows = {}, []
-    if block_dim <= LARGEST_NOISY_BLOCK:
-        stored = load_file(job.inputs()["adapter"][0])
-        counts = circuit_summary(block_dim.bit_length() - 1)
-        size = {"cz": counts.cz, "sx": counts.sx, "rz": counts.rz, "depth": counts.depth}
+    inputs, outputs = job.inputs(), job.outputs()
+    config = CayleyConfig.from_pretrained(str(inputs["adapter_config"][0].parent))
+    circuits, rows = {}, []
+    if config.block_dim <= LARGEST_NOISY_BLOCK:
+        line = _line(job, config.block_dim.bit_length() - 1)
+        stored = load_file(inputs["adapter"][0])
         progress = Progress(job.label)
         for index, (name, theta) in enumerate(stored.items()):
             projection = name.removeprefix("base_model.model.").removesuffix(".cayley_theta")
-            q = cayley(theta.double()).numpy()
-            angles[projection] = block_angles(q)
-            for block, deviation in enumerate(block_residual(angles[projection], q)):
+            circuits[projection] = _circuits(theta.double(), config, line)
+            exact = blocks_of(theta.double(), config).numpy()
+            deviations = np.abs(circuits[projection].unitaries() - exact).max(axis=(1, 2), initial=0.0)
+            for block, (length, deviation) in enumerate(zip(circuits[projection].lengths, deviations, strict=True)):
+                counts = circuit_summary(circuits[projection].ansatz.first(int(length)))
+                size = {"cz": counts.cz, "sx": counts.sx, "rz": counts.rz, "depth": counts.depth}
                 rows.append({"projection": projection, "block": block, **size, "deviation": deviation})
             progress(index + 1, len(stored))
     else:
-        say(f"{job.label}: blocks of dimension {block_dim} are not run as circuits, so there is nothing to count")
-    with atomic_file(outputs["angles"]) as temporary:
-        save_file(angles, temporary)
+        say(
+            f"{job.label}: blocks of dimension {config.block_dim} are not run as circuits, so there is nothing to count"
+        )
+    save_circuits(circuits, outputs["angles"])
     write_table(rows, outputs["blocks"], COLUMNS)
+
+
+def _line(job: Job, qubits: int) -> Line | None:
+    """The qubits that circuits are made for; None for exact circuits, which serve all."""
+    if job.leaves["transpile.synthesis"] == "exact":
+        return None
+    from cayley_adapters.noise import DeviceNoise
+
+    noise = DeviceNoise.from_backend(scale=job.leaves["transpile.noise_scale"], **job.leaves["noise"])
+    return noise.line(qubits)
+
+
+def _circuits(theta: torch.Tensor, config: CayleyConfig, line: Line | None) -> BlockCircuits:
+    if config.ansatz == "brickwork":
+        # Products of two-qubit rotations are short already: there is nothing to search for, and nothing to leave out.
+        return brickwork_circuits(cayley(theta).numpy(), config.block_dim.bit_length() - 1, config.brickwork_depth)
+    q = blocks_of(theta, config).numpy()
+    return synthesise(q) if line is None else synthesise_for(q, line)

@@ -1,0 +1,54 @@
+"""Circuits of a trained model's blocks as a safetensors file: angles, lengths, and the ansatz in its header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from cayley_adapters.ansatz import Ansatz
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.files import atomic_file
+from cayley_adapters.synthesis import BlockCircuits
+
+__all__ = ["load_circuits", "save_circuits"]
+
+
+def save_circuits(circuits: Mapping[str, BlockCircuits], path: Path) -> None:
+    """Write the circuits of projections, atomically: tensors ``{projection}.angles`` and ``{projection}.lengths``."""
+    from safetensors.numpy import save_file
+
+    tensors = {}
+    for name, item in circuits.items():
+        tensors |= {f"{name}.angles": item.angles, f"{name}.lengths": item.lengths.astype(np.int64)}
+    header = {
+        name: json.dumps({"qubits": item.ansatz.qubits, "couplers": list(item.ansatz.couplers)})
+        for name, item in circuits.items()
+    }
+    with atomic_file(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+def load_circuits(path: Path) -> dict[str, BlockCircuits]:
+    """Read what :func:`save_circuits` wrote; empty for blocks that are not run as circuits.
+
+    Raises:
+        CayleyError: The file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            found = {}
+            for name, text in (file.metadata() or {}).items():
+                ansatz = Ansatz(json.loads(text)["qubits"], tuple(json.loads(text)["couplers"]))
+                found[name] = BlockCircuits(
+                    ansatz, file.get_tensor(f"{name}.angles"), file.get_tensor(f"{name}.lengths")
+                )
+            return found
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise CayleyError(
+            f"cannot read the circuits {path}: {error}; delete it and run the same command again"
+        ) from error
