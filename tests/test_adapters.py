@@ -10,9 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel, get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, constrain_signs, inverse_cayley, rotate
+from cayley_adapters.adapters import (
+    CayleyConfig,
+    adapted_layers,
+    blocks_of,
+    cayley,
+    constrain_signs,
+    inverse_cayley,
+    rotate,
+)
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.models import load_model
+from cayley_adapters.synthesis import brickwork_circuits
 
 TARGETS = ["v_proj", "o_proj"]
 
@@ -171,3 +180,41 @@ def test_block_that_does_not_divide_names_the_projection(tiny_model):
         CayleyError, match=r"block_dim=64 does not divide the 32 inputs of .*v_proj; allowed: \[2, 4, 8"
     ):
         get_peft_model(tiny_model, CayleyConfig(block_dim=64, target_modules=["v_proj"]))
+
+
+@pytest.mark.parametrize(("d", "depth", "gates"), [(4, 1, 1), (8, 2, 2), (16, 3, 5)])
+def test_brickwork_blocks(tiny_model, d, depth, gates):
+    config = CayleyConfig(block_dim=d, target_modules=TARGETS, ansatz="brickwork", brickwork_depth=depth)
+    model = get_peft_model(tiny_model, config)
+    randomise(model)
+    for layer in adapted_layers(model).values():
+        assert layer.cayley_theta["default"].shape == (32 // d, gates, 6)
+        q = layer.blocks()
+        assert (q.mT @ q - torch.eye(d)).abs().max() < 1e-5
+        theta = layer.cayley_theta["default"].detach().double()
+        circuits = brickwork_circuits(cayley(theta).numpy(), layer.ansatz().qubits, depth)
+        assert np.abs(circuits.unitaries() - blocks_of(theta, config).numpy()).max() < 1e-12
+        layer.cayley_theta["default"].data.zero_()
+        assert torch.equal(layer.blocks(), torch.eye(d).expand(32 // d, d, d))
+
+
+def test_brickwork_is_saved_and_loaded(tiny_model, tiny_folder, tmp_path, tokens):
+    config = CayleyConfig(block_dim=8, target_modules=TARGETS, ansatz="brickwork", brickwork_depth=2)
+    model = get_peft_model(tiny_model, config)
+    randomise(model)
+    batch = torch.as_tensor(tokens, dtype=torch.long)
+    expected = model.eval()(input_ids=batch).logits
+    model.save_pretrained(tmp_path)
+    loaded = PeftModel.from_pretrained(load_model(tiny_folder), tmp_path).eval()
+    assert torch.equal(loaded(input_ids=batch).logits, expected)
+    merged = loaded.merge_and_unload()
+    assert torch.allclose(merged(input_ids=batch).logits, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"block_dim": 2}, "needs two qubits"), ({"block_dim": 4, "brickwork_depth": 0}, "use 1 or more")],
+)
+def test_refused_brickworks(options, message):
+    with pytest.raises(CayleyError, match=message):
+        CayleyConfig(target_modules=TARGETS, ansatz="brickwork", **options)

