@@ -2,24 +2,29 @@
 
     python benchmarks/bench_simulator.py
 
-Aer: density matrix, native circuits, a noise model of just those qubits, parameters bound at run time.
+Ours: the compiled kernels, and the plain torch path (with a GPU, on that, too). Aer: density matrix, native circuits, a
+noise model of just those qubits, parameters bound at run time. Then the shots, and the error of single precision.
 """
 
 from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 
 import numpy as np
 import psutil
+import torch
 
-from cayley_adapters.circuits import native_gates
+from cayley_adapters.aer import aer_probabilities
+from cayley_adapters.measurement import sample
 from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.preparation import preparation_angles
-from cayley_adapters.simulator import compile_angles, probabilities
-from cayley_adapters.synthesis import block_angles
+from cayley_adapters.simulator import compile_blocks, probabilities
+from cayley_adapters.synthesis import synthesise
+from cayley_adapters.torch_simulator import noisy_probabilities
 
-INPUTS, TOKENS, AER_CIRCUITS = 576, 1024, 2000
+INPUTS, AER_CIRCUITS = 576, 2000
+TOKENS = {1: 1024, 2: 1024, 3: 1024, 4: 256}
 
 
 def rotations(count: int, d: int) -> np.ndarray:
@@ -30,54 +35,71 @@ def rotations(count: int, d: int) -> np.ndarray:
     return q
 
 
-def ours(n: int, noise: DeviceNoise) -> float:
-    """Blocks a second of one projection's blocks over many tokens, effects compiled before."""
-    blocks = INPUTS // 2**n
-    compiled = compile_angles(block_angles(rotations(blocks, 2**n)), noise)
-    x = np.random.default_rng(1).normal(size=(TOKENS, blocks, 2**n)).astype(np.float32)
-    probabilities(compiled, x)  # compiles the kernel
+def median_time(run: Callable[[], object], repeats: int = 5) -> float:
+    """Seconds of a run, the first one (which compiles) left out."""
+    run()
     times = []
-    for _ in range(5):
+    for _ in range(repeats):
         start = time.perf_counter()
-        probabilities(compiled, x)
+        run()
         times.append(time.perf_counter() - start)
-    return TOKENS * blocks / float(np.median(times))
+    return float(np.median(times))
 
 
-def aer(n: int, noise: DeviceNoise) -> float:
-    """Circuits a second."""
-    from qiskit import QuantumCircuit
-    from qiskit.circuit import ParameterVector
-    from qiskit_aer import AerSimulator
+def torch_rate(q: np.ndarray, x: np.ndarray, noise: DeviceNoise, device: str) -> float:
+    """Blocks a second of the torch path, synthesis included."""
+    blocks, slices = torch.from_numpy(q), torch.from_numpy(x).to(device)
 
-    gates = native_gates(n)
-    angles = ParameterVector("t", sum(gate.name == "rz" for gate in gates))
-    circuit, free = QuantumCircuit(n), iter(angles)
-    for gate in gates:
-        if gate.name == "rz":
-            circuit.rz(next(free), gate.qubits[0])
-        else:
-            getattr(circuit, gate.name)(*gate.qubits)
-    circuit.save_probabilities()
-    x = np.random.default_rng(1).normal(size=(AER_CIRCUITS, 2**n))
-    units, turns = np.angle(preparation_angles(x)), block_angles(rotations(1, 2**n))[0]
-    values = np.array([[gate.angle(unit, turns) for gate in gates if gate.name == "rz"] for unit in units])
-    simulator = AerSimulator(method="density_matrix", noise_model=noise.to_aer(n), runtime_parameter_bind_enable=True)
-    binds = [{parameter: values[:, index].tolist() for index, parameter in enumerate(angles)}]
-    simulator.run(circuit, parameter_binds=[{p: v[:10] for p, v in binds[0].items()}]).result()
+    def run() -> float:
+        return float(noisy_probabilities(blocks.to(device), slices, noise)[0, 0, 0])  # waits for the GPU
+
+    return x.shape[0] * x.shape[1] / median_time(run)
+
+
+def aer_rate(q: np.ndarray, noise: DeviceNoise) -> float:
+    """Circuits a second, those of one block."""
+    x = np.random.default_rng(1).normal(size=(AER_CIRCUITS, 1, q.shape[-1]))
+    one = synthesise(q[:1])
+    aer_probabilities(one, x[:10], noise)
     start = time.perf_counter()
-    result = simulator.run(circuit, parameter_binds=binds).result()
-    assert result.success, result.status
+    aer_probabilities(one, x, noise)
     return AER_CIRCUITS / (time.perf_counter() - start)
 
 
 def main() -> None:
     noise = DeviceNoise.from_backend("FakeFez")
-    print(f"{platform.machine()}, {psutil.cpu_count()} cores, noise of FakeFez, float32, exact probabilities")
-    print("qubits   ours (blocks/s)   Aer (blocks/s)   ratio")
-    for n in (1, 2, 3):
-        mine, referee = ours(n, noise), aer(n, noise)
-        print(f"{n:6d}   {mine:15.3g}   {referee:14.3g}   {mine / referee:5.0f}")
+    print(f"{platform.machine()}, {psutil.cpu_count()} cores, noise of FakeFez, exact probabilities in float32")
+    print("qubits  synthesis (s/block)  kernel (blocks/s)  torch (blocks/s)  Aer (blocks/s)  kernel/Aer")
+    rows = []
+    for n, tokens in TOKENS.items():
+        q = rotations(INPUTS // 2**n, 2**n)
+        synthesise(q[:2])
+        start = time.perf_counter()
+        circuits = synthesise(q)
+        search = (time.perf_counter() - start) / len(q)
+        compiled = compile_blocks(circuits, noise)
+        x = np.random.default_rng(1).normal(size=(tokens, len(q), 2**n)).astype(np.float32)
+        kernel = tokens * len(q) / median_time(lambda compiled=compiled, x=x: probabilities(compiled, x))
+        plain, referee = torch_rate(q, x, noise, "cpu"), aer_rate(q, noise)
+        print(f"{n:6d}  {search:19.1e}  {kernel:17.3g}  {plain:16.3g}  {referee:14.3g}  {kernel / referee:10.0f}")
+        p = probabilities(compiled, x)
+        error = np.abs(p - probabilities(compiled, x.astype(np.float64)))
+        shots = median_time(lambda p=p: sample(p, 8192, np.random.default_rng(0)))
+        rows.append((n, tokens * len(q) / shots, error.max(), np.quantile(error, 0.9999)))
+    print("qubits  8,192 shots (blocks/s)  float32 error, largest  99.99 % quantile")
+    for n, rate, largest, quantile in rows:
+        print(f"{n:6d}  {rate:22.3g}  {largest:22.1e}  {quantile:16.1e}")
+    half = {}
+    for tokens in (512, 1024, 2048):
+        compiled = compile_blocks(rotations(INPUTS // 4, 4), noise)
+        x = np.random.default_rng(1).normal(size=(tokens, INPUTS // 4, 4)).astype(np.float32)
+        half[tokens] = median_time(lambda compiled=compiled, x=x: probabilities(compiled, x), 15) / tokens
+    print("n = 2, microseconds a token: " + ", ".join(f"{t} tokens {1e6 * s:.2f}" for t, s in half.items()))
+    if torch.cuda.is_available():
+        for n in (2, 3):
+            q = rotations(INPUTS // 2**n, 2**n)
+            x = np.random.default_rng(1).normal(size=(8192, len(q), 2**n)).astype(np.float32)
+            print(f"torch on {torch.cuda.get_device_name()}, n = {n}: {torch_rate(q, x, noise, 'cuda'):.3g} blocks/s")
 
 
 if __name__ == "__main__":

@@ -42,13 +42,14 @@ def noisy_probabilities(q: torch.Tensor, x: torch.Tensor, noise: DeviceNoise | N
         noise: The device; None is an ideal one.
 
     Returns:
-        Probabilities, (T, B, d), on the device and of the precision of x.
+        Probabilities, (T, B, d), on the device of x; float64 where x is float64 and float32 otherwise.
 
     Raises:
         CayleyError: If the shapes do not fit, a block is no rotation, or the device has no line for it.
     """
     if x.ndim != 3 or tuple(q.shape) != (*x.shape[1:], x.shape[-1]):
         raise CayleyError(f"blocks (B, d, d) and slices (T, B, d) are needed, not {tuple(q.shape)}, {tuple(x.shape)}")
+    x = x if x.element_size() >= 4 else x.float()
     n, d = qubits_of(x.shape[-1]), x.shape[-1]
     if n > LARGEST:
         raise CayleyError(f"blocks of {n} qubits are not simulated here; block dimensions up to {2**LARGEST} are")
