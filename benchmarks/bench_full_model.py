@@ -25,7 +25,7 @@ from cayley_adapters.simulator import compile_blocks
 from cayley_adapters.synthesis import BlockCircuits
 
 TARGETS = "[q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj]"
-OVERRIDES = f"run=all_210 train.targets={TARGETS} sweep.block_dim=4,8 sweep.compression_ratio=0.1"
+OVERRIDES = f"run=all_210 train.targets={TARGETS} sweep.block_dim=4,8 sweep.compression_ratio=0.2"
 SAMPLE = 2000
 
 

@@ -53,9 +53,9 @@ def run_workflow(overrides: str) -> None:
 
 
 def load_cell(base: Path, block_dim: int) -> Cell:
-    """Load the cell of seed 0 at ratio 0.1 from a results folder."""
-    name = f"ratio0.1/d{block_dim}/seed0"
-    model = PeftModel.from_pretrained(load_compressed(base / "compressed/ratio0.1"), base / "adapters" / name).eval()
+    """Load the cell of seed 0 at ratio 0.2 from a results folder."""
+    name = f"ratio0.2/d{block_dim}/seed0"
+    model = PeftModel.from_pretrained(load_compressed(base / "compressed/ratio0.2"), base / "adapters" / name).eval()
     blocks = {
         key: blocks_of(layer.cayley_theta["default"].detach().double(), layer.cayley_config["default"])
         for key, layer in adapted_layers(model).items()

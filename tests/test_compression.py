@@ -4,35 +4,68 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.compression import (
-    FactoredLinear,
-    compress,
-    load_compressed,
-    rank_for,
-    save_compressed,
-    whitened_factors,
-)
+from cayley_adapters.compression import FactoredLinear, compress, load_compressed, method_named, save_compressed
+from cayley_adapters.compression.allocation import shares_by_sensitivity
+from cayley_adapters.compression.factored import factored_parameters, factored_rank
+from cayley_adapters.compression.methods import method_names
+from cayley_adapters.compression.methods.whitened_svd import whitened_factors, whitened_spectrum
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.evaluation import token_losses
+from cayley_adapters.models import load_model
 
 MLP = ("gate_proj", "up_proj", "down_proj")
+METHODS = ("mpo", "svd", "whitened_svd")
 
 
 @given(st.integers(8, 3000), st.integers(8, 3000), st.floats(0.0, 0.7))
 def test_the_ratio_is_met_from_above(inputs, outputs, ratio):
-    rank = rank_for(inputs, outputs, ratio)
-    kept = rank * (inputs + outputs) / (inputs * outputs)
-    assert kept <= 1 - ratio + 1e-6
-    assert kept + (inputs + outputs) / (inputs * outputs) > 1 - ratio
+    budget = (1 - ratio) * inputs * outputs
+    rank = factored_rank(inputs, outputs, budget)
+    assert factored_parameters(inputs, outputs, rank) <= budget * (1 + 1e-6)
+    assert rank == min(inputs, outputs) or factored_parameters(inputs, outputs, rank + 1) > budget * (1 - 1e-6)
 
 
-def test_impossible_ratio_names_the_largest():
-    with pytest.raises(CayleyError, match="use at most"):
-        rank_for(8, 8, 0.9)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("ratio", [0.05, 0.1, 0.3, 0.5])
+@pytest.mark.parametrize(("inputs", "outputs"), [(576, 1536), (1536, 576), (4096, 14336), (2048, 8192)])
+def test_every_method_meets_the_ratio_of_real_projections(method, ratio, inputs, outputs):
+    how = method_named(method)
+    kept = how.parameters(inputs, outputs, how.size(inputs, outputs, (1 - ratio) * inputs * outputs))
+    assert 0 <= 1 - kept / (inputs * outputs) - ratio < 0.01
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_impossible_ratio_names_the_projection_and_the_largest(tiny_model, tokens, method):
+    with pytest.raises(CayleyError, match=r"layers\.0\.mlp\.gate_proj: compression ratio 0\.995.*at most 0\.\d+"):
+        compress(tiny_model, 0.995, tokens=tokens, method=method)
+
+
+def test_methods_are_modules():
+    assert tuple(method_names()) == METHODS
+    with pytest.raises(CayleyError, match=r"did you mean 'svd'.*known: mpo, svd, whitened_svd"):
+        method_named("sdv")
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(2, 12), st.integers(2, 12), st.data())
+def test_the_pivoted_factors_are_the_product(seed, inputs, outputs, data):
+    rank = data.draw(st.integers(1, min(inputs, outputs)))
+    generator = torch.manual_seed(seed)
+    up = torch.linalg.qr(torch.randn(outputs, rank, dtype=torch.float64, generator=generator)).Q
+    down = torch.randn(rank, inputs, dtype=torch.float64, generator=generator)
+    bias = torch.randn(outputs, generator=generator)
+    layer = FactoredLinear.from_factors(up, down, bias)
+    x = torch.randn(5, inputs, generator=generator)
+    assert torch.allclose(layer(x), x @ (up @ down).float().T + bias, atol=1e-4)
+    assert torch.allclose(layer.weight, (up @ down).float(), atol=1e-4)
+    stored = sum(p.numel() for p in (layer.down.weight, layer.rest))
+    assert stored == factored_parameters(inputs, outputs, rank)
 
 
 @settings(deadline=None, max_examples=30)
@@ -52,11 +85,52 @@ def test_truncation_is_optimal_for_its_calibration_data(seed, shape, rank):
     assert error == pytest.approx(float(achieved / torch.linalg.norm(w @ x)), abs=1e-6)
 
 
-def test_full_rank_reproduces_the_layer():
-    w, x = torch.randn(6, 10), torch.randn(10, 50)
-    up, down, error = whitened_factors(w, w @ x @ x.T @ w.T, 6, ridge=1e-4)
-    assert torch.allclose(up @ down, w, atol=1e-5)
-    assert error < 1e-6
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("inputs", "outputs"), [(24, 60), (60, 24), (36, 36)])
+def test_full_size_reproduces_the_layer(method, inputs, outputs):
+    linear = torch.nn.Linear(inputs, outputs)
+    x, how = torch.randn(50, inputs), method_named(method)
+    gram = x.T @ x if inputs < outputs else (linear(x) - linear.bias).T @ (linear(x) - linear.bias)
+    size = how.size(inputs, outputs, 10 * inputs * outputs)
+    layer, error = how.fit(linear, gram, size, 1e-6)
+    assert torch.allclose(layer(x), linear(x), atol=1e-4)
+    assert torch.allclose(layer(x[:1]), linear(x[:1]), atol=1e-4)
+    assert torch.allclose(layer.weight, linear.weight, atol=1e-4)
+    assert error is None or error < 1e-5
+
+
+def test_mpo_is_the_truncation_across_the_bond():
+    """Against the singular values of the rearranged matrix."""
+    linear = torch.nn.Linear(24, 60, bias=False)
+    layer, _ = method_named("mpo").fit(linear, None, 7, 0.0)
+    (o1, i1, _), (_, o2, i2) = layer.first.shape, layer.second.shape
+    rearranged = linear.weight.detach().reshape(o1, o2, i1, i2).permute(0, 2, 1, 3).reshape(o1 * i1, o2 * i2)
+    tail = torch.linalg.svdvals(rearranged.double())[7:].square().sum()
+    assert float((layer.weight - linear.weight).square().sum()) == pytest.approx(float(tail), rel=1e-4)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(9, 14), (14, 9)])
+def test_the_spectrum_is_that_of_the_whitened_weight(inputs, outputs):
+    w, x = torch.randn(outputs, inputs, dtype=torch.float64), torch.randn(inputs, 60, dtype=torch.float64)
+    data = x if inputs < outputs else w @ x
+    expected = torch.linalg.svdvals(w @ torch.linalg.cholesky(x @ x.T)).square()
+    found = torch.as_tensor(whitened_spectrum(w, data @ data.T))[: len(expected)]
+    assert torch.allclose(found, expected, rtol=1e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1000), st.floats(0.3, 0.95))
+def test_sensitive_shares_keep_to_the_budget_and_favour_what_matters(seed, kept):
+    rng = np.random.default_rng(seed)
+    spectra = {name: np.sort(rng.exponential(size=20))[::-1] for name in "abc"}
+    sizes = dict.fromkeys("abc", (20, 50))
+    budget = kept * 3 * 1000
+    ranks = shares_by_sensitivity(spectra, {"a": 1.0, "b": 1.0, "c": 50.0}, sizes, budget, factored_parameters)
+    assert sum(factored_parameters(20, 50, rank) for rank in ranks.values()) <= budget
+    same = shares_by_sensitivity(
+        dict.fromkeys("abc", spectra["a"]), {"a": 1.0, "b": 2.0, "c": 50.0}, sizes, budget, factored_parameters
+    )
+    assert same["a"] <= same["b"] <= same["c"]
 
 
 def test_weights_that_are_not_finite_are_refused():
@@ -72,27 +146,80 @@ def test_compressing_is_better_than_truncating_blindly(tiny_model, tiny_folder, 
     handle = tiny_model.model.layers[0].mlp.up_proj.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     tiny_model(torch.as_tensor(tokens, dtype=torch.long))
     handle.remove()
+    naive = load_model(tiny_folder)
     records = compress(tiny_model, 0.4, tokens=tokens)
-    factored = tiny_model.model.layers[0].mlp.up_proj
-    assert isinstance(factored, FactoredLinear)
+    compress(naive, 0.4, method="svd")
     x = inputs[0].flatten(0, -2).T
-    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
-    naive = (u[:, : factored.rank] * s[: factored.rank]) @ vh[: factored.rank]
-    assert torch.linalg.norm((weight - factored.weight) @ x) < torch.linalg.norm((weight - naive) @ x)
+    errors = [torch.linalg.norm((weight - m.model.layers[0].mlp.up_proj.weight) @ x) for m in (tiny_model, naive)]
+    assert errors[0] < errors[1]
+    assert float(errors[0] / torch.linalg.norm(weight @ x)) == pytest.approx(records[1]["relative_error"], rel=1e-2)
     removed = 1 - sum(r["parameters_after"] for r in records) / sum(r["parameters_before"] for r in records)
     assert 0.4 <= removed < 0.45
     assert [r["projection"].rsplit(".", 1)[-1] for r in records] == list(MLP) * 2
 
 
-def test_saved_and_loaded_models_give_identical_logits(tiny_model, tokens, tmp_path):
+@pytest.mark.parametrize("method", METHODS)
+def test_saved_and_loaded_models_give_identical_logits(tiny_model, tiny_folder, tokens, tmp_path, method):
     x = torch.as_tensor(tokens, dtype=torch.long)
     size = sum(p.numel() for p in tiny_model.parameters())
-    records = compress(tiny_model, 0.3, tokens=tokens, batch_windows=4)
-    save_compressed(tiny_model, tmp_path / "model", records, {"method": "whitened_svd"})
+    records = compress(tiny_model, 0.3, tokens=tokens, batch_windows=4, method=method)
+    save_compressed(tiny_model, tmp_path / "model", records, {"method": method}, tiny_folder)
     loaded = load_compressed(tmp_path / "model")
     assert torch.equal(loaded(x).logits, tiny_model(x).logits)
-    assert sum(p.numel() for p in loaded.parameters()) < size
+    removed = sum(record["parameters_before"] - record["parameters_after"] for record in records)
+    assert size - sum(p.numel() for p in loaded.parameters()) == removed > 0
     assert not any(p.requires_grad for p in loaded.parameters())
+    shrunk = sum(file.stat().st_size for file in tiny_folder.glob("*.safetensors"))
+    assert (tmp_path / "model" / "model.safetensors").stat().st_size < shrunk
+    assert (tmp_path / "model" / "tokenizer.json").exists()
+
+
+def test_sensitivity_keeps_the_budget_and_moves_it(tiny_model, tiny_folder, tokens):
+    uniform = compress(load_model(tiny_folder), 0.3, tokens=tokens)
+    moved = compress(tiny_model, 0.3, tokens=tokens, allocation="sensitivity")
+    after = [sum(record["parameters_after"] for record in records) for records in (uniform, moved)]
+    before = sum(record["parameters_before"] for record in moved)
+    assert after[1] <= 0.7 * before
+    assert after[1] > 0.95 * after[0]
+    assert [r["size"] for r in uniform] != [r["size"] for r in moved]
+    assert token_losses(tiny_model, tokens, 3).std() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "pca"}, "unknown"),
+        ({"allocation": "greedy"}, "allocation 'greedy' is unknown"),
+        ({"allocation": "sensitivity", "method": "svd"}, "possible with method=whitened_svd"),
+        ({"tokens": None}, "give it tokens"),
+        ({"ratio": 1.0}, "below 1"),
+        ({"ratio": -0.1}, "below 1"),
+        ({"targets": ("fc1",)}, "fc1"),
+    ],
+)
+def test_refused(tiny_model, tokens, options, message):
+    arguments = {"ratio": 0.3, "tokens": tokens} | options
+    with pytest.raises(CayleyError, match=message):
+        compress(tiny_model, arguments.pop("ratio"), **arguments)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_that_are_not_finite_are_refused_by_every_method(tiny_model, tokens, method):
+    tiny_model.model.layers[1].mlp.up_proj.weight.data[0, 0] = float("inf")
+    with pytest.raises(CayleyError, match="not finite"):
+        compress(tiny_model, 0.3, tokens=tokens, method=method)
+
+
+def test_blocks_are_not_merged_into_a_matrix_product(tiny_model, tokens):
+    from peft import get_peft_model
+
+    from cayley_adapters.adapters import CayleyConfig
+
+    compress(tiny_model, 0.3, method="mpo")
+    model = get_peft_model(tiny_model, CayleyConfig(block_dim=4, target_modules=["up_proj"]))
+    assert torch.isfinite(model(torch.as_tensor(tokens, dtype=torch.long)).logits).all()
+    with pytest.raises(CayleyError, match=r"MpoLinear.*keep the adapter"):
+        model.merge_and_unload()
 
 
 def test_ratio_zero_is_the_uncompressed_model(tiny_model, tiny_folder, tokens, tmp_path):
@@ -106,12 +233,7 @@ def test_a_damaged_folder_says_how_to_make_it_again(tiny_model, tokens, tmp_path
     records = compress(tiny_model, 0.3, tokens=tokens)
     save_compressed(tiny_model, tmp_path / "model", records, {"method": "whitened_svd"})
     description = json.loads((tmp_path / "model" / "compression.json").read_text())
-    description["projections"][0]["rank"] += 1
+    description["projections"][0]["size"] += 1
     (tmp_path / "model" / "compression.json").write_text(json.dumps(description))
     with pytest.raises(CayleyError, match="cayley compress"):
         load_compressed(tmp_path / "model")
-
-
-def test_unknown_projection_is_refused(tiny_model, tokens):
-    with pytest.raises(CayleyError, match="fc1"):
-        compress(tiny_model, 0.3, tokens=tokens, targets=("fc1",))

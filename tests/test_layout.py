@@ -38,9 +38,9 @@ def test_jobs_and_paths_of_the_default():
     settings = compose()
     assert len(list(jobs(settings, "train"))) == 6
     job = next(jobs(settings, "train"))
-    assert job.label == "train ratio0.1 d2 seed0"
+    assert job.label == "train ratio0.2 d2 seed0"
     assert (
-        job.outputs()["adapter"].as_posix() == "results/quickstart/adapters/ratio0.1/d2/seed0/adapter_model.safetensors"
+        job.outputs()["adapter"].as_posix() == "results/quickstart/adapters/ratio0.2/d2/seed0/adapter_model.safetensors"
     )
     (aggregate,) = jobs(settings, "aggregate")
     assert len(aggregate.inputs()["cells"]) == 6

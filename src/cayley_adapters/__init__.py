@@ -27,6 +27,7 @@ _HOMES = {
     "inverse_cayley": "adapters",
     "NoisyExecutor": "executors",
     "compile_blocks": "simulator",
+    "load_compressed": "compression",
     "noisy_probabilities": "simulator",
     "set_executor": "adapters",
     "synthesise": "synthesis",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,19 +44,23 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     settings = compose(experiment, overrides)
     track_with(settings[0].track.model_dump(mode="json"))
     todo = list(jobs(settings, stage))
+    if stage == "compress":
+        # A compressed model is worth having alone, and all that it needs is the model and the text.
+        todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs().values()))] + todo
+    made = {path for job in todo for path in job.outputs().values()}
     for job in todo:
-        _check_inputs(job, arguments or [])
+        _check_inputs(job, made, arguments or [])
     for job in todo:
         say(f"{job.label} → {job.base}")
         run_job(job)
 
 
-def _check_inputs(job: Job, arguments: list[str]) -> None:
+def _check_inputs(job: Job, made: set[Path], arguments: list[str]) -> None:
     from cayley_adapters.layout import STAGES
 
     makers = {pattern: name for name, stage in STAGES.items() for pattern in stage.outputs.values()}
     for name, paths in job.inputs().items():
-        if missing := [path for path in paths if not path.exists()]:
+        if missing := [path for path in paths if path not in made and not path.exists()]:
             maker = makers[STAGES[job.stage].inputs[name]]
             command = shlex.join(["cayley", maker, *arguments])
             raise CayleyError(f"{job.label} needs {missing[0]}, which is not there. Make it with: {command}")

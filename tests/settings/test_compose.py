@@ -59,6 +59,7 @@ def test_ci_is_a_tiny_random_model() -> None:
 def test_every_option_of_every_group_composes(group: str, local_models: list[str]) -> None:
     needs = {"hub": ["model.id=a/b", "model.revision=abc"], "local": [f"model.path={local_models[0]}"]}
     texts = [f"{folder}/config.json" for folder in local_models[:2]]
+    needs["none"] = ["sweep.compression_ratio=0"]
     needs["text"] = [f"data.train={texts[0]}", f"data.test={texts[1]}"]
     options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     assert options

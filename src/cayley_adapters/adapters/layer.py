@@ -80,7 +80,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             raise CayleyError(
                 f"block_dim={d} does not divide the {self.in_features} inputs of {self.key}; allowed: {allowed}"
             )
-        weight = getattr(self.get_base_layer(), "down", self.get_base_layer()).weight
+        weight = next(self.get_base_layer().parameters())
         self.cayley_config[adapter_name] = config
         shape = (d * (d - 1) // 2,)
         if config.ansatz == "brickwork":
@@ -128,6 +128,12 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
                     f"{self.key}: readout={self.cayley_config[name].readout} is not linear, so not mergeable"
                 )
             weight = self._inner_weight()
+            if not isinstance(weight, nn.Parameter):
+                kind = type(self.get_base_layer()).__name__
+                raise CayleyError(
+                    f"{self.key} is a {kind}, which stores no matrix that meets the input: blocks cannot be merged into "
+                    "it; keep the adapter"
+                )
             # Later adapters act on the outputs of earlier ones, so the last comes next to W: W Q₂ Q₁.
             merged = rotate(self.blocks(name).mT.to(weight.dtype), weight.data)
             if safe_merge and not torch.isfinite(merged).all():

@@ -109,7 +109,6 @@ def binomial(n, p, state):
         b = 1.15 + 2.53 * spread
         a = -0.0873 + 0.0248 * b + 0.01 * p
         c = n * p + 0.5
-        bound = 0.92 - 4.2 / b
         k = -1.0
         while True:
             state, u = _uniform(state)
@@ -117,7 +116,7 @@ def binomial(n, p, state):
             u -= 0.5
             us = 0.5 - abs(u)
             k = math.floor((2.0 * a / us + b) * u + c)
-            if us >= 0.07 and v <= bound:
+            if us >= 0.07 and v * b <= 0.92 * b - 4.2:
                 break
             if k < 0.0 or k > n:
                 continue
@@ -147,15 +146,15 @@ def measure(p, shots, key, out):
         if not total < np.inf:
             out[row] = np.nan
             continue
-        left, rest = np.float64(shots), total
+        left, rest, unit = np.float64(shots), total, 1.0 / shots
         for k in range(d - 1):
             weight = max(np.float64(p[row, k]), 0.0)
             share = 1.0 if total == 0.0 else (weight / rest if rest > 0.0 else 0.0)
             state, count = binomial(left, share, state)
             rest -= weight
             left -= count
-            out[row, k] = count / shots
-        out[row, d - 1] = left / shots
+            out[row, k] = count * unit
+        out[row, d - 1] = left * unit
 
 
 @compiled(parallel=True, error_model="numpy")

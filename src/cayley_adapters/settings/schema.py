@@ -58,6 +58,11 @@ class Settings(Section):
                 f"noise.layout={show(list(layout))}: block dimension {2**qubits} needs {qubits} qubits; list as many, "
                 f"or lower sweep.block_dim"
             )
+        if self.compress.method == "none" and self.sweep.compression_ratio != (0.0,):
+            raise ValueError(
+                f"sweep.compression_ratio={show(list(self.sweep.compression_ratio))}: compress=none removes nothing; "
+                "type sweep.compression_ratio=0 as well"
+            )
         if self.train.ansatz == "brickwork" and min(self.sweep.block_dim) < 4:
             raise ValueError(
                 f"sweep.block_dim={min(self.sweep.block_dim)}: train.ansatz=brickwork needs two qubits or more; "

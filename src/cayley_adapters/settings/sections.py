@@ -5,6 +5,8 @@ The defaults live in ``conf/`` alone, so a section has none; the descriptions ma
 
 from __future__ import annotations
 
+import pkgutil
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,6 +28,12 @@ from cayley_adapters.settings.fields import (
 )
 
 __all__ = ["Compress", "Data", "Evaluate", "Model", "Noise", "Section", "Sweep", "Track", "Train", "Transpile"]
+
+COMPRESSION_METHODS = (
+    "none",
+    *(module.name for module in pkgutil.iter_modules([str(FilePath(__file__).parents[1] / "compression" / "methods")])),
+)
+"""One for each module of :mod:`cayley_adapters.compression.methods`, which are not imported here."""
 
 LARGEST_NOISY_BLOCK = 16
 """Block dimensions above this are not run as noisy circuits."""
@@ -119,12 +127,26 @@ class Data(Section):
 class Compress(Section):
     """How the model is compressed; how much is ``sweep.compression_ratio``."""
 
-    method: Literal["whitened_svd"] = Field(description="Truncated SVD, whitened by calibration activations.")
+    method: Literal[COMPRESSION_METHODS] = Field(
+        description="SVD whitened by calibration activations, plain SVD, matrix product operators, or none."
+    )
+    allocation: Literal["uniform", "sensitivity"] = Field(
+        description="The same share of every projection, or more where the measured loss suffers less."
+    )
     targets: Targets = Field(description="Projections to factor.")
     ridge: Annotated[float, Between(0, 1)] = Field(
         description="Added to the activations' second moments, relative to their mean diagonal."
     )
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Compress:
+        if self.allocation == "sensitivity" and self.method != "whitened_svd":
+            raise ValueError(
+                f"compress.allocation=sensitivity: needs compress.method=whitened_svd, not {self.method}; "
+                "type compress.allocation=uniform"
+            )
+        return self
 
 
 class Train(Section):

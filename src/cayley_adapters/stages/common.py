@@ -10,12 +10,17 @@ from cayley_adapters.corpus import Windows, load_windows
 from cayley_adapters.layout import Job, manifest_columns
 from cayley_adapters.models import load_model, locate
 
-__all__ = ["base_model", "compression_ratio", "evaluation_windows", "method_of"]
+__all__ = ["base_model", "compression_ratio", "evaluation_windows", "method_of", "model_folder"]
 
 
 def base_model(model_json: Path) -> Any:
     """Load the uncompressed model that ``prepare`` described, fetching it again if the cache was emptied."""
-    return load_model(locate(json.loads(model_json.read_text(encoding="utf-8"))))
+    return load_model(model_folder(model_json))
+
+
+def model_folder(model_json: Path) -> Path:
+    """Folder of the uncompressed model, its tokenizer included."""
+    return locate(json.loads(model_json.read_text(encoding="utf-8")))
 
 
 def compression_ratio(job: Job) -> float:

@@ -1,0 +1,8 @@
+"""Compression of a model's projections: layer after layer, by interchangeable methods."""
+
+from cayley_adapters.compression.factored import FactoredLinear
+from cayley_adapters.compression.methods import Method, method_named
+from cayley_adapters.compression.sequential import compress
+from cayley_adapters.compression.storage import load_compressed, save_compressed
+
+__all__ = ["FactoredLinear", "Method", "compress", "load_compressed", "method_named", "save_compressed"]

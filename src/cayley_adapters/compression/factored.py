@@ -1,0 +1,97 @@
+"""A linear map of low rank, stored in as few numbers as a matrix of that rank has."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from cayley_adapters.errors import CayleyError
+
+__all__ = ["FactoredLinear", "factored_parameters", "factored_rank"]
+
+
+class FactoredLinear(nn.Module):
+    """A linear map of rank r whose first outputs, up to their order, are the inner values themselves.
+
+    Any W of rank r is P [1; A] D with D ``(r, in)``, A ``(out − r, r)`` and a permutation P of the outputs: r outputs
+    are chosen as a basis and the others are combinations of them (interpolative decomposition; Cheng, Gimbutas,
+    Martinsson and Rokhlin, SIAM J. Sci. Comput. 26, 1389 (2005)). These r(in + out − r) numbers are fewer than the r(in
+    + out) of two plain factors, so the same share of parameters leaves a higher rank, and at full rank none are wasted.
+
+    Args:
+        in_features, out_features: as of :class:`torch.nn.Linear`.
+        rank: r.
+        bias: whether there is one.
+    """
+
+    def __init__(self, in_features: int, out_features: int, rank: int, bias: bool = False) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.rank = in_features, out_features, rank
+        self.down = nn.Linear(in_features, rank, bias=False)
+        self.rest = nn.Parameter(torch.empty(out_features - rank, rank))
+        self.register_buffer("order", torch.arange(out_features, dtype=torch.int32))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
+
+    @classmethod
+    def from_factors(cls, up: torch.Tensor, down: torch.Tensor, bias: torch.Tensor | None = None) -> FactoredLinear:
+        """Store W = up · down.
+
+        The basis outputs are the pivots of LU with partial pivoting on ``up``, which keeps A small.
+
+        Args:
+            up: ``(out, r)``, of full column rank, float64.
+            down: ``(r, in)``, float64.
+            bias: ``(out)`` or None.
+        """
+        out, rank = up.shape
+        permutation, lower, upper = torch.linalg.lu(up)  # up = P L U, L unit lower trapezoidal
+        chosen = permutation.argmax(dim=0)  # row i of P^T up is row chosen[i] of up
+        top = lower[:rank]
+        layer = cls(down.shape[1], out, rank, bias is not None)
+        layer.down.weight.data = (top @ (upper @ down)).float()
+        # A top = the lower rows of L.
+        layer.rest.data = torch.linalg.solve_triangular(
+            top, lower[rank:], upper=False, left=False, unitriangular=True
+        ).float()
+        layer.order = torch.argsort(chosen).int()
+        if bias is not None:
+            layer.bias.data = bias.detach().clone()
+        return layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        basis = self.down(x)
+        y = torch.cat([basis, nn.functional.linear(basis, self.rest)], dim=-1).index_select(-1, self.order)
+        return y if self.bias is None else y + self.bias
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The dense ``(out, in)`` product, made on demand."""
+        down = self.down.weight
+        return torch.cat([down, self.rest @ down]).index_select(0, self.order)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, rank={self.rank}"
+
+
+def factored_parameters(inputs: int, outputs: int, rank: int) -> int:
+    """Numbers that a :class:`FactoredLinear` of a rank stores, its bias and the order of its outputs left out."""
+    return rank * (inputs + outputs - rank)
+
+
+def factored_rank(inputs: int, outputs: int, parameters: float) -> int:
+    """Largest rank that stores at most so many numbers.
+
+    Raises:
+        CayleyError: not even rank 1 is that small.
+    """
+    total = inputs + outputs
+    rank = math.floor((total - math.sqrt(max(total * total - 4 * parameters, 0.0))) / 2 + 1e-9)
+    rank = min(rank, inputs, outputs)
+    if rank < 1:
+        raise CayleyError(
+            f"{parameters:.0f} parameters leave no rank for a {outputs}×{inputs} projection; "
+            f"compress by at most {1 - (total - 1) / (inputs * outputs):.4f}"
+        )
+    return rank

@@ -1,0 +1,27 @@
+"""Truncated singular value decomposition of the weights alone: the naive control."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from cayley_adapters.compression.factored import FactoredLinear
+from cayley_adapters.compression.methods.whitened_svd import WhitenedSvd
+from cayley_adapters.errors import CayleyError
+
+__all__ = ["METHOD"]
+
+
+class Svd(WhitenedSvd):
+    """See :class:`cayley_adapters.compression.methods.Method`; the size is the rank."""
+
+    calibrated = False
+
+    def fit(self, linear: nn.Linear, gram: None, size: int, ridge: float) -> tuple[nn.Module, None]:
+        if not torch.isfinite(linear.weight).all():
+            raise CayleyError("a projection has weights that are not finite; is the model whole?")
+        u, s, vh = torch.linalg.svd(linear.weight.double(), full_matrices=False)
+        return FactoredLinear.from_factors(u[:, :size], s[:size, None] * vh[:size], linear.bias), None
+
+
+METHOD = Svd()

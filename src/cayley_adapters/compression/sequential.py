@@ -1,0 +1,157 @@
+"""Compression layer after layer, each calibrated with what the already compressed layers below it produce.
+
+Only one layer's statistics are held at a time, beside the hidden states of the calibration windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cayley_adapters.compression.allocation import ALLOCATIONS, shares_by_sensitivity
+from cayley_adapters.compression.methods import Method, method_named
+from cayley_adapters.compression.observation import layer_inputs, observe, run_layer
+from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.models import projections
+
+__all__ = ["compress", "sizes_for"]
+
+
+def sizes_for(method: Method, modules: dict[str, nn.Linear], ratio: float) -> dict[str, int]:
+    """The size of each projection when the same share of all is removed.
+
+    Raises:
+        CayleyError: the method cannot store a projection in so few parameters.
+    """
+    sizes = {}
+    for name, module in modules.items():
+        try:
+            sizes[name] = method.size(module.in_features, module.out_features, (1 - ratio) * module.weight.numel())
+        except CayleyError as error:
+            raise CayleyError(f"{name}: compression ratio {ratio}: {error}") from None
+    return sizes
+
+
+@torch.no_grad()
+def compress(
+    model: nn.Module,
+    ratio: float,
+    *,
+    tokens: np.ndarray | None = None,
+    method: str = "whitened_svd",
+    allocation: str = "uniform",
+    targets: Sequence[str] = ("gate_proj", "up_proj", "down_proj"),
+    ridge: float = 1e-4,
+    batch_windows: int = 8,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Replace the ``targets`` of every decoder layer by smaller modules, in place.
+
+    Args:
+        model: a Llama-like causal language model (``model.model.layers``).
+        ratio: share of the targets' parameters to remove, 0 ≤ ratio < 1. At 0 the model is left as it is.
+        tokens: ``(windows, window)`` calibration token ids; for methods that are calibrated.
+        method: ``whitened_svd``, ``svd`` or ``mpo``.
+        allocation: ``uniform`` removes the same share of every projection, ``sensitivity`` more where the measured loss
+            on the calibration text suffers less (``whitened_svd`` only).
+        targets: last names of the projections.
+        ridge: white noise in the calibration data, relative to the inputs' mean power along a projection's weights.
+        batch_windows: windows that go through a layer at once.
+        progress: called with (layers done, layers).
+
+    Returns:
+        One record a projection: ``projection, size, parameters_before, parameters_after, relative_error``; the error is
+        ‖(W − W′)X‖/‖WX‖ on the calibration data, None for methods that are not calibrated.
+
+    Raises:
+        CayleyError: unknown method, allocation or target, impossible ratio, no calibration text, non-finite weights.
+    """
+    if not 0 <= ratio < 1:
+        raise CayleyError(f"compression ratio {ratio} is not allowed; use at least 0 and below 1")
+    if allocation not in ALLOCATIONS:
+        raise CayleyError(f"allocation {allocation!r} is unknown{nearest(allocation, ALLOCATIONS)}")
+    modules = projections(model, tuple(targets))
+    if ratio == 0:
+        return []
+    how = method_named(method)
+    sizes = sizes_for(how, modules, ratio)
+    if how.calibrated and (tokens is None or len(tokens) == 0):
+        raise CayleyError(f"method {method} is calibrated: give it tokens (windows, window)")
+    if allocation == "sensitivity":
+        if method != "whitened_svd":
+            raise CayleyError(f"allocation=sensitivity is possible with method=whitened_svd, not {method}")
+        sizes = _sensitive_sizes(model, how, modules, sizes, tokens, ridge, batch_windows, progress)
+    layers = model.model.layers
+    batches, kwargs = [], {}
+    if how.calibrated:
+        batches, kwargs = layer_inputs(model, np.array_split(tokens, -(-len(tokens) // batch_windows)))
+    records = []
+    for index, layer in enumerate(layers):
+        mine = {name: module for name, module in modules.items() if name.startswith(f"model.layers.{index}.")}
+        grams, advance = observe(layer, mine, batches, kwargs)
+        for name, module in mine.items():
+            smaller, error = how.fit(module, grams.get(name), sizes[name], ridge)
+            model.set_submodule(name, smaller.requires_grad_(False).eval())
+            records.append(
+                {
+                    "projection": name,
+                    "size": sizes[name],
+                    "parameters_before": module.weight.numel(),
+                    "parameters_after": how.parameters(module.in_features, module.out_features, sizes[name]),
+                    "relative_error": error,
+                }
+            )
+        if index + 1 < len(layers):
+            batches = advance()
+        if progress:
+            progress(index + 1, len(layers))
+    return records
+
+
+def _sensitive_sizes(
+    model: Any,
+    how: Method,
+    modules: dict[str, nn.Linear],
+    sizes: dict[str, int],
+    tokens: np.ndarray,
+    ridge: float,
+    batch_windows: int,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, int]:
+    """Ranks by measured loss: each projection is truncated alone, and the loss of the calibration text compared.
+
+    The loss is measured on a few windows, from the layer on: what is below does not change.
+    """
+    from cayley_adapters.compression.methods.whitened_svd import whitened_spectrum
+
+    batches, kwargs = layer_inputs(model, np.array_split(tokens, -(-len(tokens) // batch_windows)))
+    probe = torch.as_tensor(tokens[: len(batches[0])], dtype=torch.long)
+    layers = list(model.model.layers)
+
+    def loss(index: int, states: torch.Tensor) -> float:
+        for layer in layers[index:]:
+            states = run_layer(layer, [states], kwargs)[0]
+        logits = model.lm_head(model.model.norm(states))[:, :-1].float()
+        return float(nn.functional.cross_entropy(logits.flatten(0, 1), probe[:, 1:].flatten()))
+
+    base, spectra, costs = loss(0, batches[0]), {}, {}
+    for index, layer in enumerate(layers):
+        mine = {name: module for name, module in modules.items() if name.startswith(f"model.layers.{index}.")}
+        grams, advance = observe(layer, mine, batches, kwargs)
+        for name, module in mine.items():
+            spectra[name] = whitened_spectrum(module.weight, grams[name])
+            smaller, _ = how.fit(module, grams[name], sizes[name], ridge)
+            model.set_submodule(name, smaller.eval())
+            lost = max(loss(index, batches[0]) - base, 1e-6)  # noise may make it negative
+            model.set_submodule(name, module)
+            costs[name] = lost / max(float(spectra[name][sizes[name] :].sum()), 1e-30)
+        batches = advance()
+        if progress:
+            progress(index + 1, 2 * len(layers))
+    shapes = {name: (module.in_features, module.out_features) for name, module in modules.items()}
+    budget = sum(how.parameters(*shapes[name], size) for name, size in sizes.items())
+    return shares_by_sensitivity(spectra, costs, shapes, budget, how.parameters)
