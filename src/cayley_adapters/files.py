@@ -53,6 +53,8 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o777 & ~umask)
+        for path_within in temporary.rglob("*"):  # safetensors writes files that only their owner can read
+            path_within.chmod((0o777 if path_within.is_dir() else 0o666) & ~umask)
         if path.exists():
             shutil.rmtree(path)
         os.replace(temporary, path)

@@ -131,8 +131,8 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             if not isinstance(weight, nn.Parameter):
                 kind = type(self.get_base_layer()).__name__
                 raise CayleyError(
-                    f"{self.key} is a {kind}, which stores no matrix that meets the input: blocks cannot be merged into "
-                    "it; keep the adapter"
+                    f"{self.key} is a {kind}, which stores no matrix that meets the input: blocks cannot be merged "
+                    "into it; keep the adapter"
                 )
             # Later adapters act on the outputs of earlier ones, so the last comes next to W: W Q₂ Q₁.
             merged = rotate(self.blocks(name).mT.to(weight.dtype), weight.data)

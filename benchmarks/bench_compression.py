@@ -1,0 +1,133 @@
+"""Perplexity of compressed SmolLM2-135M over methods and ratios, with times, sizes and speeds.
+
+    python benchmarks/bench_compression.py [FILE.csv]
+
+Three MLP projections, encyclopedia text, windows of 256 tokens, all cores.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import torch
+
+from cayley_adapters.compression import compress, load_compressed, method_named, save_compressed
+from cayley_adapters.corpus import load_windows
+from cayley_adapters.evaluation import token_losses
+from cayley_adapters.jobs import run_job
+from cayley_adapters.layout import jobs
+from cayley_adapters.models import load_model, locate, set_threads
+from cayley_adapters.settings import compose
+
+RATIOS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
+WAYS = [("whitened_svd", "uniform"), ("whitened_svd", "sensitivity"), ("svd", "uniform"), ("mpo", "uniform")]
+
+
+def seconds(run: Callable[[], Any], repeats: int = 7) -> float:
+    """Median time of a run."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))
+
+
+def mlp_time(model: Any, x: torch.Tensor) -> float:
+    """Seconds of the first layer's three projections on 1,024 tokens."""
+    mlp = model.model.layers[0].mlp
+
+    def run() -> None:
+        mlp.gate_proj(x)
+        mlp.down_proj(mlp.up_proj(x))
+
+    with torch.no_grad():
+        return seconds(run, 30)
+
+
+def fitting(
+    method: str, allocation: str, model: Any, ratio: float, tokens: np.ndarray
+) -> tuple[list[dict], float, float]:
+    """Compress, and return the records, all seconds, and those of the factorisations alone."""
+    how, spent = method_named(method), 0.0
+    original = how.fit
+
+    def timed(*arguments: Any) -> Any:
+        nonlocal spent
+        start = time.perf_counter()
+        result = original(*arguments)
+        spent += time.perf_counter() - start
+        return result
+
+    how.fit = timed
+    start = time.perf_counter()
+    try:
+        records = compress(model, ratio, tokens=tokens, method=method, allocation=allocation)
+    finally:
+        del how.fit
+    return records, time.perf_counter() - start, spent
+
+
+def main() -> None:
+    (settings,) = compose(overrides=["run=bench_compression"])
+    (prepare,) = jobs([settings], "prepare")
+    if not prepare.outputs()["tokens"].exists():
+        run_job(prepare)
+    set_threads(psutil.cpu_count())
+    tokens = prepare.outputs()["tokens"]
+    calibration = load_windows(tokens, "calibration").first(96, "windows").tokens
+    test = load_windows(tokens, "test").first(9, "windows").tokens
+    folder = locate(settings.leaf("model"))
+    dense = load_model(folder)
+    base = float(np.exp(token_losses(dense, test, 3).mean()))
+    x = torch.randn(1024, 576)
+    plain = mlp_time(dense, x)
+    print(f"uncompressed {base:.2f}; three projections of a layer on 1,024 tokens: {1e3 * plain:.1f} ms", flush=True)
+    rows = []
+    for ratio in RATIOS:
+        for method, allocation in WAYS:
+            model = load_model(folder)
+            records, whole, fits = fitting(method, allocation, model, ratio, calibration)
+            before, after = (sum(record[f"parameters_{when}"] for record in records) for when in ("before", "after"))
+            with tempfile.TemporaryDirectory() as temporary:
+                save_compressed(model, Path(temporary) / "m", records, {"method": method})
+                size = (Path(temporary) / "m/model.safetensors").stat().st_size
+                model = load_compressed(Path(temporary) / "m")
+            perplexity = float(np.exp(token_losses(model, test, 3).mean()))
+            rows.append(
+                {
+                    "method": method,
+                    "allocation": allocation,
+                    "ratio": ratio,
+                    "removed": round(1 - after / before, 4),
+                    "perplexity": perplexity,
+                    "times": perplexity / base,
+                    "seconds": whole,
+                    "factorisation_s": fits,
+                    "file_MB": size / 1e6,
+                    "speed": plain / mlp_time(model, x),
+                }
+            )
+            print(
+                " ".join(
+                    f"{key}={value:.4g}" if isinstance(value, float) else str(value) for key, value in rows[-1].items()
+                ),
+                flush=True,
+            )
+    table = pd.DataFrame(rows)
+    print(table.pivot_table("perplexity", ["method", "allocation"], "ratio", sort=False).to_string(float_format="%.4g"))
+    print(f"peak memory {psutil.Process().memory_info().rss / 2**30:.2f} GiB at the end")
+    if len(sys.argv) > 1:
+        table.to_csv(sys.argv[1], index=False)
+
+
+if __name__ == "__main__":
+    main()
