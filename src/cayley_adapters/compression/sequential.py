@@ -20,6 +20,9 @@ from cayley_adapters.models import projections
 
 __all__ = ["compress", "sizes_for"]
 
+PROBE_WINDOWS = 4
+"""Calibration windows on which the loss of truncating one projection is measured."""
+
 
 def sizes_for(method: Method, modules: dict[str, nn.Linear], ratio: float) -> dict[str, int]:
     """The size of each projection when the same share of all is removed.
@@ -129,7 +132,7 @@ def _sensitive_sizes(
     from cayley_adapters.compression.methods.whitened_svd import whitened_spectrum
 
     batches, kwargs = layer_inputs(model, np.array_split(tokens, -(-len(tokens) // batch_windows)))
-    probe = torch.as_tensor(tokens[: len(batches[0])], dtype=torch.long)
+    probe = torch.as_tensor(tokens[: min(PROBE_WINDOWS, len(batches[0]))], dtype=torch.long)
     layers = list(model.model.layers)
 
     def loss(index: int, states: torch.Tensor) -> float:
@@ -138,7 +141,7 @@ def _sensitive_sizes(
         logits = model.lm_head(model.model.norm(states))[:, :-1].float()
         return float(nn.functional.cross_entropy(logits.flatten(0, 1), probe[:, 1:].flatten()))
 
-    base, spectra, costs = loss(0, batches[0]), {}, {}
+    base, spectra, costs = loss(0, batches[0][: len(probe)]), {}, {}
     for index, layer in enumerate(layers):
         mine = {name: module for name, module in modules.items() if name.startswith(f"model.layers.{index}.")}
         grams, advance = observe(layer, mine, batches, kwargs)
@@ -146,7 +149,7 @@ def _sensitive_sizes(
             spectra[name] = whitened_spectrum(module.weight, grams[name])
             smaller, _ = how.fit(module, grams[name], sizes[name], ridge)
             model.set_submodule(name, smaller.eval())
-            lost = max(loss(index, batches[0]) - base, 1e-6)  # noise may make it negative
+            lost = max(loss(index, batches[0][: len(probe)]) - base, 1e-6)  # noise may make it negative
             model.set_submodule(name, module)
             costs[name] = lost / max(float(spectra[name][sizes[name] :].sum()), 1e-30)
         batches = advance()
