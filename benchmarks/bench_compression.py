@@ -28,7 +28,7 @@ from cayley_adapters.models import load_model, locate, set_threads
 from cayley_adapters.settings import compose
 
 RATIOS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
-MEASURED = (0.1, 0.2, 0.4)
+MEASURED = (0.1, 0.3)
 """Ratios at which the slower allocation by sensitivity is measured, too."""
 WAYS = [("whitened_svd", "uniform"), ("whitened_svd", "sensitivity"), ("svd", "uniform"), ("mpo", "uniform")]
 
