@@ -123,14 +123,15 @@ def test_the_spectrum_is_that_of_the_whitened_weight(inputs, outputs):
 def test_sensitive_shares_keep_to_the_budget_and_favour_what_matters(seed, kept):
     rng = np.random.default_rng(seed)
     spectra = {name: np.sort(rng.exponential(size=20))[::-1] for name in "abc"}
-    sizes = dict.fromkeys("abc", (20, 50))
-    budget = kept * 3 * 1000
-    ranks = shares_by_sensitivity(spectra, {"a": 1.0, "b": 1.0, "c": 50.0}, sizes, budget, factored_parameters)
+    sizes, budget = dict.fromkeys("abc", (20, 50)), kept * 3 * 1000
+    wide, narrow = dict.fromkeys("abc", (1, 20)), dict.fromkeys("abc", (3, 18))
+    ranks = shares_by_sensitivity(spectra, {"a": 1, "b": 1, "c": 50}, sizes, wide, budget, factored_parameters)
     assert sum(factored_parameters(20, 50, rank) for rank in ranks.values()) <= budget
-    same = shares_by_sensitivity(
-        dict.fromkeys("abc", spectra["a"]), {"a": 1.0, "b": 2.0, "c": 50.0}, sizes, budget, factored_parameters
-    )
-    assert same["a"] <= same["b"] <= same["c"]
+    same, costs = dict.fromkeys("abc", spectra["a"]), {"a": 1, "b": 2, "c": 50}
+    ranks = shares_by_sensitivity(same, costs, sizes, wide, budget, factored_parameters)
+    assert ranks["a"] <= ranks["b"] <= ranks["c"]
+    ranks = shares_by_sensitivity(same, costs, sizes, narrow, budget, factored_parameters)
+    assert all(3 <= rank <= 18 for rank in ranks.values())
 
 
 def test_weights_that_are_not_finite_are_refused():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from cayley_adapters.ansatz import full
+from cayley_adapters.block_circuits import block_unitary
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.simulator import noisy_probabilities
-from cayley_adapters.synthesis import block_angles, block_unitary, rotations, synthesise, synthesise_for
+from cayley_adapters.synthesis import block_angles, rotations, synthesise, synthesise_for
 
 
 def skew(rng: np.random.Generator, count: int, d: int, scale: float) -> np.ndarray:

@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AerExecutor": "executors",
-    "BlockCircuits": "synthesis",
+    "BlockCircuits": "block_circuits",
     "CayleyConfig": "adapters",
     "CayleyError": "errors",
     "DeviceNoise": "noise",

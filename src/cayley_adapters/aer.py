@@ -12,8 +12,8 @@ from cayley_adapters.preparation import preparation_angles
 from cayley_adapters.schedule import scheduled
 
 if TYPE_CHECKING:
+    from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.noise import DeviceNoise
-    from cayley_adapters.synthesis import BlockCircuits
 
 __all__ = ["aer_probabilities"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from cayley_adapters.ansatz import Ansatz
+from cayley_adapters.block_circuits import BlockCircuits
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file
-from cayley_adapters.synthesis import BlockCircuits
 
 __all__ = ["load_circuits", "save_circuits"]
 

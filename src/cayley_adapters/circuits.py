@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from qiskit import QuantumCircuit
 
+    from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.noise import DeviceNoise
-    from cayley_adapters.synthesis import BlockCircuits
 
 __all__ = ["CircuitSummary", "Gate", "block_circuit", "circuit_summary", "native_gates", "skeleton"]
 
@@ -219,9 +219,10 @@ def block_circuit(q: ArrayLike | BlockCircuits, x: ArrayLike, noise: DeviceNoise
     """
     from qiskit import QuantumCircuit
 
+    from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.preparation import preparation_angles
     from cayley_adapters.schedule import scheduled
-    from cayley_adapters.synthesis import BlockCircuits, synthesise
+    from cayley_adapters.synthesis import synthesise
 
     x = np.asarray(x)
     if not isinstance(q, BlockCircuits):

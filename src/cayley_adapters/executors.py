@@ -19,8 +19,8 @@ from cayley_adapters.measurement import Mitigation, characterise, sample
 from cayley_adapters.simulator import CompiledBlocks, probabilities
 
 if TYPE_CHECKING:
+    from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.noise import DeviceNoise
-    from cayley_adapters.synthesis import BlockCircuits
 
 __all__ = ["AerExecutor", "ExactExecutor", "Executor", "NoisyExecutor", "characterised"]
 

@@ -17,8 +17,8 @@ from cayley_adapters.kernels.shots import measure, project
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.noise import DeviceNoise
-    from cayley_adapters.synthesis import BlockCircuits
 
 __all__ = ["MITIGATIONS", "Mitigation", "characterise", "mitigation_for", "sample"]
 

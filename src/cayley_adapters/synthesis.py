@@ -19,13 +19,13 @@ solution; the result for a block depends on that block alone. Blocks for which n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
+from cayley_adapters.ansatz import bricks, brickwork, full, qubits_of
+from cayley_adapters.block_circuits import BlockCircuits, block_gates, block_unitary
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.kernels.descent import STARTS, TOLERANCE, approximate, solve
 
@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from cayley_adapters.calibration import Line
 
 __all__ = [
-    "BlockCircuits",
     "block_angles",
-    "block_unitary",
     "brickwork_circuits",
     "quaternion_tensor",
     "rotations",
@@ -47,42 +45,6 @@ __all__ = [
 
 NEAR, FAR, FACTOR = 0.01, 0.3, 4.0
 """Blocks with max|K| below NEAR are reached along multiples of K, FACTOR apart, the first of which exceeds FAR."""
-
-
-@dataclass(frozen=True)
-class BlockCircuits:
-    """Synthesised blocks: circuits of one ansatz.
-
-    Attributes:
-        ansatz: Their CZ gates.
-        angles: (B, m) RY angles in radians, in the order of :func:`cayley_adapters.circuits.skeleton`.
-        lengths: (B,) CZ gates of each block: circuits may stop early, and their further angles are 0.
-    """
-
-    ansatz: Ansatz
-    angles: np.ndarray
-    lengths: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.angles)
-
-    def __getitem__(self, blocks: slice | np.ndarray) -> BlockCircuits:
-        return BlockCircuits(self.ansatz, self.angles[blocks], self.lengths[blocks])
-
-    def stub(self, length: int) -> BlockCircuits:
-        """Return one circuit of the ansatz with so many CZ gates and all angles 0, to count its gates."""
-        return BlockCircuits(self.ansatz, np.zeros((1, self.ansatz.angles)), np.array([length]))
-
-    def groups(self) -> list[tuple[Ansatz, np.ndarray]]:
-        """Return the distinct circuits and the indices of the blocks that they belong to."""
-        return [(self.ansatz.first(int(n)), np.flatnonzero(self.lengths == n)) for n in np.unique(self.lengths)]
-
-    def unitaries(self) -> np.ndarray:
-        """Return the matrices (B, d, d) that the circuits apply."""
-        out = np.empty((len(self), 2**self.ansatz.qubits, 2**self.ansatz.qubits))
-        for ansatz, blocks in self.groups():
-            out[blocks] = block_unitary(ansatz, self.angles[blocks, : ansatz.angles])
-        return out
 
 
 def synthesise(q: ArrayLike) -> BlockCircuits:
@@ -130,7 +92,7 @@ def synthesise_for(q: ArrayLike, line: Line, starts: int = 2) -> BlockCircuits:
     shrunk = np.array([1 - line.survival(ansatz.first(length)) for length in range(layers + 1)])
     costs = shrunk**2 * (2 * q.shape[-1] - 2)
     angles, lengths = np.zeros_like(exact.angles), np.full(len(q), layers)
-    approximate(q, random_starts(ansatz.angles)[:starts], *_gates(ansatz), costs, angles, lengths)
+    approximate(q, random_starts(ansatz.angles)[:starts], *block_gates(ansatz), costs, angles, lengths)
     full_length = lengths == layers
     angles[full_length] = exact.angles[full_length]
     return BlockCircuits(ansatz, angles, lengths)
@@ -222,42 +184,6 @@ def rotations(q: ArrayLike) -> np.ndarray:
     return q
 
 
-def block_unitary(ansatz: Ansatz, angles: np.ndarray) -> np.ndarray:
-    """Multiply out the gates of blocks.
-
-    Args:
-        ansatz: Their CZ gates.
-        angles: (B, m) angles in radians.
-
-    Returns:
-        The real orthogonal matrices of the circuits, (B, d, d).
-    """
-    d = 2**ansatz.qubits
-    index = np.arange(d)
-    u = np.broadcast_to(np.eye(d), (len(angles), d, d)).copy()
-    for slot, qubit in zip(*_gates(ansatz), strict=True):
-        if slot < 0:
-            u[:, (index >> qubit) & (index >> (qubit + 1)) & 1 == 1] *= -1
-            continue
-        half = angles[:, slot, None, None] / 2
-        low = index[(index >> qubit) & 1 == 0]
-        zero, one = u[:, low], u[:, low + (1 << qubit)]
-        u[:, low] = np.cos(half) * zero - np.sin(half) * one
-        u[:, low + (1 << qubit)] = np.sin(half) * zero + np.cos(half) * one
-    return u
-
-
-@cache
-def _gates(ansatz: Ansatz) -> tuple[np.ndarray, np.ndarray]:
-    """Return the block's gates as slots (-1 for a CZ) and (lower) qubits."""
-    rows = [(q, q) for q in range(ansatz.qubits)]
-    for layer, low in enumerate(ansatz.couplers):
-        slot = ansatz.qubits + 2 * layer
-        rows += [(-1, low), (slot, low), (slot + 1, low + 1)]
-    slots, qubits = zip(*rows, strict=True)
-    return np.array(slots), np.array(qubits)
-
-
 @cache
 def random_starts(angles: int) -> np.ndarray:
     """Return the random angles, (STARTS, angles), that the search starts from."""
@@ -329,6 +255,6 @@ def _search(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ray = scales[:, None, None] * k[blocks, None] / 2
         paths = np.concatenate([np.linalg.solve(eye + ray, eye - ray), q[blocks, None]], axis=1)
         found, cost = angles[blocks], used[blocks]
-        solve(paths, random_starts(ansatz.angles), *_gates(ansatz), found, cost)
+        solve(paths, random_starts(ansatz.angles), *block_gates(ansatz), found, cost)
         angles[blocks], used[blocks] = found, cost
     return angles, used

@@ -1,7 +1,7 @@
 """The simulator in plain torch: readable, differentiable, on CPU or GPU, and independent of the compiled kernels.
 
 The equations are those of :mod:`cayley_adapters.preparation`, :mod:`cayley_adapters.synthesis` and
-:mod:`cayley_adapters.simulator`; the programs are the latter's. Every angle appears as exp(i angle).
+:mod:`cayley_adapters.programs`; the programs are the latter's. Every angle appears as exp(i angle).
 
 Gradients. For blocks of one and two qubits everything is made of square roots and products of x and q, so gradients are
 those of the noisy probabilities themselves, away from slices and blocks at which an angle is a choice (multiples of
@@ -22,7 +22,8 @@ from cayley_adapters.errors import CayleyError
 from cayley_adapters.kernels.pauli import CZ, RZ, SX
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.preparation import preparation_angles
-from cayley_adapters.simulator import LARGEST, Program, preparation_of, program_of, readout_effects
+from cayley_adapters.programs import Program, preparation_of, program_of, readout_effects
+from cayley_adapters.simulator import LARGEST
 from cayley_adapters.surrogate import surrogate
 from cayley_adapters.synthesis import quaternion_tensor, synthesise
 

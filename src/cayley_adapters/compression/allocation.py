@@ -15,6 +15,7 @@ def shares_by_sensitivity(
     spectra: Mapping[str, np.ndarray],
     sensitivity: Mapping[str, float],
     sizes: Mapping[str, tuple[int, int]],
+    bounds: Mapping[str, tuple[int, int]],
     budget: float,
     parameters: Callable[[int, int, int], int],
 ) -> dict[str, int]:
@@ -29,11 +30,12 @@ def shares_by_sensitivity(
         spectra: projection → squared singular values, descending.
         sensitivity: projection → loss for each unit of squared error.
         sizes: projection → (in, out).
+        bounds: projection → smallest and largest rank.
         budget: parameters to keep in all.
         parameters: numbers stored by (in, out, rank).
 
     Returns:
-        projection → rank, at least 1; together at most the budget.
+        projection → rank within its bounds; together at most the budget, unless the smallest ranks exceed it.
     """
     gains = {}
     for name, values in spectra.items():
@@ -42,7 +44,7 @@ def shares_by_sensitivity(
         gains[name] = np.minimum.accumulate(gain)  # ranks are bought in order
 
     def ranks(price: float) -> dict[str, int]:
-        return {name: max(int((gain > price).sum()), 1) for name, gain in gains.items()}
+        return {name: int(np.clip((gain > price).sum(), *bounds[name])) for name, gain in gains.items()}
 
     def spent(price: float) -> int:
         return sum(parameters(*sizes[name], rank) for name, rank in ranks(price).items())

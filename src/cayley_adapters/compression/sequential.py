@@ -23,6 +23,9 @@ __all__ = ["compress", "sizes_for"]
 PROBE_WINDOWS = 4
 """Calibration windows on which the loss of truncating one projection is measured."""
 
+SPREAD = 0.3
+"""By how much of the share to be removed a projection's own share may differ from it."""
+
 
 def sizes_for(method: Method, modules: dict[str, nn.Linear], ratio: float) -> dict[str, int]:
     """The size of each projection when the same share of all is removed.
@@ -156,5 +159,11 @@ def _sensitive_sizes(
         if progress:
             progress(index + 1, 2 * len(layers))
     shapes = {name: (module.in_features, module.out_features) for name, module in modules.items()}
+    bounds = {}
+    for name, (inputs, outputs) in shapes.items():
+        dense = inputs * outputs
+        removed = 1 - how.parameters(inputs, outputs, sizes[name]) / dense
+        kept = (max(1 - (1 + SPREAD) * removed, 0.0), 1 - (1 - SPREAD) * removed)
+        bounds[name] = tuple(max(how.size(inputs, outputs, max(share * dense, inputs + outputs)), 1) for share in kept)
     budget = sum(how.parameters(*shapes[name], size) for name, size in sizes.items())
-    return shares_by_sensitivity(spectra, costs, shapes, budget, how.parameters)
+    return shares_by_sensitivity(spectra, costs, shapes, bounds, budget, how.parameters)

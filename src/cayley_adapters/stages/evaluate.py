@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
+from cayley_adapters.block_circuits import BlockCircuits
 from cayley_adapters.circuit_files import load_circuits
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.evaluation import perplexity_row, token_losses
@@ -21,7 +22,6 @@ from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.progress import Progress
 from cayley_adapters.simulator import compile_blocks
 from cayley_adapters.stages.common import evaluation_windows, method_of
-from cayley_adapters.synthesis import BlockCircuits
 from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
 from cayley_adapters.tracking import log_run
 

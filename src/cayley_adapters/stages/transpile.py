@@ -19,8 +19,8 @@ from cayley_adapters.synthesis import brickwork_circuits, synthesise, synthesise
 from cayley_adapters.tables import write_table
 
 if TYPE_CHECKING:
+    from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.calibration import Line
-    from cayley_adapters.synthesis import BlockCircuits
 
 __all__ = ["run"]
 
