@@ -12,21 +12,9 @@ import numpy as np
 
 from cayley_adapters.kernels.compiled import compiled
 from cayley_adapters.kernels.pauli import TILE
-from cayley_adapters.kernels.schmidt import rotation_angles, schmidt
+from cayley_adapters.kernels.schmidt import NO_PHASE, rotation_angles, schmidt, unit
 
 __all__ = ["prepare"]
-
-TINY = 1e-14
-"""Amplitudes below this share of the norm count as zero where a phase or a direction is to be read off them."""
-
-
-@compiled(error_model="numpy", inline="always")
-def _unit(re, im):
-    """Return (re, im) divided by its length, and (1, 0) if it is too short to have a direction."""
-    length = math.sqrt(re * re + im * im)
-    small = length < TINY
-    scale = 1.0 / (1.0 if small else length)
-    return (1.0 if small else re * scale), (0.0 if small else im * scale)
 
 
 @compiled(error_model="numpy")
@@ -62,8 +50,8 @@ def _prepare2(v, width, cos, sin):
         x0, x1, x2, x3 = v[t], v[TILE + t], v[2 * TILE + t], v[3 * TILE + t]
         s1r, s1i, s2r, s2i = x0 + x3, x2 - x1, x0 - x3, x1 + x2
         n1, n2 = s1r * s1r + s1i * s1i, s2r * s2r + s2i * s2i
-        z1r, z1i = _unit(s1r, s1i)
-        z2r, z2i = _unit(s2r, s2i)
+        z1r, z1i = unit(s1r, s1i)
+        z2r, z2i = unit(s2r, s2i)
         cos[t], sin[t] = math.sqrt(n1 * n2), 0.5 * (n2 - n1)
         cos[TILE + t], sin[TILE + t] = z2r * z1r + z2i * z1i, z2i * z1r - z2r * z1i
         cos[2 * TILE + t], sin[2 * TILE + t] = z1r * z2i + z1i * z2r, z1i * z2i - z1r * z2r
@@ -92,7 +80,7 @@ def _prepare3(v, width, cos, sin):
         )
         # Schmidt form across qubit 0: half the angle alpha without cancellation, then the rows w and y.
         difference = x0 * x0 + x2 * x2 + x4 * x4 + x6 * x6 - x1 * x1 - x3 * x3 - x5 * x5 - x7 * x7
-        ca, sa = _unit(difference, 2.0 * (x0 * x1 + x2 * x3 + x4 * x5 + x6 * x7))
+        ca, sa = unit(difference, 2.0 * (x0 * x1 + x2 * x3 + x4 * x5 + x6 * x7))
         large = math.sqrt(0.5 + 0.5 * abs(ca))
         small = 0.5 * abs(sa) / large
         ch = large if ca >= 0.0 else small
@@ -110,18 +98,18 @@ def _prepare3(v, width, cos, sin):
         nj = gw * hb - hw * gb + hc * ga - ha * gc
         nk = gw * hc - hw * gc + ha * gb - hb * ga
         length = math.sqrt(ni * ni + nj * nj + nk * nk)
-        product = length < TINY
+        product = length < NO_PHASE
         scale = 1.0 / (1.0 if product else length)
         ni = 1.0 if product else ni * scale
         nj = 0.0 if product else nj * scale
         nk = 0.0 if product else nk * scale
         # a2 and b1 from N, then the columns of the rotation matrix of p.
         sb1 = math.sqrt(nj * nj + nk * nk)
-        ca2, sa2 = _unit(-nj, -nk)
+        ca2, sa2 = unit(-nj, -nk)
         ii, ji, ki = _rotate(hw, ha, hb, hc, 0.0, -sa2, ca2)
         ij, _, _ = _rotate(hw, ha, hb, hc, ni, nj, nk)
         ik, jk, kk = _rotate(hw, ha, hb, hc, sb1, ni * ca2, ni * sa2)
-        cp, sp = _unit(ii, ik)
+        cp, sp = unit(ii, ik)
         cos[TILE + t], sin[TILE + t] = -sp, -cp
         cos[2 * TILE + t], sin[2 * TILE + t] = math.sqrt(ii * ii + ik * ik), -ij
         cos[3 * TILE + t], sin[3 * TILE + t] = ni, sb1

@@ -8,7 +8,10 @@ import numpy as np
 
 from cayley_adapters.kernels.compiled import compiled
 
-__all__ = ["rotation_angles", "schmidt"]
+__all__ = ["NO_PHASE", "rotation_angles", "schmidt", "unit"]
+
+NO_PHASE = 1e-14
+"""Amplitudes below this share of the norm count as zero where a phase or a direction is to be read off them."""
 
 TINY = 1e-13
 """Schmidt coefficients below this have no direction of their own; any that completes the basis will do."""
@@ -122,9 +125,10 @@ def _quaternion(x0, x1, x2, x3):
 
 
 @compiled(error_model="numpy", inline="always")
-def _unit(re, im):
+def unit(re, im):
+    """Return (re, im) divided by its length, and (1, 0) if it is too short to have a direction."""
     length = math.sqrt(re * re + im * im)
-    small = length < TINY
+    small = length < NO_PHASE
     scale = 1.0 / (1.0 if small else length)
     return (1.0 if small else re * scale), (0.0 if small else im * scale)
 
@@ -132,8 +136,8 @@ def _unit(re, im):
 @compiled(error_model="numpy")
 def _euler(w, i, j, k, out):
     """Write cosines and sines of u, t, v with exp(iu/2) exp(kt/2) exp(iv/2) = w + ii + jj + kk, a unit quaternion."""
-    fr, fi = _unit(w, i)
-    sr, si = _unit(k, -j)
+    fr, fi = unit(w, i)
+    sr, si = unit(k, -j)
     first, second = w * w + i * i, j * j + k * k
     out[0], out[1] = fr * sr - fi * si, fr * si + fi * sr
     out[2], out[3] = first - second, 2.0 * math.sqrt(first * second)
