@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from cayley_adapters.fingerprint import ROOT, fingerprint, imported_modules
-from cayley_adapters.layout import STAGES
+from cayley_adapters.pipeline import STAGES
 
 
 @pytest.fixture

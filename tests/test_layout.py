@@ -8,7 +8,8 @@ import pytest
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.jobs import job_from_json, job_to_json
-from cayley_adapters.layout import STAGES, bases, jobs, manifest_columns
+from cayley_adapters.layout import bases, jobs, manifest_columns
+from cayley_adapters.pipeline import STAGES
 from cayley_adapters.settings import compose
 
 

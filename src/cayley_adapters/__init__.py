@@ -24,6 +24,7 @@ _HOMES = {
     "cayley": "adapters",
     "compress": "compression",
     "brickwork_circuits": "synthesis",
+    "from_oft": "adapters",
     "inverse_cayley": "adapters",
     "NoisyExecutor": "executors",
     "compile_blocks": "simulator",
@@ -31,6 +32,7 @@ _HOMES = {
     "noisy_probabilities": "simulator",
     "set_executor": "adapters",
     "synthesise": "synthesis",
+    "to_oft": "adapters",
 }
 
 __all__ = sorted(_HOMES)

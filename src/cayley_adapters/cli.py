@@ -56,7 +56,7 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
 
 
 def _check_inputs(job: Job, made: set[Path], arguments: list[str]) -> None:
-    from cayley_adapters.layout import STAGES
+    from cayley_adapters.pipeline import STAGES
 
     makers = {pattern: name for name, stage in STAGES.items() for pattern in stage.outputs.values()}
     for name, paths in job.inputs().items():
@@ -73,7 +73,7 @@ def _add(stage: str, text: str) -> None:
 
 
 def _add_all() -> None:
-    from cayley_adapters.layout import STAGES
+    from cayley_adapters.pipeline import STAGES
 
     for name, stage in STAGES.items():
         _add(name, stage.help)

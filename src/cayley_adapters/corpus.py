@@ -18,7 +18,7 @@ from cayley_adapters.files import atomic_file
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["PARTS", "Windows", "build_windows", "load_windows", "save_windows"]
+__all__ = ["PARTS", "Windows", "build_windows", "load_windows", "save_windows", "training_windows"]
 
 PARTS = ("calibration", "train", "test")
 
@@ -90,6 +90,31 @@ def load_windows(path: Path, part: str) -> Windows:
 
     with safe_open(path, framework="numpy") as file:
         return Windows(file.get_tensor(f"{part}.tokens"), file.get_tensor(f"{part}.documents"))
+
+
+def training_windows(path: Path, wanted: int, validation: int) -> tuple[np.ndarray, int]:
+    """The first windows of the training part to train on, and its last ones to validate with.
+
+    Args:
+        path: a file written by :func:`save_windows`.
+        wanted: windows to train on; fewer where the text is shorter, and at least one.
+        validation: windows to validate with.
+
+    Returns:
+        ``(windows, window)`` token ids, and how many of them, the first ones, are trained on.
+
+    Raises:
+        CayleyError: nothing is left to train on.
+    """
+    tokens = load_windows(path, "train").tokens
+    left = len(tokens) - validation
+    if left < 1:
+        raise CayleyError(
+            f"train.validation_windows={validation} leaves nothing to train on: the training text has {len(tokens)} "
+            "windows. Lower it, or give more text."
+        )
+    train = min(max(wanted, 1), left)
+    return np.concatenate([tokens[:train], tokens[left:]]), train
 
 
 def _encyclopedia(data: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -13,7 +13,11 @@ __all__ = ["clustered_error", "perplexity_row", "token_losses"]
 
 @torch.no_grad()
 def token_losses(
-    model: Any, tokens: np.ndarray, batch_windows: int, progress: Callable[[int, int], None] | None = None
+    model: Any,
+    tokens: np.ndarray,
+    batch_windows: int,
+    progress: Callable[[int, int], None] | None = None,
+    states: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Negative log-likelihood of each token after the first of its window.
 
@@ -22,6 +26,8 @@ def token_losses(
         tokens: ``(windows, window)`` token ids.
         batch_windows: windows evaluated at once.
         progress: called with (windows done, windows).
+        states: ``(windows, window, hidden)`` to start from instead of the tokens' embeddings, see
+            :func:`cayley_adapters.training.frozen.from_layer`.
 
     Returns:
         ``(windows, window − 1)`` float64, nats.
@@ -29,7 +35,8 @@ def token_losses(
     losses = []
     for start in range(0, len(tokens), batch_windows):
         batch = torch.as_tensor(tokens[start : start + batch_windows], dtype=torch.long)
-        logits = model(input_ids=batch, use_cache=False).logits[:, :-1].float()
+        inputs = {"input_ids": batch} if states is None else {"inputs_embeds": states[start : start + batch_windows]}
+        logits = model(**inputs, use_cache=False).logits[:, :-1].float()
         chosen = logits.gather(-1, batch[:, 1:, None]).squeeze(-1)
         losses.append((logits.logsumexp(-1) - chosen).double().numpy())
         if progress:

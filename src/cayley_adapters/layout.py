@@ -1,8 +1,4 @@
-"""Which stages there are, what each reads and writes, and which leaves of the configuration it may see.
-
-The Snakefile's rules and the ``cayley`` command are both made from this table, so that they cannot disagree. A stage is
-given only the leaves named here: it cannot read another one, and a change of another one does not run it again.
-"""
+"""Jobs: the stages of :mod:`cayley_adapters.pipeline` for one configuration, with their files and their cells."""
 
 from __future__ import annotations
 
@@ -13,160 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.pipeline import STAGES
 from cayley_adapters.settings import Settings
 
 __all__ = [
-    "STAGES",
     "Job",
-    "Stage",
     "bases",
     "cell_wildcards",
     "comparison_job",
+    "control_of",
     "jobs",
     "leaves_of",
     "make_job",
     "manifest_columns",
 ]
-
-CELL = "{ratio}/{block}/{seed}"
-PREPARED = {"model": "{base}/prepared/model.json", "tokens": "{base}/prepared/tokens.safetensors"}
-COMPRESSED = {
-    "compressed": "{base}/compressed/{ratio}/model.safetensors",
-    "compression": "{base}/compressed/{ratio}/compression.json",
-}
-ADAPTER = {
-    "adapter": f"{{base}}/adapters/{CELL}/adapter_model.safetensors",
-    "adapter_config": f"{{base}}/adapters/{CELL}/adapter_config.json",
-}
-CIRCUITS = {
-    "angles": f"{{base}}/circuits/{CELL}/angles.safetensors",
-    "blocks": f"{{base}}/circuits/{CELL}/blocks.csv",
-}
-EVALUATION = {
-    "cells": f"{{base}}/evaluations/{CELL}/cells.csv",
-    "losses": f"{{base}}/evaluations/{CELL}/losses.safetensors",
-}
-TABLES = {
-    "cells": "{base}/phase_diagram.csv",
-    "baselines": "{base}/baselines.csv",
-    "manifest": "{base}/adapters/manifest.csv",
-}
-TRANSITION = {"transition": "{base}/transition.json"}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One rule and one subcommand.
-
-    Attributes:
-        inputs: name → path pattern; patterns with wildcards that the stage itself lacks stand for all their values.
-        outputs: name → path pattern.
-        leaves: dotted keys of the configuration that the stage may read.
-        wildcards: the axes it runs over, of ``ratio``, ``block`` and ``seed``.
-        help: one line for ``cayley --help``.
-    """
-
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    leaves: tuple[str, ...]
-    wildcards: tuple[str, ...]
-    help: str
-
-
-STAGES: dict[str, Stage] = {
-    "configure": Stage({}, {"config": "{base}/config.yaml"}, (), (), "freeze the resolved configuration"),
-    "prepare": Stage({}, PREPARED, ("model", "data"), (), "fetch the model and the text"),
-    "teacher": Stage(
-        PREPARED,
-        {"targets": "{base}/prepared/teacher.safetensors"},
-        ("train.steps", "train.batch_windows", "train.distillation_top_k", "train.threads"),
-        (),
-        "keep the uncompressed model's predictions for distillation",
-    ),
-    "compress": Stage(
-        PREPARED,
-        COMPRESSED,
-        ("model.name", "compress", "data.calibration_windows"),
-        ("ratio",),
-        "factor projections of the model",
-    ),
-    "train": Stage(
-        PREPARED | COMPRESSED | {"targets": "{base}/prepared/teacher.safetensors"},
-        ADAPTER | {"history": f"{{base}}/adapters/{CELL}/training.csv"},
-        ("train", "noise"),
-        ("ratio", "block", "seed"),
-        "train the blocks",
-    ),
-    "transpile": Stage(
-        ADAPTER,
-        CIRCUITS,
-        ("transpile.synthesis", "transpile.noise_scale", "noise"),
-        ("ratio", "block", "seed"),
-        "bring each block to the device's native gates, and count them",
-    ),
-    "compare_circuits": Stage(
-        ADAPTER | CIRCUITS,
-        {"table": "{base}/circuits.csv"},
-        ("transpile.compared_blocks", "noise"),
-        (),
-        "gates, depth and fidelity of the circuits, beside Qiskit's",
-    ),
-    "baseline": Stage(
-        PREPARED | COMPRESSED,
-        {
-            "row": "{base}/baselines/{ratio}/baselines.csv",
-            "losses": "{base}/baselines/{ratio}/losses.safetensors",
-        },
-        ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads"),
-        ("ratio",),
-        "perplexity of the compressed model",
-    ),
-    "reference": Stage(
-        PREPARED,
-        {"row": "{base}/baselines/uncompressed/baselines.csv"},
-        ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads"),
-        (),
-        "perplexity of the uncompressed model",
-    ),
-    "evaluate": Stage(
-        PREPARED | COMPRESSED | ADAPTER | CIRCUITS,
-        EVALUATION,
-        ("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale"),
-        ("ratio", "block", "seed"),
-        "perplexity along the noise axis",
-    ),
-    "aggregate": Stage(
-        {
-            "cells": EVALUATION["cells"],
-            "adapters": ADAPTER["adapter"],
-            "rows": "{base}/baselines/{ratio}/baselines.csv",
-            "reference": "{base}/baselines/uncompressed/baselines.csv",
-        },
-        TABLES,
-        (),
-        (),
-        "gather all cells in one table",
-    ),
-    "phase_diagram": Stage(
-        TABLES
-        | {
-            "losses": EVALUATION["losses"],
-            "compressed": "{base}/baselines/{ratio}/losses.safetensors",
-        },
-        TRANSITION | {f"picture_{kind}": f"{{base}}/phase_diagram.{kind}" for kind in ("png", "svg", "html")},
-        ("run", "evaluate.shots", "evaluate.readout"),
-        (),
-        "find the boundary and draw the map",
-    ),
-    # One page for several models: its base is the run's folder, one level above the models' own.
-    "compare_models": Stage(
-        {"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
-        {"page": "{base}/models.html"},
-        (),
-        (),
-        "compare the maps of several models on one page",
-    ),
-}
 
 
 def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
@@ -174,9 +30,12 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
     if stage == "configure":
         return settings.model_dump(mode="json")
     unread = {
-        # The device matters to these two only where they are made for its noise.
-        "train": ("noise",) if settings.train.noise_scale == 0 else (),
-        "transpile": ("noise", "transpile.noise_scale") if settings.transpile.synthesis == "exact" else (),
+        # The device matters to these only where they are made for its noise, calibration text where it is used.
+        "train": (
+            *(("noise",) if settings.train.noise_scale == 0 else ()),
+            *(("data.calibration_windows",) if settings.train.start == "identity" else ()),
+        ),
+        "transpile": () if settings.transpile.synthesis == "noise_aware" else ("noise", "transpile.noise_scale"),
     }
     return settings.leaves(*(leaf for leaf in STAGES[stage].leaves if leaf not in unread.get(stage, ())))
 
@@ -194,8 +53,23 @@ def cell_wildcards(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         "ratio": {f"ratio{value:g}": value for value in sweep.compression_ratio},
         "block": {f"d{value}": value for value in sweep.block_dim},
+        "control": {
+            name: value
+            for method in settings.control.methods
+            for name, value in (
+                {"ia3": (method, None)}
+                if method == "ia3"
+                else {f"{method}-d{d}": (method, d) for d in settings.control.block_dims}
+            ).items()
+        },
         "seed": {f"seed{value}": value for value in sweep.seed},
     }
+
+
+def control_of(folder: str) -> tuple[str, int | None]:
+    """Read a control's method and block dimension back from its folder, ``lora-d4`` or ``ia3``."""
+    method, _, d = folder.partition("-d")
+    return method, int(d) if d else None
 
 
 def manifest_columns(folder: str) -> dict[str, str]:

@@ -41,6 +41,7 @@ CELL_COLUMNS = [
     "trained_noise_scale",
     "synthesis",
     "idle",
+    "layers",
 ]
 BASELINE_COLUMNS = [
     "model",
@@ -54,6 +55,7 @@ BASELINE_COLUMNS = [
     "nll_se",
     "perplexity",
     "recovery",
+    "matched_block_dim",
 ]
 
 

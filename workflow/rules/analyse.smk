@@ -35,6 +35,23 @@ rule draw:
         RUN_JOB
 
 
+rule recovery:
+    input:
+        unpack(inputs("recovery")),
+    output:
+        **STAGES["recovery"].outputs,
+    log:
+        "{base}/logs/recovery.log",
+    params:
+        job=spec("recovery"),
+        code=code("recovery"),
+    resources:
+        machine_cores=1,
+        mem_mb=2000,
+    shell:
+        RUN_JOB
+
+
 if COMPARISON:
 
     rule compare_models:

@@ -11,7 +11,8 @@ from pathlib import Path
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
-from cayley_adapters.layout import STAGES, bases, comparison_job, make_job
+from cayley_adapters.layout import bases, comparison_job, make_job
+from cayley_adapters.pipeline import STAGES
 from cayley_adapters.settings import from_snakemake_config
 from cayley_adapters.tracking import track_with
 
@@ -28,6 +29,7 @@ wildcard_constraints:
     base="|".join(re.escape(base) for base in BASES),
     ratio=r"ratio[0-9.e-]+",
     block=r"d[0-9]+",
+    control=r"(lora|oft|boft)-d[0-9]+|ia3",
     seed=r"seed[0-9]+",
 
 
@@ -51,7 +53,7 @@ def spec(stage):
 
 def cores(stage):
     """Cores of the machine that a job keeps busy: the thread count of the configuration, on which results depend."""
-    section = stage if stage in ("compress", "train", "evaluate") else {"teacher": "train"}.get(stage, "evaluate")
+    section = stage if stage in ("compress", "train", "evaluate") else {"teacher": "train", "control": "train"}.get(stage, "evaluate")
     return lambda wildcards: BASES[wildcards.base].leaf(f"{section}.threads")
 
 
@@ -71,7 +73,7 @@ def targets(base):
     """What a map consists of."""
     return [
         pattern.format(base=base)
-        for stage in ("configure", "compare_circuits", "aggregate", "phase_diagram")
+        for stage in ("configure", "compare_circuits", "aggregate", "phase_diagram", "recovery")
         for pattern in STAGES[stage].outputs.values()
     ]
 

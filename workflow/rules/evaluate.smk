@@ -35,6 +35,23 @@ rule baseline:
         RUN_JOB
 
 
+rule evaluate_control:
+    input:
+        unpack(inputs("evaluate_control")),
+    output:
+        **STAGES["evaluate_control"].outputs,
+    log:
+        "{base}/logs/evaluate_control-{ratio}-{control}-{seed}.log",
+    params:
+        job=spec("evaluate_control"),
+        code=code("evaluate_control"),
+    resources:
+        machine_cores=cores("evaluate_control"),
+        mem_mb=3500,
+    shell:
+        RUN_JOB
+
+
 rule evaluate:
     input:
         unpack(inputs("evaluate")),

@@ -3,6 +3,7 @@
 from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.layer import CayleyLayer, blocks_of, constrain_signs, rotate
 from cayley_adapters.adapters.model import CayleyModel, adapted_layers, set_executor
+from cayley_adapters.adapters.oft import from_oft, to_oft
 from cayley_adapters.adapters.registration import register
 from cayley_adapters.adapters.transform import cayley, inverse_cayley
 
@@ -14,9 +15,11 @@ __all__ = [
     "blocks_of",
     "cayley",
     "constrain_signs",
+    "from_oft",
     "inverse_cayley",
     "rotate",
     "set_executor",
+    "to_oft",
 ]
 
 register(CayleyConfig, CayleyModel)

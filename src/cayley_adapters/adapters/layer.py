@@ -61,6 +61,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         self.executor: Callable[[str, torch.Tensor], torch.Tensor] | None = None
         self.cayley_theta = nn.ParameterDict()
         self.cayley_config: dict[str, CayleyConfig] = {}
+        self._solved: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
         base = self.get_base_layer()
@@ -89,9 +90,21 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def blocks(self, adapter_name: str | None = None) -> torch.Tensor:
-        """The blocks ``(B, d, d)`` of one adapter (default: the active one), in float32 as they are stored."""
+        """The blocks ``(B, d, d)`` of one adapter (default: the active one), in float32 as they are stored.
+
+        Where no gradient is wanted they are solved once and kept for as long as their parameters stay the same.
+        """
         name = adapter_name or self.active_adapters[0]
-        return blocks_of(self.cayley_theta[name], self.cayley_config[name])
+        theta, config = self.cayley_theta[name], self.cayley_config[name]
+        if theta.is_meta or (theta.requires_grad and torch.is_grad_enabled()):
+            self._solved.pop(name, None)
+            return blocks_of(theta, config)
+        kept = self._solved.get(name)
+        if kept is None or kept[0].dtype != theta.dtype or kept[0].device != theta.device or not kept[0].equal(theta):
+            with torch.inference_mode(False):  # what is kept may meet a gradient later
+                kept = theta.detach().clone(), blocks_of(theta.detach(), config)
+            self._solved[name] = kept
+        return kept[1]
 
     def ansatz(self) -> Ansatz:
         """The circuits' ansatz of the active adapter."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from cayley_adapters.ansatz import bricks
@@ -28,11 +30,13 @@ def cayley(theta: torch.Tensor) -> torch.Tensor:
     Q = (I − K/2)(I + K/2)⁻¹ with K skew-symmetric, filled row by row above the diagonal: K_ij = theta, K_ji = −theta
     for i < j. Q is orthogonal with determinant +1, and the identity at theta = 0.
 
+    The symmetric part of I + K/2 is the identity, so the inverse always exists and is well conditioned.
+
     Args:
         theta: ``(…, d(d−1)/2)``, radians for small angles, any finite value.
 
     Returns:
-        ``(…, d, d)``, of the same dtype and device.
+        ``(…, d, d)``, of the same dtype and device; half precision is computed in float32.
 
     Raises:
         CayleyError: the last axis is not d(d−1)/2 long for any d ≥ 2.
@@ -44,13 +48,36 @@ def cayley(theta: torch.Tensor) -> torch.Tensor:
                 [ 1.,  0.]])
     """
     d = block_dimension(theta.shape[-1])
-    rows, columns = torch.triu_indices(d, d, offset=1, device=theta.device)
-    half = theta.new_zeros(*theta.shape[:-1], d, d)
-    half[..., rows, columns] = theta / 2
-    half = half - half.mT
-    identity = torch.eye(d, dtype=theta.dtype, device=theta.device)
-    # (I − K/2) and (I + K/2)⁻¹ commute, so one solve from the left is enough.
-    return torch.linalg.solve(identity + half, identity - half)
+    if theta.dtype in (torch.float16, torch.bfloat16):
+        return cayley(theta.float()).to(theta.dtype)
+    return _Cayley.apply(theta, d)
+
+
+class _Cayley(torch.autograd.Function):
+    """The transform with a gradient of two products: with A = K/2 and M = (I + A)⁻¹ = (I + Q)/2, dQ = −2 M dA M."""
+
+    @staticmethod
+    def forward(context: Any, theta: torch.Tensor, d: int) -> torch.Tensor:
+        rows, columns = torch.triu_indices(d, d, offset=1, device=theta.device)
+        half = theta.new_zeros(*theta.shape[:-1], d, d)
+        half[..., rows, columns] = theta / 2
+        half = half - half.mT
+        identity = torch.eye(d, dtype=theta.dtype, device=theta.device)
+        # (I − K/2) and (I + K/2)⁻¹ commute, so one solve from the left is enough.
+        q = torch.linalg.solve(identity + half, identity - half)
+        # A step of Newton's method towards the nearest orthogonal matrix takes off what rounding has left.
+        q = q - q @ (q.mT @ q - identity) / 2
+        context.save_for_backward(q)
+        return q
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (q,) = context.saved_tensors
+        d = q.shape[-1]
+        rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
+        inverse = (torch.eye(d, dtype=q.dtype, device=q.device) + q).mT / 2
+        by_half = inverse @ gradient @ inverse  # of −A/2
+        return (by_half.mT - by_half)[..., rows, columns], None
 
 
 def inverse_cayley(q: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from torch import nn
 
 from cayley_adapters.errors import CayleyError
 
-__all__ = ["FactoredLinear", "factored_parameters", "factored_rank"]
+__all__ = ["CompressedLinear", "FactoredLinear", "factored_parameters", "factored_rank"]
 
 
 class _Permute(torch.autograd.Function):
@@ -27,7 +27,34 @@ class _Permute(torch.autograd.Function):
         return gradient.index_select(-1, torch.argsort(order)), None
 
 
-class FactoredLinear(nn.Module):
+class CompressedLinear(nn.Linear):
+    """A linear map that stores something smaller than its matrix.
+
+    It is a :class:`torch.nn.Linear` to whoever asks (PEFT's methods take no other kind), but its ``weight`` is a
+    product made on demand and cannot be written to.
+
+    Args:
+        in_features, out_features: as of :class:`torch.nn.Linear`.
+        bias: whether there is one.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = False) -> None:
+        nn.Module.__init__(self)  # not nn.Linear's own, which would store the matrix
+        self.in_features, self.out_features = in_features, out_features
+        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
+
+    def product(self) -> torch.Tensor:
+        """The dense ``(out, in)`` matrix."""
+        raise NotImplementedError
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The dense ``(out, in)`` matrix, read-only: merging an adapter into it raises instead of being lost."""
+        with torch.inference_mode():  # such a tensor refuses to be changed in place
+            return self.product()
+
+
+class FactoredLinear(CompressedLinear):
     """A linear map of rank r whose first outputs, up to their order, are the inner values themselves.
 
     Any W of rank r is P [1; A] D with D ``(r, in)``, A ``(out − r, r)`` and a permutation P of the outputs: r outputs
@@ -42,12 +69,11 @@ class FactoredLinear(nn.Module):
     """
 
     def __init__(self, in_features: int, out_features: int, rank: int, bias: bool = False) -> None:
-        super().__init__()
-        self.in_features, self.out_features, self.rank = in_features, out_features, rank
+        super().__init__(in_features, out_features, bias)
+        self.rank = rank
         self.down = nn.Linear(in_features, rank, bias=False)
         self.rest = nn.Parameter(torch.empty(out_features - rank, rank))
         self.register_buffer("order", torch.arange(out_features, dtype=torch.int32))
-        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
 
     @classmethod
     def from_factors(cls, up: torch.Tensor, down: torch.Tensor, bias: torch.Tensor | None = None) -> FactoredLinear:
@@ -80,9 +106,8 @@ class FactoredLinear(nn.Module):
         y = _Permute.apply(torch.cat([basis, nn.functional.linear(basis, self.rest)], dim=-1), self.order)
         return y if self.bias is None else y + self.bias
 
-    @property
-    def weight(self) -> torch.Tensor:
-        """The dense ``(out, in)`` product, made on demand."""
+    def product(self) -> torch.Tensor:
+        """The dense ``(out, in)`` matrix."""
         down = self.down.weight
         return torch.cat([down, self.rest @ down]).index_select(0, self.order)
 

@@ -22,8 +22,10 @@ def _hidden(output: Any) -> torch.Tensor:
     return output[0] if isinstance(output, tuple) else output
 
 
-def layer_inputs(model: Any, batches: Sequence[np.ndarray]) -> tuple[list[torch.Tensor], dict[str, Any]]:
-    """Hidden states that enter the first decoder layer, with the keyword arguments every layer gets."""
+def layer_inputs(
+    model: Any, batches: Sequence[np.ndarray], index: int = 0
+) -> tuple[list[torch.Tensor], dict[str, Any]]:
+    """Hidden states that enter a decoder layer, with the keyword arguments every layer gets; no higher layer runs."""
     caught: list[torch.Tensor] = []
     keywords: dict[str, Any] = {}
 
@@ -35,7 +37,7 @@ def layer_inputs(model: Any, batches: Sequence[np.ndarray]) -> tuple[list[torch.
         keywords.update(kwargs)
         raise Caught
 
-    handle = model.model.layers[0].register_forward_pre_hook(catch, with_kwargs=True)
+    handle = model.model.layers[index].register_forward_pre_hook(catch, with_kwargs=True)
     try:
         for batch in batches:
             try:

@@ -19,6 +19,7 @@ from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.fields import Name, explain, show
 from cayley_adapters.settings.sections import (
     Compress,
+    Control,
     Data,
     Evaluate,
     Model,
@@ -42,6 +43,7 @@ class Settings(Section):
     data: Data
     compress: Compress
     train: Train
+    control: Control
     transpile: Transpile
     noise: Noise
     evaluate: Evaluate
@@ -62,6 +64,11 @@ class Settings(Section):
             raise ValueError(
                 f"sweep.compression_ratio={show(list(self.sweep.compression_ratio))}: compress=none removes nothing; "
                 "type sweep.compression_ratio=0 as well"
+            )
+        if self.transpile.synthesis == "none" and self.sweep.noise_scale != (0.0,):
+            raise ValueError(
+                "transpile.synthesis=none: without circuits there is nothing that noise acts on; type "
+                "sweep.noise_scale=0 as well, or transpile.synthesis=exact"
             )
         if self.train.ansatz == "brickwork" and min(self.sweep.block_dim) < 4:
             raise ValueError(

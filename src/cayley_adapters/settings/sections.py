@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -27,7 +27,19 @@ from cayley_adapters.settings.fields import (
     show,
 )
 
-__all__ = ["Compress", "Data", "Evaluate", "Model", "Noise", "Section", "Sweep", "Track", "Train", "Transpile"]
+__all__ = [
+    "Compress",
+    "Control",
+    "Data",
+    "Evaluate",
+    "Model",
+    "Noise",
+    "Section",
+    "Sweep",
+    "Track",
+    "Train",
+    "Transpile",
+]
 
 COMPRESSION_METHODS = (
     "none",
@@ -40,6 +52,9 @@ LARGEST_NOISY_BLOCK = 16
 
 Threads = Annotated[int, Between(1, 1024)]
 Targets = Annotated[tuple[Projection, ...], axis(order=PROJECTIONS.index)]
+Layers = Annotated[tuple[Annotated[int, Between(0, 10_000)], ...], axis()]
+ControlMethod = Literal["lora", "oft", "boft", "ia3"]
+CONTROLS: tuple[str, ...] = get_args(ControlMethod)
 
 
 class Section(BaseModel):
@@ -153,10 +168,27 @@ class Train(Section):
     """How the blocks are trained."""
 
     targets: Targets = Field(description="Projections whose inputs the blocks act on.")
+    layers: Layers | None = Field(description="Decoder layers whose projections are adapted; null is all.")
+    start: Literal["identity", "procrustes"] = Field(
+        description="Blocks to start from: the identity, or rotations towards the uncompressed model's outputs."
+    )
     steps: Annotated[int, Between(0, 10_000_000)] = Field(description="Optimiser steps.")
     batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows a step.")
     learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(
         description="Step size; that of block dimension d is learning_rate / d."
+    )
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(
+        description="How the step size falls to zero, or does not."
+    )
+    warmup: Annotated[float, Between(0, 1)] = Field(description="Share of the steps over which the step size rises.")
+    max_grad_norm: Annotated[float, Between(0, 1e9, above=True)] = Field(
+        description="Gradients are scaled down to this norm."
+    )
+    validation_windows: Annotated[int, Between(0, 100_000)] = Field(
+        description="Windows at the end of the training text that choose the best checkpoint and are not trained on."
+    )
+    validate_every: Annotated[int, Between(1, 10_000_000)] = Field(
+        description="Steps between validations, and between checkpoints."
     )
     distillation: Annotated[float, Between(0, 1)] = Field(
         description="Weight of the distillation loss; cross-entropy has the rest."
@@ -174,12 +206,44 @@ class Train(Section):
     )
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
 
+    @model_validator(mode="after")
+    def _check(self) -> Train:
+        if self.start == "procrustes" and self.ansatz != "full":
+            raise ValueError(
+                f"train.start=procrustes: gives any rotation, which train.ansatz={self.ansatz} cannot hold; "
+                "type train.start=identity"
+            )
+        return self
+
+
+class Control(Section):
+    """Which classical adapters are trained beside the blocks, on the same projections, text and steps."""
+
+    methods: Annotated[tuple[ControlMethod, ...], axis(order=CONTROLS.index, empty=True)] = Field(
+        description="Methods of PEFT: LoRA, OFT, BOFT, and a trained scale (IA3)."
+    )
+    block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
+        description="Block dimensions whose number of parameters they are to have; IA3 has one size."
+    )
+    lora_learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(description="Step size of LoRA.")
+    ia3_learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(description="Step size of IA3.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Control:
+        if set(self.methods) - {"ia3"} and not self.block_dims:
+            raise ValueError(
+                f"control.block_dims=[]: control.methods={show(list(self.methods))} needs block dimensions to be "
+                "compared with; type control.block_dims=[4], or control=none"
+            )
+        return self
+
 
 class Transpile(Section):
     """How blocks become circuits."""
 
-    synthesis: Literal["exact", "noise_aware"] = Field(
-        description="Exact circuits, or ones that stop where a further two-qubit gate costs more than it gains."
+    synthesis: Literal["exact", "noise_aware", "none"] = Field(
+        description="Exact circuits, ones that stop where a further two-qubit gate costs more than it gains, or none: "
+        "then blocks run ideally, with noise scale 0 only."
     )
     noise_scale: Annotated[float, Between(0, 1000, above=True)] = Field(
         description="Noise scale that noise_aware circuits are made for."

@@ -13,7 +13,9 @@ __all__ = ["run"]
 def run(job: Job) -> None:
     """Write ``phase_diagram.csv``, ``baselines.csv`` and the manifest of adapters."""
     inputs, outputs = job.inputs(), job.outputs()
-    baselines = pd.concat([read_table(path) for path in [*inputs["reference"], *inputs["rows"]]], ignore_index=True)
+    baselines = pd.concat(
+        [read_table(path) for path in [*inputs["reference"], *inputs["rows"], *inputs["controls"]]], ignore_index=True
+    )
     uncompressed = baselines.query("method == 'uncompressed'").perplexity.iloc[0]
     compressed = baselines.query("method == 'compressed'").set_index("compression_ratio").perplexity
     cells = pd.concat([read_table(path) for path in inputs["cells"]], ignore_index=True)

@@ -12,6 +12,7 @@ from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
 from cayley_adapters.block_circuits import BlockCircuits
 from cayley_adapters.circuit_files import load_circuits
 from cayley_adapters.compression import load_compressed
+from cayley_adapters.compression.observation import layer_inputs
 from cayley_adapters.evaluation import perplexity_row, token_losses
 from cayley_adapters.executors import AerExecutor, ExactExecutor, Executor, NoisyExecutor, characterised
 from cayley_adapters.files import atomic_file
@@ -24,6 +25,7 @@ from cayley_adapters.simulator import compile_blocks
 from cayley_adapters.stages.common import evaluation_windows, method_of
 from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
 from cayley_adapters.tracking import log_run
+from cayley_adapters.training.frozen import first_adapted_layer, from_layer
 
 __all__ = ["run"]
 
@@ -65,15 +67,21 @@ def run(job: Job) -> None:
         "targets": " ".join(leaves["train"]["targets"]),
         "brickwork_depth": leaves["train"]["brickwork_depth"] if leaves["train"]["ansatz"] == "brickwork" else None,
         "trained_noise_scale": leaves["train"]["noise_scale"],
+        "layers": " ".join(map(str, leaves["train"]["layers"] or ())) or None,
     }
     windows = evaluation_windows(inputs["tokens"][0], options["windows"])
     documents = windows.documents[:, 1:]
     arms = list(_arms(job, block_dim))
+    # Layers below the first block are the same in every arm.
+    first, states = first_adapted_layer(model), None
+    if first:
+        caught, _ = layer_inputs(model.get_base_model(), np.array_split(windows.tokens, len(windows.tokens)), first)
+        states = torch.cat(caught)
     progress, rows, losses = Progress(job.label), [], []
     for index, arm in enumerate(arms):
         set_executor(model, _executor(arm, blocks, circuits, job, seed))
-        with torch.no_grad():
-            arm_losses = token_losses(model, windows.tokens, options["batch_windows"])
+        with torch.no_grad(), from_layer(model, first):
+            arm_losses = token_losses(model, windows.tokens, options["batch_windows"], states=states)
         rows.append(common | arm | perplexity_row(arm_losses, documents))
         losses.append(arm_losses.ravel().astype(np.float32))
         note = f"noise {arm['noise_scale']:g}, {arm['shots']:g} shots: perplexity {rows[-1]['perplexity']:.4g}"

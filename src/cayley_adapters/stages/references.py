@@ -7,17 +7,23 @@ from typing import Any
 import numpy as np
 
 from cayley_adapters.evaluation import perplexity_row, token_losses
+from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
 from cayley_adapters.models import set_threads
 from cayley_adapters.progress import Progress
 from cayley_adapters.stages.common import evaluation_windows, method_of
 from cayley_adapters.tables import BASELINE_COLUMNS, write_table
 
-__all__ = ["reference_row"]
+__all__ = ["reference_row", "save_losses"]
 
 
-def reference_row(job: Job, model: Any, method: str, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+def reference_row(job: Job, model: Any, about: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Evaluate a model without blocks and write its row of ``baselines.csv``.
+
+    Args:
+        job: an evaluation's job.
+        model: the model.
+        about: ``method``, ``compression_ratio`` and what else the row says of it.
 
     Returns:
         The loss of each scored token, float32 nats, and its document, int32; both flat.
@@ -29,11 +35,18 @@ def reference_row(job: Job, model: Any, method: str, ratio: float) -> tuple[np.n
     documents = windows.documents[:, 1:]
     row = {
         "model": leaves["model.name"],
-        "compression": "none" if method == "uncompressed" else method_of(job),
-        "compression_ratio": ratio,
-        "method": method,
+        "compression": "none" if about["method"] == "uncompressed" else method_of(job),
         "adapter_parameters": 0,
+        **about,
         **perplexity_row(losses, documents),
     }
     write_table([row], job.outputs()["row"], BASELINE_COLUMNS)
     return losses.ravel().astype(np.float32), documents.ravel()
+
+
+def save_losses(job: Job, losses: np.ndarray, documents: np.ndarray) -> None:
+    """Keep the loss of each test token and its document, for paired comparisons."""
+    from safetensors.numpy import save_file
+
+    with atomic_file(job.outputs()["losses"]) as temporary:
+        save_file({"losses": losses, "documents": documents}, temporary)

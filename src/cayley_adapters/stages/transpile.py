@@ -38,7 +38,9 @@ def run(job: Job) -> None:
     inputs, outputs = job.inputs(), job.outputs()
     config = CayleyConfig.from_pretrained(str(inputs["adapter_config"][0].parent))
     circuits, rows = {}, []
-    if config.block_dim <= LARGEST_NOISY_BLOCK:
+    if job.leaves["transpile.synthesis"] == "none":
+        say(f"{job.label}: no circuits are asked for (transpile.synthesis=none)")
+    elif config.block_dim <= LARGEST_NOISY_BLOCK:
         line = _line(job, config.block_dim.bit_length() - 1)
         stored = load_file(inputs["adapter"][0])
         progress = Progress(job.label)

@@ -12,6 +12,7 @@ import math
 import torch
 from torch import nn
 
+from cayley_adapters.compression.factored import CompressedLinear
 from cayley_adapters.errors import CayleyError
 
 __all__ = ["METHOD", "MpoLinear"]
@@ -23,7 +24,7 @@ def _split(features: int) -> tuple[int, int]:
     return features // small, small
 
 
-class MpoLinear(nn.Module):
+class MpoLinear(CompressedLinear):
     """A linear map as a matrix product operator of two sites.
 
     Args:
@@ -33,27 +34,25 @@ class MpoLinear(nn.Module):
     """
 
     def __init__(self, in_features: int, out_features: int, bond: int, bias: bool = False) -> None:
-        super().__init__()
-        self.in_features, self.out_features, self.bond = in_features, out_features, bond
+        super().__init__(in_features, out_features, bias)
+        self.bond = bond
         (o1, o2), (i1, i2) = _split(out_features), _split(in_features)
         self.first = nn.Parameter(torch.zeros(o1, i1, bond))
         self.second = nn.Parameter(torch.zeros(bond, o2, i2))
-        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         (o1, i1, bond), (_, o2, i2) = self.first.shape, self.second.shape
         tokens = x.numel() // self.in_features
         site_by_site = tokens * i1 * bond * o2 * (i2 + o1)
         if site_by_site > o1 * i1 * bond * o2 * i2 + tokens * self.in_features * self.out_features:
-            return nn.functional.linear(x, self.weight, self.bias)  # many tokens: the product once is less work
+            return nn.functional.linear(x, self.product(), self.bias)  # many tokens: the product once is less work
         parts = x.reshape(-1, i1, i2)
         inner = torch.einsum("nab,cpb->nacp", parts, self.second)
         y = torch.einsum("nacp,oac->nop", inner, self.first).reshape(*x.shape[:-1], self.out_features)
         return y if self.bias is None else y + self.bias
 
-    @property
-    def weight(self) -> torch.Tensor:
-        """The dense ``(out, in)`` matrix, made on demand."""
+    def product(self) -> torch.Tensor:
+        """The dense ``(out, in)`` matrix."""
         return torch.einsum("oac,cpb->opab", self.first, self.second).reshape(self.out_features, self.in_features)
 
     def extra_repr(self) -> str:

@@ -1,0 +1,117 @@
+"""Conversion from and to PEFT's orthogonal finetuning (OFT), where the two describe the same rotation.
+
+PEFT rotates a slice as a row, x R with R = (I − S)(I + S)⁻¹ and S skew-symmetric, filled row by row above its diagonal
+from the stored numbers w. That is Q = Rᵀ in our column convention, and so K/2 = −S: theta = −2w.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cayley_adapters.adapters.config import CayleyConfig
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.files import atomic_directory
+
+if TYPE_CHECKING:
+    from peft import OFTConfig, PeftConfig
+
+__all__ = ["from_oft", "to_oft"]
+
+_SHARED = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "base_model_name_or_path")
+_OURS, _PEFTS = ".cayley_theta", ".oft_R.weight"
+_FACTOR = -2
+
+
+def from_oft(source: Path | str, target: Path | str) -> CayleyConfig:
+    """Convert a saved OFT adapter into a Cayley adapter.
+
+    Args:
+        source: folder as PEFT's ``save_pretrained`` leaves it.
+        target: folder to write, whole or not at all; ``PeftModel.from_pretrained`` reads it.
+
+    Returns:
+        The Cayley adapter's configuration.
+
+    Raises:
+        CayleyError: the folder holds no OFT adapter, or one whose blocks are not exact Cayley rotations of their own
+            (Cayley–Neumann series, constrained, shared), or not of a dimension that is a power of two.
+    """
+    from peft import OFTConfig
+
+    config, tensors = _read(source, OFTConfig)
+    for key, wanted in (("use_cayley_neumann", False), ("coft", False), ("block_share", False), ("bias", "none")):
+        if getattr(config, key) != wanted:
+            raise CayleyError(
+                f"{source}: {key}={getattr(config, key)} describes other maps than Cayley blocks; only adapters with "
+                f"{key}={wanted} can be converted"
+            )
+    if unknown := [name for name in tensors if not name.endswith(_PEFTS)]:
+        raise CayleyError(f"{source}: {unknown[0]} is no rotation of a linear projection")
+    shared = {key: getattr(config, key) for key in _SHARED}
+    converted = CayleyConfig(block_dim=_block_dim(source, tensors), **shared)
+    _write(target, converted, {name.removesuffix(_PEFTS) + _OURS: _FACTOR * w for name, w in tensors.items()})
+    return converted
+
+
+def to_oft(source: Path | str, target: Path | str) -> OFTConfig:
+    """Convert a saved Cayley adapter into one of PEFT's OFT with the exact Cayley transform.
+
+    Args:
+        source: folder as ``save_pretrained`` leaves it.
+        target: folder to write, whole or not at all.
+
+    Returns:
+        The OFT adapter's configuration.
+
+    Raises:
+        CayleyError: the folder holds no Cayley adapter, or one that OFT cannot express (brickwork, sign-constrained).
+    """
+    from peft import OFTConfig
+
+    config, tensors = _read(source, CayleyConfig)
+    for key, wanted in (("ansatz", "full"), ("readout", "signed")):
+        if getattr(config, key) != wanted:
+            raise CayleyError(f"{source}: {key}={getattr(config, key)} has no counterpart in OFT; only {wanted} has")
+    shared = {key: getattr(config, key) for key in _SHARED}
+    converted = OFTConfig(r=0, oft_block_size=config.block_dim, use_cayley_neumann=False, **shared)
+    _write(target, converted, {name.removesuffix(_OURS) + _PEFTS: theta / _FACTOR for name, theta in tensors.items()})
+    return converted
+
+
+def _read(folder: Path | str, kind: type[Any]) -> tuple[Any, dict[str, Any]]:
+    from peft import PeftConfig
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        config: PeftConfig = PeftConfig.from_pretrained(str(folder))
+        tensors = load_file(Path(folder) / "adapter_model.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CayleyError(f"{folder} is no adapter that PEFT saved: {error}") from error
+    if not isinstance(config, kind):
+        raise CayleyError(f"{folder} holds an adapter of type {config.peft_type}, not one of {kind.__name__}")
+    return config, tensors
+
+
+def _block_dim(source: Path | str, tensors: dict[str, Any]) -> int:
+    """The one dimension of all blocks."""
+    from cayley_adapters.adapters.transform import block_dimension
+
+    dims = sorted({block_dimension(w.shape[-1]) for w in tensors.values()})
+    if len(dims) != 1:
+        raise CayleyError(
+            f"{source}: blocks of dimensions {dims} cannot be one Cayley adapter, which has one block_dim"
+        )
+    return dims[0]
+
+
+def _write(folder: Path | str, config: PeftConfig, tensors: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    with atomic_directory(folder) as temporary:
+        config.inference_mode = True
+        config.save_pretrained(str(temporary))
+        save_file(
+            {name: value.contiguous() for name, value in tensors.items()}, temporary / "adapter_model.safetensors"
+        )

@@ -1,0 +1,224 @@
+"""Which stages there are, what each reads and writes, and which leaves of the configuration it may see.
+
+The Snakefile's rules and the ``cayley`` command are both made from this table, so that they cannot disagree. A stage is
+given only the leaves named here: it cannot read another one, and a change of another one does not run it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["STAGES", "Stage"]
+
+CELL = "{ratio}/{block}/{seed}"
+PREPARED = {"model": "{base}/prepared/model.json", "tokens": "{base}/prepared/tokens.safetensors"}
+COMPRESSED = {
+    "compressed": "{base}/compressed/{ratio}/model.safetensors",
+    "compression": "{base}/compressed/{ratio}/compression.json",
+}
+ADAPTER = {
+    "adapter": f"{{base}}/adapters/{CELL}/adapter_model.safetensors",
+    "adapter_config": f"{{base}}/adapters/{CELL}/adapter_config.json",
+}
+CIRCUITS = {
+    "angles": f"{{base}}/circuits/{CELL}/angles.safetensors",
+    "blocks": f"{{base}}/circuits/{CELL}/blocks.csv",
+}
+EVALUATION = {
+    "cells": f"{{base}}/evaluations/{CELL}/cells.csv",
+    "losses": f"{{base}}/evaluations/{CELL}/losses.safetensors",
+}
+CONTROL = "{ratio}/{control}/{seed}"
+CONTROL_ADAPTER = {
+    "adapter": f"{{base}}/controls/{CONTROL}/adapter_model.safetensors",
+    "adapter_config": f"{{base}}/controls/{CONTROL}/adapter_config.json",
+}
+CONTROL_ROW = {
+    "row": f"{{base}}/controls/{CONTROL}/baselines.csv",
+    "losses": f"{{base}}/controls/{CONTROL}/losses.safetensors",
+}
+TEACHER = {"targets": "{base}/prepared/teacher.safetensors"}
+EVALUATED = ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads")
+TABLES = {
+    "cells": "{base}/phase_diagram.csv",
+    "baselines": "{base}/baselines.csv",
+    "manifest": "{base}/adapters/manifest.csv",
+}
+TRANSITION = {"transition": "{base}/transition.json"}
+SHARED_TRAINING = (
+    "targets",
+    "layers",
+    "steps",
+    "batch_windows",
+    "learning_rate",
+    "schedule",
+    "warmup",
+    "max_grad_norm",
+    "validation_windows",
+    "validate_every",
+    "distillation",
+    "threads",
+)
+"""Of ``train``, what holds for the controls as well."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One rule and one subcommand.
+
+    Attributes:
+        inputs: name → path pattern; patterns with wildcards that the stage itself lacks stand for all their values.
+        outputs: name → path pattern.
+        leaves: dotted keys of the configuration that the stage may read.
+        wildcards: the axes it runs over, of ``ratio``, ``block``, ``control`` and ``seed``.
+        help: one line for ``cayley --help``.
+    """
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    leaves: tuple[str, ...]
+    wildcards: tuple[str, ...]
+    help: str
+
+
+STAGES: dict[str, Stage] = {
+    "configure": Stage({}, {"config": "{base}/config.yaml"}, (), (), "freeze the resolved configuration"),
+    "prepare": Stage({}, PREPARED, ("model", "data"), (), "fetch the model and the text"),
+    "teacher": Stage(
+        PREPARED,
+        TEACHER,
+        (
+            "train.steps",
+            "train.batch_windows",
+            "train.validation_windows",
+            "train.distillation_top_k",
+            "train.threads",
+        ),
+        (),
+        "keep the uncompressed model's predictions for distillation",
+    ),
+    "compress": Stage(
+        PREPARED,
+        COMPRESSED,
+        ("model.name", "compress", "data.calibration_windows"),
+        ("ratio",),
+        "factor projections of the model",
+    ),
+    "train": Stage(
+        PREPARED | COMPRESSED | TEACHER,
+        ADAPTER | {"history": f"{{base}}/adapters/{CELL}/training.csv"},
+        ("train", "noise", "data.calibration_windows"),
+        ("ratio", "block", "seed"),
+        "train the blocks",
+    ),
+    "control": Stage(
+        PREPARED | COMPRESSED | TEACHER,
+        CONTROL_ADAPTER | {"history": f"{{base}}/controls/{CONTROL}/training.csv"},
+        (
+            *(f"train.{name}" for name in SHARED_TRAINING),
+            "control.lora_learning_rate",
+            "control.ia3_learning_rate",
+        ),
+        ("ratio", "control", "seed"),
+        "train classical adapters of as many parameters",
+    ),
+    "transpile": Stage(
+        ADAPTER,
+        CIRCUITS,
+        ("transpile.synthesis", "transpile.noise_scale", "noise"),
+        ("ratio", "block", "seed"),
+        "bring each block to the device's native gates, and count them",
+    ),
+    "compare_circuits": Stage(
+        ADAPTER | CIRCUITS,
+        {"table": "{base}/circuits.csv"},
+        ("transpile.compared_blocks", "noise"),
+        (),
+        "gates, depth and fidelity of the circuits, beside Qiskit's",
+    ),
+    "baseline": Stage(
+        PREPARED | COMPRESSED,
+        {
+            "row": "{base}/baselines/{ratio}/baselines.csv",
+            "losses": "{base}/baselines/{ratio}/losses.safetensors",
+        },
+        EVALUATED,
+        ("ratio",),
+        "perplexity of the compressed model",
+    ),
+    "reference": Stage(
+        PREPARED,
+        {
+            "row": "{base}/baselines/uncompressed/baselines.csv",
+            "losses": "{base}/baselines/uncompressed/losses.safetensors",
+        },
+        EVALUATED,
+        (),
+        "perplexity of the uncompressed model",
+    ),
+    "evaluate_control": Stage(
+        PREPARED | COMPRESSED | CONTROL_ADAPTER,
+        CONTROL_ROW,
+        EVALUATED,
+        ("ratio", "control", "seed"),
+        "perplexity with classical adapters",
+    ),
+    "evaluate": Stage(
+        PREPARED | COMPRESSED | ADAPTER | CIRCUITS,
+        EVALUATION,
+        ("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale"),
+        ("ratio", "block", "seed"),
+        "perplexity along the noise axis",
+    ),
+    "aggregate": Stage(
+        {
+            "cells": EVALUATION["cells"],
+            "adapters": ADAPTER["adapter"],
+            "rows": "{base}/baselines/{ratio}/baselines.csv",
+            "controls": CONTROL_ROW["row"],
+            "reference": "{base}/baselines/uncompressed/baselines.csv",
+        },
+        TABLES,
+        (),
+        (),
+        "gather all cells in one table",
+    ),
+    "phase_diagram": Stage(
+        TABLES
+        | {
+            "losses": EVALUATION["losses"],
+            "compressed": "{base}/baselines/{ratio}/losses.safetensors",
+        },
+        TRANSITION | {f"picture_{kind}": f"{{base}}/phase_diagram.{kind}" for kind in ("png", "svg", "html")},
+        ("run", "evaluate.shots", "evaluate.readout"),
+        (),
+        "find the boundary and draw the map",
+    ),
+    "recovery": Stage(
+        TABLES
+        | {
+            "losses": EVALUATION["losses"],
+            "compressed": "{base}/baselines/{ratio}/losses.safetensors",
+            "control_losses": CONTROL_ROW["losses"],
+            "uncompressed": "{base}/baselines/uncompressed/losses.safetensors",
+        },
+        {
+            "table": "{base}/recovery.csv",
+            "differences": "{base}/recovery_differences.csv",
+            "picture_png": "{base}/recovery.png",
+            "picture_svg": "{base}/recovery.svg",
+        },
+        ("evaluate.shots",),
+        (),
+        "what blocks of each dimension recover without noise, beside the controls",
+    ),
+    # One page for several models: its base is the run's folder, one level above the models' own.
+    "compare_models": Stage(
+        {"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
+        {"page": "{base}/models.html"},
+        (),
+        (),
+        "compare the maps of several models on one page",
+    ),
+}

@@ -1,0 +1,29 @@
+"""Perplexity of the compressed model with a classical control."""
+
+from __future__ import annotations
+
+from cayley_adapters.compression import load_compressed
+from cayley_adapters.layout import Job, control_of
+from cayley_adapters.stages.common import compression_ratio
+from cayley_adapters.stages.references import reference_row, save_losses
+from cayley_adapters.training.controls import free_parameters
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write its row of ``baselines.csv`` and the loss of each test token."""
+    from peft import PeftModel
+    from safetensors.torch import load_file
+
+    inputs = job.inputs()
+    method, block_dim = control_of(job.cell["control"])
+    model = PeftModel.from_pretrained(load_compressed(inputs["compressed"][0].parent), inputs["adapter"][0].parent)
+    about = {
+        "method": method,
+        "compression_ratio": compression_ratio(job),
+        "adapter_parameters": free_parameters(load_file(inputs["adapter"][0])),
+        "seed": int(job.cell["seed"].removeprefix("seed")),
+        "matched_block_dim": block_dim,
+    }
+    save_losses(job, *reference_row(job, model.eval(), about))

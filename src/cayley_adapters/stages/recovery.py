@@ -1,0 +1,62 @@
+"""What adapters recover without noise, beside the controls: tables and a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from cayley_adapters.layout import Job
+from cayley_adapters.plots import save_figure
+from cayley_adapters.progress import say
+from cayley_adapters.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
+from cayley_adapters.recovery_plot import recovery_figure
+from cayley_adapters.tables import read_table, write_table
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write ``recovery.csv``, ``recovery_differences.csv`` and the picture."""
+    from safetensors.numpy import load_file
+
+    inputs, outputs = job.inputs(), job.outputs()
+    baselines = read_table(inputs["baselines"][0])
+    parts, losses = [], []
+    for path in inputs["losses"]:
+        cells = read_table(path.with_name("cells.csv"))
+        chosen = _noiseless(cells, float(job.leaves["evaluate.shots"][0]))
+        parts.append(cells[chosen].assign(method="cayley"))
+        losses.append(load_file(path)["losses"][chosen])
+    for path in inputs["control_losses"]:
+        row = read_table(path.with_name("baselines.csv"))
+        parts.append(row.assign(readout="signed", block_dim=row["matched_block_dim"]))
+        losses.append(load_file(path)["losses"][None])
+    ratios = baselines.query("method == 'compressed'")
+    compressed = {
+        ratio: load_file(path)["losses"]
+        for ratio, path in zip(ratios.compression_ratio, inputs["compressed"], strict=True)
+    }
+    reference = load_file(inputs["uncompressed"][0])
+    rows = pd.concat(parts, ignore_index=True).astype({"block_dim": float})
+    table, differences = recovery_tables(
+        rows, np.concatenate(losses), reference["documents"], reference["losses"], compressed
+    )
+    write_table(table, outputs["table"], RECOVERY_COLUMNS)
+    write_table(differences, outputs["differences"], DIFFERENCE_COLUMNS)
+    uncompressed = float(baselines.query("method == 'uncompressed'").perplexity.iloc[0])
+    references = ratios.rename(columns={"perplexity": "compressed"}).assign(uncompressed=uncompressed)
+    figure = recovery_figure(table, references, str(baselines["model"].iloc[0]))
+    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
+    for row in table.itertuples():
+        size = "" if np.isnan(row.block_dim) else f" d = {row.block_dim:.0f}"
+        say(
+            f"ratio {row.compression_ratio:g}, {row.method}{size}, {row.readout}: perplexity {row.perplexity:.4g}, "
+            f"recovery {row.recovery:.3f} ({row.recovery_ci95_low:.3f} to {row.recovery_ci95_high:.3f})"
+        )
+
+
+def _noiseless(cells: pd.DataFrame, shots: float) -> np.ndarray:
+    """Positions of the exact row, and of the readout's at noise scale 0 with the map's shots."""
+    exact = cells["executor"] == "exact"
+    device = ~exact & (cells["noise_scale"] == 0) & (pd.to_numeric(cells["shots"]) == shots)
+    return np.flatnonzero(exact | device)

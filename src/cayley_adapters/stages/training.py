@@ -1,0 +1,93 @@
+"""What training of blocks and of controls share: the text, the checkpoint, and how the result is saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cayley_adapters.corpus import training_windows
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.files import atomic_directory, sha256
+from cayley_adapters.fingerprint import fingerprint
+from cayley_adapters.layout import Job
+from cayley_adapters.models import projections
+from cayley_adapters.progress import Progress
+from cayley_adapters.tables import write_table
+from cayley_adapters.tracking import log_run
+from cayley_adapters.training import Checkpoint, Recipe, TrainingText, load_targets, train_adapter
+from cayley_adapters.training.frozen import first_adapted_layer, hidden_states
+
+__all__ = ["adapted_shapes", "train_and_save"]
+
+HISTORY = [
+    "step",
+    "learning_rate",
+    "loss",
+    "cross_entropy",
+    "distillation",
+    "gradient_norm",
+    "validation",
+]
+
+
+def adapted_shapes(model: Any, targets: list[str], layers: list[int] | None) -> list[tuple[int, int]]:
+    """(in, out) of every projection that is to be adapted.
+
+    Raises:
+        CayleyError: the model lacks a projection or a layer.
+    """
+    count = len(model.model.layers)
+    if missing := [index for index in layers or () if index >= count]:
+        raise CayleyError(f"train.layers={missing}: the model has {count} layers, 0 to {count - 1}")
+    found = projections(model, targets)
+    wanted = None if layers is None else {str(index) for index in layers}
+    return [
+        (module.in_features, module.out_features)
+        for name, module in found.items()
+        if wanted is None or name.split(".")[2] in wanted
+    ]
+
+
+def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate: float, seed: int) -> None:
+    """Train an adapted model and write it as PEFT saves it, with the curve of its training.
+
+    Args:
+        job: a training job; its inputs hold the text and the teacher's predictions.
+        model: a PEFT model on the job's compressed model.
+        options: the ``train`` group, or as much of it as controls are given.
+        learning_rate: the largest step size.
+        seed: of the order of the text.
+    """
+    inputs, outputs = job.inputs(), job.outputs()
+    wanted = options["steps"] * options["batch_windows"]
+    tokens, train = training_windows(inputs["tokens"][0], wanted, options["validation_windows"])
+    first = first_adapted_layer(model)
+    # Beside the compressed model: they vanish with it when it is made anew.
+    hidden = inputs["compressed"][0].parent / "hidden"
+    states = hidden_states(model, tokens, first, hidden) if first else None
+    text = TrainingText(tokens, train, load_targets(inputs["targets"][0]), first, states)
+    names = ("steps", "batch_windows", "schedule", "warmup", "max_grad_norm", "distillation", "validate_every")
+    recipe = Recipe(learning_rate=learning_rate, seed=seed, **{name: options[name] for name in names})
+    checkpoint = _checkpoint(job)
+    history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
+    # Where the base model lies is this machine's matter; the folder's name says what the adapter belongs to.
+    model.peft_config["default"].base_model_name_or_path = None
+    with atomic_directory(outputs["adapter"].parent) as folder:
+        model.save_pretrained(folder, save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's template of a model card, all blanks
+        write_table(history, folder / outputs["history"].name, HISTORY)
+    checkpoint.remove()
+    final = {name: value for name, value in history[-1].items() if value is not None}
+    config = {**job.cell, "train": options}
+    log_run(job.base, job.label.replace(" ", "-"), job.stage, config, history=history[1:], summary=final)
+
+
+def _checkpoint(job: Job) -> Checkpoint:
+    """Where a cut-off job's state is: it is used only if job, code and inputs are what they were."""
+    made_from = {name: [sha256(path) for path in paths] for name, paths in job.inputs().items()}
+    description = json.dumps([dataclasses.asdict(job), fingerprint(f"stages.{job.stage}"), made_from], sort_keys=True)
+    folder = Path(job.base, "checkpoints", job.stage, *job.cell.values())
+    return Checkpoint(folder / "state.safetensors", hashlib.sha256(description.encode()).hexdigest())

@@ -1,0 +1,70 @@
+"""Layers below the first adapter: they never change, so training text runs through them once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+from cayley_adapters.compression.observation import layer_inputs
+from cayley_adapters.files import atomic_file, locked
+
+__all__ = ["first_adapted_layer", "from_layer", "hidden_states"]
+
+
+def first_adapted_layer(model: Any) -> int:
+    """Index of the lowest decoder layer that holds an adapter of PEFT; 0 if one lies outside all layers."""
+    adapted = [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
+    found = [re.search(r"\.layers\.(\d+)\.", name) for name in adapted]
+    return min((int(match[1]) if match else 0 for match in found), default=0)
+
+
+def _base(model: Any) -> Any:
+    """The causal language model within PEFT's wrapper, or without one."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+@contextmanager
+def from_layer(model: Any, first: int) -> Iterator[None]:
+    """Let a model start at one of its layers: it is then called with ``inputs_embeds``, that layer's inputs."""
+    decoder = _base(model).model
+    layers = decoder.layers
+    decoder.layers = layers[first:]
+    try:
+        yield
+    finally:
+        decoder.layers = layers
+
+
+def hidden_states(model: Any, tokens: np.ndarray, first: int, folder: Path) -> Any:
+    """What enters a decoder layer, ``(windows, window, hidden)``, computed once and kept on disk.
+
+    Args:
+        model: a causal language model; only the layers below ``first`` run.
+        tokens: ``(windows, window)`` token ids.
+        first: index of the layer.
+        folder: where to keep it; a second process waits for the first, and then reads.
+
+    Returns:
+        What reads parts of the file when it is sliced.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = (
+        folder / f"layer{first}-{hashlib.sha256(np.ascontiguousarray(tokens).tobytes()).hexdigest()[:16]}.safetensors"
+    )
+    with locked(path):
+        if not path.exists():
+            with torch.no_grad():
+                states, _ = layer_inputs(_base(model), list(tokens[:, None]), first)
+            with atomic_file(path) as temporary:
+                save_file({"states": torch.cat(states).contiguous()}, temporary)
+    return safe_open(path, framework="pt").get_slice("states")
