@@ -47,18 +47,19 @@ def test_gradient_checkpointing_gives_the_same_gradients(tiny_folder, tokens, fa
 
 
 @pytest.mark.parametrize("factored", [False, True])
-def test_bfloat16(tiny_folder, tokens, tmp_path, factored):
+def test_bfloat16(tiny_folder, tokens, factored):
     x = torch.as_tensor(tokens, dtype=torch.long)
-    base = load_model(tiny_folder)
-    if factored:
-        compress(base, 0.3, tokens=tokens)
-    with torch.no_grad():
-        expected = with_blocks(base).eval()(x).logits
-    model = with_blocks(base.to(torch.bfloat16) if not hasattr(base, "peft_config") else base)
+    models = []
+    for dtype in (torch.float32, torch.bfloat16):
+        base = load_model(tiny_folder)
+        if factored:
+            compress(base, 0.3, tokens=tokens)
+        models.append(with_blocks(base.to(dtype)).eval())
+    model = models[1]
     theta = next(iter(adapted_layers(model).values())).cayley_theta["default"]
     assert theta.dtype == torch.float32  # as PEFT keeps trainable weights
     with torch.no_grad():
-        logits = model.eval()(x).logits
+        expected, logits = models[0](x).logits, model(x).logits
     assert logits.dtype == torch.bfloat16
     assert (logits.float() - expected).norm() < 0.05 * expected.norm()
     assert all(torch.isfinite(value).all() for value in gradients(model, x).values())
@@ -71,22 +72,20 @@ def test_a_mixed_device_map(tiny_folder, tokens, tmp_path):
     """Layers on disk, moved in by accelerate when they run; the blocks are where the layers compute."""
     x = torch.as_tensor(tokens, dtype=torch.long)
     whole = with_blocks(load_model(tiny_folder)).eval()
-    whole.save_pretrained(tmp_path / "adapter")
-    device_map = {
-        "model.embed_tokens": "cpu",
-        "model.rotary_emb": "cpu",
-        "model.layers.0": "disk",
-        "model.layers.1": "cpu",
-        "model.norm": "cpu",
-        "lm_head": "cpu",
-    }
+    places = {"model.embed_tokens": "cpu", "model.rotary_emb": "cpu", "model.layers.0": "disk", "model.layers.1": "cpu"}
     base = AutoModelForCausalLM.from_pretrained(
-        tiny_folder, dtype=torch.float32, device_map=device_map, offload_folder=tmp_path / "offload"
+        tiny_folder,
+        dtype=torch.float32,
+        device_map=places | {"model.norm": "cpu", "lm_head": "cpu"},
+        offload_folder=tmp_path / "offload",
     )
     assert base.model.layers[0].mlp.up_proj.weight.device.type == "meta"
-    model = PeftModel.from_pretrained(base, tmp_path / "adapter", offload_folder=tmp_path / "offload").eval()
+    model = with_blocks(base).eval()
     with torch.no_grad():
         assert torch.allclose(model(x).logits, whole(x).logits, atol=1e-5)
+    found = gradients(model, x)
+    expected = gradients(whole, x)
+    assert all(torch.allclose(found[name], value, atol=1e-5) for name, value in expected.items())
 
 
 def test_transformers_own_trainer(tiny_folder, tokens, tmp_path):

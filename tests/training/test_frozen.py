@@ -64,7 +64,7 @@ def test_training_from_cached_states_is_the_same_training(tiny_folder, tokens, t
         config = CayleyConfig(block_dim=4, target_modules=["v_proj"], layers_to_transform=[1])
         model = get_peft_model(load_model(tiny_folder), config)
         states = hidden_states(model, tokens, 1, tmp_path) if cached else None
-        text = TrainingText(tokens, 4, None, 1 if cached else 0, states)
+        text = TrainingText(tokens, len(tokens), None, 1 if cached else 0, states)
         train_adapter(model, text, Recipe(steps=6, batch_windows=2, learning_rate=0.01, distillation=0.0))
         ends.append(next(iter(adapted_layers(model).values())).cayley_theta["default"].detach())
     assert ends[0].abs().max() > 1e-3

@@ -1,10 +1,11 @@
 """Cayley adapters as a PEFT method: importing this package makes ``peft_type: CAYLEY`` known to PEFT."""
 
 from cayley_adapters.adapters.config import CayleyConfig
-from cayley_adapters.adapters.layer import CayleyLayer, blocks_of, constrain_signs, rotate
+from cayley_adapters.adapters.layer import CayleyLayer, blocks_of, constrain_signs
 from cayley_adapters.adapters.model import CayleyModel, adapted_layers, set_executor
 from cayley_adapters.adapters.oft import from_oft, to_oft
 from cayley_adapters.adapters.registration import register
+from cayley_adapters.adapters.rotation import rotate
 from cayley_adapters.adapters.transform import cayley, inverse_cayley
 
 __all__ = [

@@ -10,27 +10,12 @@ from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import nn
 
 from cayley_adapters.adapters.config import CayleyConfig
+from cayley_adapters.adapters.rotation import rotate
 from cayley_adapters.adapters.transform import brickwork_blocks, cayley
 from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.errors import CayleyError
 
-__all__ = ["CayleyLayer", "blocks_of", "constrain_signs", "rotate"]
-
-
-def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Apply one block to each slice: y_b = Q_b x_b.
-
-    Args:
-        q: blocks ``(B, d, d)``.
-        x: ``(…, B·d)``.
-
-    Returns:
-        ``(…, B·d)``.
-    """
-    blocks, d, _ = q.shape
-    slices = x.reshape(-1, blocks, d)
-    # One batched product over blocks; a dense block-diagonal matrix would be B times as large.
-    return torch.bmm(slices.transpose(0, 1), q.mT).transpose(0, 1).reshape(x.shape)
+__all__ = ["CayleyLayer", "blocks_of", "constrain_signs"]
 
 
 def constrain_signs(x: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
@@ -81,12 +66,15 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             raise CayleyError(
                 f"block_dim={d} does not divide the {self.in_features} inputs of {self.key}; allowed: {allowed}"
             )
-        weight = next(self.get_base_layer().parameters())
+        base = self.get_base_layer()
+        device = next(base.parameters()).device
+        if device.type == "meta" and hasattr(base, "_hf_hook"):
+            device = base._hf_hook.execution_device  # accelerate keeps the weights elsewhere until they are needed
         self.cayley_config[adapter_name] = config
         shape = (d * (d - 1) // 2,)
         if config.ansatz == "brickwork":
             shape = (len(bricks(qubits_of(d), config.brickwork_depth)), 6)
-        self.cayley_theta[adapter_name] = nn.Parameter(torch.zeros(self.in_features // d, *shape, device=weight.device))
+        self.cayley_theta[adapter_name] = nn.Parameter(torch.zeros(self.in_features // d, *shape, device=device))
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def blocks(self, adapter_name: str | None = None) -> torch.Tensor:

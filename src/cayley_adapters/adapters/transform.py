@@ -11,6 +11,9 @@ from cayley_adapters.errors import CayleyError
 
 __all__ = ["block_dimension", "brickwork_blocks", "cayley", "inverse_cayley"]
 
+SMALL_BLOCK = 16
+"""Up to this dimension blocks are solved by compiled loops on the CPU; larger ones, and GPUs, by a library."""
+
 
 def block_dimension(parameters: int) -> int:
     """The d with d(d − 1)/2 = ``parameters``.
@@ -58,15 +61,7 @@ class _Cayley(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, theta: torch.Tensor, d: int) -> torch.Tensor:
-        rows, columns = torch.triu_indices(d, d, offset=1, device=theta.device)
-        half = theta.new_zeros(*theta.shape[:-1], d, d)
-        half[..., rows, columns] = theta / 2
-        half = half - half.mT
-        identity = torch.eye(d, dtype=theta.dtype, device=theta.device)
-        # (I − K/2) and (I + K/2)⁻¹ commute, so one solve from the left is enough.
-        q = torch.linalg.solve(identity + half, identity - half)
-        # A step of Newton's method towards the nearest orthogonal matrix takes off what rounding has left.
-        q = q - q @ (q.mT @ q - identity) / 2
+        q = _compiled(theta, d) if _compilable(theta, d) else _solved(theta, d)
         context.save_for_backward(q)
         return q
 
@@ -74,10 +69,43 @@ class _Cayley(torch.autograd.Function):
     def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (q,) = context.saved_tensors
         d = q.shape[-1]
+        if q.device.type == "cpu" and d <= SMALL_BLOCK and not torch.is_grad_enabled():
+            from cayley_adapters.kernels.rotation import cayley_gradient
+
+            out = q.new_empty(*q.shape[:-2], d * (d - 1) // 2)
+            blocks = gradient.detach().reshape(-1, d, d).contiguous()
+            cayley_gradient(q.detach().view(-1, d, d).numpy(), blocks.numpy(), out.view(-1, out.shape[-1]).numpy())
+            return out, None
         rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
         inverse = (torch.eye(d, dtype=q.dtype, device=q.device) + q).mT / 2
-        by_half = inverse @ gradient @ inverse  # of −A/2
-        return (by_half.mT - by_half)[..., rows, columns], None
+        of_half = inverse @ gradient @ inverse
+        return (of_half.mT - of_half)[..., rows, columns], None
+
+
+def _compilable(theta: torch.Tensor, d: int) -> bool:
+    small = theta.device.type == "cpu" and d <= SMALL_BLOCK and theta.dtype in (torch.float32, torch.float64)
+    # Elimination without pivoting loses as many digits as the square of the largest entry has.
+    return small and (theta.numel() == 0 or bool(theta.detach().abs().max() < 100))
+
+
+def _compiled(theta: torch.Tensor, d: int) -> torch.Tensor:
+    from cayley_adapters.kernels.rotation import cayley_blocks
+
+    q = theta.new_empty(*theta.shape[:-1], d, d)
+    cayley_blocks(theta.detach().reshape(-1, theta.shape[-1]).contiguous().numpy(), q.view(-1, d, d).numpy())
+    return q
+
+
+def _solved(theta: torch.Tensor, d: int) -> torch.Tensor:
+    rows, columns = torch.triu_indices(d, d, offset=1, device=theta.device)
+    half = theta.new_zeros(*theta.shape[:-1], d, d)
+    half[..., rows, columns] = theta / 2
+    half = half - half.mT
+    identity = torch.eye(d, dtype=theta.dtype, device=theta.device)
+    # (I − K/2) and (I + K/2)⁻¹ commute, so one solve from the left is enough.
+    q = torch.linalg.solve(identity + half, identity - half)
+    # A step of Newton's method towards the nearest orthogonal matrix takes off what rounding has left.
+    return q - q @ (q.mT @ q - identity) / 2
 
 
 def inverse_cayley(q: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,26 @@ class _Permute(torch.autograd.Function):
         return gradient.index_select(-1, torch.argsort(order)), None
 
 
+class _Product(torch.Tensor):
+    """A matrix that is stored nowhere: writing to it raises instead of being lost."""
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(function, "__name__", "")
+        in_place = (name.endswith("_") and not name.endswith("__")) or name in ("__set__", "__setitem__")
+        if (in_place or name.startswith("__i")) and isinstance(args[0], cls):
+            raise CayleyError(
+                "a compressed projection stores no matrix that an adapter could be merged into; keep the adapter"
+            )
+        with torch._C.DisableTorchFunctionSubclass():  # as the guide to extending PyTorch has it
+            result = function(*args, **(kwargs or {}))
+        # What is computed from it is a tensor like any other; what is still the same memory is not.
+        shared = (
+            isinstance(result, torch.Tensor) and isinstance(args[0], cls) and result.data_ptr() == args[0].data_ptr()
+        )
+        return result.as_subclass(cls) if shared else result
+
+
 class CompressedLinear(nn.Linear):
     """A linear map that stores something smaller than its matrix.
 
@@ -49,9 +69,8 @@ class CompressedLinear(nn.Linear):
 
     @property
     def weight(self) -> torch.Tensor:
-        """The dense ``(out, in)`` matrix, read-only: merging an adapter into it raises instead of being lost."""
-        with torch.inference_mode():  # such a tensor refuses to be changed in place
-            return self.product()
+        """The dense ``(out, in)`` matrix, read-only."""
+        return self.product().detach().as_subclass(_Product)
 
 
 class FactoredLinear(CompressedLinear):
