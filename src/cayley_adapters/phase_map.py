@@ -64,7 +64,7 @@ def text_shift(column: int, line: float) -> float:
 
 
 def reference_perplexities(baselines: pd.DataFrame, transition: Mapping[str, Any]) -> pd.DataFrame:
-    """Perplexity of each baseline method at each compression ratio of the map, averaged over seeds.
+    """Perplexity of each baseline method, and size of it, at each compression ratio of the map, averaged over seeds.
 
     Returns:
         ``compression_ratio, method, perplexity, nll, adapter_parameters``, uncompressed at every ratio.
@@ -79,6 +79,12 @@ def reference_perplexities(baselines: pd.DataFrame, transition: Mapping[str, Any
         here = pd.concat([baselines[baselines["method"] == "uncompressed"], here[here["method"] != "uncompressed"]])
         if missing := {"uncompressed", "compressed"} - set(here["method"]):
             raise CayleyError(f"the baselines lack method {', '.join(sorted(missing))} at compression ratio {ratio}")
+        if "matched_block_dim" in here:
+            sized = here["matched_block_dim"].notna()
+            sizes = [
+                f"{method} (as d = {d:.0f})" for method, d in here.loc[sized, ["method", "matched_block_dim"]].values
+            ]
+            here.loc[sized, "method"] = sizes
         means = here.groupby("method", sort=False, as_index=False)[["nll", "adapter_parameters"]].mean()
         rows.append(means.assign(compression_ratio=ratio))
     table = pd.concat(rows, ignore_index=True)

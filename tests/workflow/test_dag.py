@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+TABLES_AND_PICTURES = ("aggregate", "draw", "recovery")
+
 
 def test_nothing_to_do_when_built(built):
     assert built.planned() == {}
@@ -15,17 +17,29 @@ def test_nothing_to_do_when_built(built):
 @pytest.mark.parametrize(
     ("overrides", "jobs"),
     [
-        ("evaluate.windows=3", {"reference", "baseline", "evaluate", "aggregate", "draw", "configure"}),
+        (
+            "evaluate.windows=3",
+            {"reference", "baseline", "evaluate", "evaluate_control", *TABLES_AND_PICTURES, "configure"},
+        ),
         (
             "train.steps=4",
-            {"teacher", "train", "transpile", "compare_circuits", "evaluate", "aggregate", "draw", "configure"},
+            {
+                *("teacher", "train", "control", "transpile", "compare_circuits", "evaluate", "evaluate_control"),
+                *TABLES_AND_PICTURES,
+                "configure",
+            },
         ),
-        ("sweep.noise_scale=0,0.5,1", {"evaluate", "aggregate", "draw", "configure"}),
-        ("noise=fake_kingston", {"compare_circuits", "evaluate", "aggregate", "draw", "configure"}),
+        (
+            "train.start=procrustes",
+            {"train", "transpile", "compare_circuits", "evaluate", *TABLES_AND_PICTURES, "configure"},
+        ),
+        ("control.lora_learning_rate=0.1", {"control", "evaluate_control", *TABLES_AND_PICTURES, "configure"}),
+        ("sweep.noise_scale=0,0.5,1", {"evaluate", *TABLES_AND_PICTURES, "configure"}),
+        ("noise=fake_kingston", {"compare_circuits", "evaluate", *TABLES_AND_PICTURES, "configure"}),
         ("transpile.compared_blocks=1", {"compare_circuits", "configure"}),
         (
             "transpile.synthesis=noise_aware",
-            {"transpile", "compare_circuits", "evaluate", "aggregate", "draw", "configure"},
+            {"transpile", "compare_circuits", "evaluate", *TABLES_AND_PICTURES, "configure"},
         ),
         ("track.mode=disabled", {"configure"}),
     ],
@@ -40,6 +54,14 @@ def test_a_further_block_dimension_trains_only_that(built):
     assert "compress" not in planned
 
 
+def test_a_further_control_trains_only_that(built):
+    planned = built.planned("control.block_dims=[2,4]")
+    assert planned["control"] == planned["evaluate_control"] == 3  # LoRA, OFT and BOFT; IA3 has one size
+    assert "train" not in planned
+    planned = built.planned("control=none")
+    assert set(planned) == {*TABLES_AND_PICTURES, "configure"}
+
+
 def test_a_further_ratio_compresses_only_that(built):
     planned = built.planned("sweep.compression_ratio=0.3,0.4")
     assert planned["compress"] == 1
@@ -52,7 +74,7 @@ def test_an_edit_of_the_library_runs_the_jobs_that_it_touches(built, tmp_path):
     project = type(built)(tmp_path / "p")
     with (project.folder / "src/cayley_adapters/simulator.py").open("a") as file:
         file.write("\nEDITED = True\n")
-    assert set(project.planned()) == {"evaluate", "aggregate", "draw"}
+    assert set(project.planned()) == {"evaluate", *TABLES_AND_PICTURES}
 
 
 def test_a_dry_run_writes_nothing(fresh):

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import pytest
 import yaml
 
 from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS
@@ -27,13 +28,40 @@ def test_the_contracts_files_are_there(built):
     assert set(cells[cells.block_dim == 4].shots) == {8192, float("inf")}
     baselines = pd.read_csv(folder / "baselines.csv")
     assert list(baselines.columns) == BASELINE_COLUMNS
-    assert set(baselines.method) == {"uncompressed", "compressed"}
-    assert baselines.set_index("method").recovery.fillna(-1).to_dict() == {"uncompressed": -1, "compressed": 0}
-    uncompressed, compressed = baselines.set_index("method").perplexity[["uncompressed", "compressed"]]
+    assert list(baselines.method) == ["uncompressed", "compressed", "lora", "oft", "boft", "ia3"]
+    by_method = baselines.set_index("method")
+    assert by_method.recovery[["uncompressed", "compressed"]].fillna(-1).to_dict() == {
+        "uncompressed": -1,
+        "compressed": 0,
+    }
+    uncompressed, compressed = by_method.perplexity[["uncompressed", "compressed"]]
+    assert np.allclose(
+        by_method.recovery.iloc[1:], (compressed - by_method.perplexity.iloc[1:]) / (compressed - uncompressed)
+    )
+    assert by_method.adapter_parameters["oft"] == cells[cells.block_dim == 4].adapter_parameters.iloc[0]
     assert np.allclose(cells.recovery, (compressed - cells.perplexity) / (compressed - uncompressed))
     transition = json.loads((folder / "transition.json").read_text())
     assert {"compression_ratio", "blocks", "best_block", "recovery_nll"} <= set(transition["ratios"][0])
     assert yaml.safe_load((folder / "config.yaml").read_text())["train"]["steps"] == 3
+
+
+def test_recovery_is_tabled_beside_the_controls(built):
+    folder = built.folder / "results" / "ci"
+    table = pd.read_csv(folder / "recovery.csv")
+    cells, baselines = pd.read_csv(folder / "phase_diagram.csv"), pd.read_csv(folder / "baselines.csv")
+    blocks = table[(table.method == "cayley") & (table.readout == "signed")].set_index("block_dim")
+    exact = cells[cells.executor == "exact"].set_index("block_dim")
+    assert np.allclose(blocks.nll, exact.nll[blocks.index], atol=1e-5)
+    assert np.allclose(blocks.recovery, exact.recovery[blocks.index], rtol=1e-3)
+    controls = table[table.method != "cayley"].set_index("method")
+    assert np.allclose(controls.nll, baselines.set_index("method").nll[controls.index], atol=1e-5)
+    # PEFT's OFT with the exact transform is the same rotation, trained with the same steps.
+    assert controls.nll["oft"] == pytest.approx(blocks.nll[4], abs=1e-3)
+    differences = pd.read_csv(folder / "recovery_differences.csv")
+    assert set(differences.other_method) == {"cayley", "lora", "oft", "boft"}
+    for kind in ("png", "svg"):
+        assert (folder / f"recovery.{kind}").stat().st_size > 10_000
+    assert not list((folder / "checkpoints").rglob("*.safetensors"))
 
 
 def test_circuits_are_counted_for_every_block(built):
@@ -61,6 +89,7 @@ def test_tracking_runs_can_be_read_back(built):
     folder = built.folder / "results" / "ci" / "wandb"
     runs = {path.name.split("-", 3)[3]: path for path in folder.glob("offline-run-*")}
     assert set(runs) == {
+        *(f"ci-control-ratio0.3-{name}-seed0" for name in ("lora-d4", "oft-d4", "boft-d4", "ia3")),
         "ci-train-ratio0.3-d2-seed0",
         "ci-train-ratio0.3-d4-seed0",
         "ci-evaluate-ratio0.3-d2-seed0",

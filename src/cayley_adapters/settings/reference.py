@@ -31,7 +31,7 @@ def reference(conf_dir: Path | None = None) -> str:
     conf = find_conf_dir(conf_dir)
     (default,) = compose(conf_dir=conf)
     lines = [_HEAD, "## Presets and groups", "", "| group | options |", "|---|---|"]
-    for group in ("experiment", "model", "data", "compress", "train", "noise", "evaluate", "sweep", "track"):
+    for group in sorted(path.name for path in conf.iterdir() if path.is_dir()):
         options = ", ".join(f"`{path.stem}`" for path in sorted((conf / group).glob("*.yaml")))
         lines.append(f"| `{group}` | {options} |")
     lines += [
