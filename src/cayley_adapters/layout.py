@@ -30,11 +30,8 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
     if stage == "configure":
         return settings.model_dump(mode="json")
     unread = {
-        # The device matters to these only where they are made for its noise, calibration text where it is used.
-        "train": (
-            *(("noise",) if settings.train.noise_scale == 0 else ()),
-            *(("data.calibration_windows",) if settings.train.start == "identity" else ()),
-        ),
+        # The device matters to these two only where they are made for its noise.
+        "train": ("noise",) if settings.train.noise_scale == 0 else (),
         "transpile": () if settings.transpile.synthesis == "noise_aware" else ("noise", "transpile.noise_scale"),
     }
     return settings.leaves(*(leaf for leaf in STAGES[stage].leaves if leaf not in unread.get(stage, ())))

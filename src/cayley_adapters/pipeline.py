@@ -108,7 +108,7 @@ STAGES: dict[str, Stage] = {
     "train": Stage(
         PREPARED | COMPRESSED | TEACHER,
         ADAPTER | {"history": f"{{base}}/adapters/{CELL}/training.csv"},
-        ("train", "noise", "data.calibration_windows"),
+        ("train", "noise"),
         ("ratio", "block", "seed"),
         "train the blocks",
     ),

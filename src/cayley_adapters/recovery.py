@@ -83,6 +83,8 @@ def recovery_tables(
     ratios = list(compressed)
     stacked = np.concatenate([losses, [compressed[ratio] for ratio in ratios], [uncompressed]]).astype(np.float64)
     draws = bootstrap_means(stacked, documents, replicates, np.random.default_rng(seed))
+    if len(np.unique(documents)) < 2:
+        draws[:] = np.nan  # one document cannot be resampled
     values = np.concatenate([stacked.mean(axis=1, keepdims=True), draws], axis=1)  # column 0 is the estimate
     means = {
         key: (values[group.index].mean(axis=0), group)

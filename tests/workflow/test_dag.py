@@ -29,10 +29,6 @@ def test_nothing_to_do_when_built(built):
                 "configure",
             },
         ),
-        (
-            "train.start=procrustes",
-            {"train", "transpile", "compare_circuits", "evaluate", *TABLES_AND_PICTURES, "configure"},
-        ),
         ("control.lora_learning_rate=0.1", {"control", "evaluate_control", *TABLES_AND_PICTURES, "configure"}),
         ("sweep.noise_scale=0,0.5,1", {"evaluate", *TABLES_AND_PICTURES, "configure"}),
         ("noise=fake_kingston", {"compare_circuits", "evaluate", *TABLES_AND_PICTURES, "configure"}),

@@ -169,9 +169,6 @@ class Train(Section):
 
     targets: Targets = Field(description="Projections whose inputs the blocks act on.")
     layers: Layers | None = Field(description="Decoder layers whose projections are adapted; null is all.")
-    start: Literal["identity", "procrustes"] = Field(
-        description="Blocks to start from: the identity, or rotations towards the uncompressed model's outputs."
-    )
     steps: Annotated[int, Between(0, 10_000_000)] = Field(description="Optimiser steps.")
     batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows a step.")
     learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(
@@ -205,15 +202,6 @@ class Train(Section):
         description="Noise scale under which the blocks are trained, by a smooth surrogate of the device; 0 is none."
     )
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
-
-    @model_validator(mode="after")
-    def _check(self) -> Train:
-        if self.start == "procrustes" and self.ansatz != "full":
-            raise ValueError(
-                f"train.start=procrustes: gives any rotation, which train.ansatz={self.ansatz} cannot hold; "
-                "type train.start=identity"
-            )
-        return self
 
 
 class Control(Section):

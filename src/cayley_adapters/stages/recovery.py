@@ -25,7 +25,7 @@ def run(job: Job) -> None:
     for path in inputs["losses"]:
         cells = read_table(path.with_name("cells.csv"))
         chosen = _noiseless(cells, float(job.leaves["evaluate.shots"][0]))
-        parts.append(cells[chosen].assign(method="cayley"))
+        parts.append(cells.iloc[chosen].assign(method="cayley"))
         losses.append(load_file(path)["losses"][chosen])
     for path in inputs["control_losses"]:
         row = read_table(path.with_name("baselines.csv"))

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, set_executor
 from cayley_adapters.compression import load_compressed
-from cayley_adapters.corpus import load_windows
 from cayley_adapters.layout import Job, manifest_columns
 from cayley_adapters.models import set_threads
 from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.progress import Progress
-from cayley_adapters.stages.common import base_model
 from cayley_adapters.stages.training import adapted_shapes, train_and_save
 from cayley_adapters.surrogate import SurrogateExecutor
-from cayley_adapters.training.start import procrustes_start
 
 __all__ = ["run"]
 
@@ -32,10 +28,6 @@ def run(job: Job) -> None:
     shape = {key: options[key] for key in ("ansatz", "brickwork_depth", "readout")}
     where = {"target_modules": list(options["targets"]), "layers_to_transform": options["layers"]}
     model = get_peft_model(base, CayleyConfig(block_dim=block_dim, **where, **shape))
-    if options["start"] == "procrustes":
-        calibration = load_windows(inputs["tokens"][0], "calibration")
-        windows = calibration.first(job.leaves["data.calibration_windows"], "data.calibration_windows").tokens
-        procrustes_start(model, base_model(inputs["model"][0]), windows, progress=Progress(f"{job.label}: start"))
     if options["noise_scale"] > 0:
         noise = DeviceNoise.from_backend(scale=options["noise_scale"], **job.leaves["noise"])
         set_executor(model, SurrogateExecutor(adapted_layers(model), noise))

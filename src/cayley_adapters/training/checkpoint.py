@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,5 +100,7 @@ class Checkpoint:
         return TrainingState(about["step"], about["history"], about["best_loss"], best)
 
     def remove(self) -> None:
-        """Delete the file, once what it was kept for is in place."""
+        """Delete the file, once what it was kept for is in place, and the folders that it leaves empty."""
         self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.removedirs(self._path.parent)
