@@ -29,15 +29,18 @@ def test_an_edit_touches_the_stages_that_import_it(package):
 
 
 def test_training_code_touches_training_only(package):
-    assert touched(package, "training.py", "\nEDITED = 1\n") == {"teacher", "train"}
+    assert touched(package, "training/loop.py", "\nEDITED = 1\n") == {"train", "control"}
+    assert touched(package, "training/distillation.py", "\nEDITED = 1\n") == {"teacher", "train", "control"}
+    assert touched(package, "training/controls.py", "\nEDITED = 1\n") == {"control", "evaluate_control"}
 
 
 def test_evaluation_code_touches_evaluations_only(package):
-    assert touched(package, "evaluation.py", "\nEDITED = 1\n") == {"reference", "baseline", "evaluate"}
+    stages = {"reference", "baseline", "evaluate", "evaluate_control"}
+    assert touched(package, "evaluation.py", "\nEDITED = 1\n") == stages
 
 
 def test_figures_touch_the_picture_only(package):
-    assert touched(package, "plots.py", "\nEDITED = 1\n") == {"phase_diagram", "compare_models"}
+    assert touched(package, "plots.py", "\nEDITED = 1\n") == {"phase_diagram", "recovery", "compare_models"}
 
 
 def test_comments_and_docstrings_touch_nothing(package):

@@ -25,7 +25,7 @@ def test_peft_knows_the_adapters_in_either_order(order):
 
 def test_every_public_name_is_there():
     code = "import cayley_adapters as c; print(all(getattr(c, name) is not None for name in c.__all__), len(c.__all__))"
-    assert run(code) == "True 18"
+    assert run(code) == "True 20"
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -71,22 +71,28 @@ def compress(
 
     Returns:
         One record a projection: ``projection, size, parameters_before, parameters_after, relative_error``; the error is
-        ‖(W − W′)X‖/‖WX‖ on the calibration data, None for methods that are not calibrated.
+        ‖(W − W′)X‖/‖WX‖ with X the calibration inputs, or white ones, ‖W − W′‖/‖W‖, for methods without calibration.
 
     Raises:
-        CayleyError: unknown method, allocation or target, impossible ratio, no calibration text, non-finite weights.
+        CayleyError: unknown method, allocation or target, impossible ratio, no calibration text or one of another
+            shape, a target that is no linear map, non-finite weights.
     """
     if not 0 <= ratio < 1:
         raise CayleyError(f"compression ratio {ratio} is not allowed; use at least 0 and below 1")
     if allocation not in ALLOCATIONS:
         raise CayleyError(f"allocation {allocation!r} is unknown{nearest(allocation, ALLOCATIONS)}")
     modules = projections(model, tuple(targets))
+    for name, module in modules.items():
+        if not isinstance(module, nn.Linear):
+            raise CayleyError(f"{name} is a {type(module).__name__}, not a linear projection; change the targets")
     if ratio == 0:
         return []
     how = method_named(method)
     sizes = sizes_for(how, modules, ratio)
     if how.calibrated and (tokens is None or len(tokens) == 0):
         raise CayleyError(f"method {method} is calibrated: give it tokens (windows, window)")
+    if how.calibrated and np.ndim(tokens) != 2:
+        raise CayleyError(f"calibration tokens of shape {np.shape(tokens)} are not allowed; give (windows, window)")
     if allocation == "sensitivity":
         if method != "whitened_svd":
             raise CayleyError(f"allocation=sensitivity is possible with method=whitened_svd, not {method}")

@@ -42,6 +42,5 @@ def _table(records: list[dict[str, Any]]) -> Iterator[str]:
     if records:
         yield f"{'projection':40s} {'size':>5s} {'before':>9s} {'after':>9s} {'error':>6s}"
     for item in records:
-        error = "" if item["relative_error"] is None else f"{item['relative_error']:.4f}"
         before, after = item["parameters_before"], item["parameters_after"]
-        yield f"{item['projection']:40s} {item['size']:5d} {before:9d} {after:9d} {error:>6s}"
+        yield f"{item['projection']:40s} {item['size']:5d} {before:9d} {after:9d} {item['relative_error']:6.4f}"

@@ -7,7 +7,7 @@ from cayley_adapters.layout import Job
 from cayley_adapters.models import set_threads
 from cayley_adapters.progress import Progress, say
 from cayley_adapters.stages.common import base_model
-from cayley_adapters.training import save_targets, teacher_targets
+from cayley_adapters.training.distillation import save_targets, teacher_targets
 
 __all__ = ["run"]
 

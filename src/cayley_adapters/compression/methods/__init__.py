@@ -39,10 +39,10 @@ class Method(Protocol):
         """Numbers stored at a size."""
         ...
 
-    def fit(
-        self, linear: nn.Linear, gram: torch.Tensor | None, size: int, ridge: float
-    ) -> tuple[nn.Module, float | None]:
-        """The smaller module, and the relative error ‖(W − W')X‖ / ‖WX‖ on the calibration data, where it is known.
+    def fit(self, linear: nn.Linear, gram: torch.Tensor | None, size: int, ridge: float) -> tuple[nn.Module, float]:
+        """The smaller module, and the relative error ‖(W − W')X‖ / ‖WX‖.
+
+        X are the calibration inputs, or white ones for a method that is not ``calibrated``: ‖W − W'‖ / ‖W‖.
 
         Args:
             linear: the projection.

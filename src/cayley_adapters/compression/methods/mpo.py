@@ -78,7 +78,7 @@ class Mpo:
         (o1, o2), (i1, i2) = _split(outputs), _split(inputs)
         return size * (o1 * i1 + o2 * i2)
 
-    def fit(self, linear: nn.Linear, gram: None, size: int, ridge: float) -> tuple[nn.Module, None]:
+    def fit(self, linear: nn.Linear, gram: None, size: int, ridge: float) -> tuple[nn.Module, float]:
         import tensorly
         from tensorly.decomposition import tensor_train_matrix
 
@@ -92,7 +92,8 @@ class Mpo:
         layer.first.data, layer.second.data = first[0].float(), second[..., 0].float()
         if linear.bias is not None:
             layer.bias.data = linear.bias.detach().clone()
-        return layer, None
+        lost = torch.linalg.norm(layer.product() - linear.weight) / torch.linalg.norm(linear.weight).clamp(min=1e-30)
+        return layer, float(lost)
 
     def empty(self, linear: nn.Linear, size: int) -> nn.Module:
         return MpoLinear(linear.in_features, linear.out_features, size, linear.bias is not None)

@@ -17,11 +17,12 @@ class Svd(WhitenedSvd):
 
     calibrated = False
 
-    def fit(self, linear: nn.Linear, gram: None, size: int, ridge: float) -> tuple[nn.Module, None]:
+    def fit(self, linear: nn.Linear, gram: None, size: int, ridge: float) -> tuple[nn.Module, float]:
         if not torch.isfinite(linear.weight).all():
             raise CayleyError("a projection has weights that are not finite; is the model whole?")
         u, s, vh = torch.linalg.svd(linear.weight.double(), full_matrices=False)
-        return FactoredLinear.from_factors(u[:, :size], s[:size, None] * vh[:size], linear.bias), None
+        layer = FactoredLinear.from_factors(u[:, :size], s[:size, None] * vh[:size], linear.bias)
+        return layer, float(s[size:].norm() / s.norm().clamp(min=1e-300))
 
 
 METHOD = Svd()
