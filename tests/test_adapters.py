@@ -73,16 +73,57 @@ def test_sign_convention_against_scipy():
     assert np.abs(small - scipy.linalg.expm(-1e-4 * k)).max() < 1e-11
 
 
-def test_identity_at_zero_and_float32_orthogonality():
-    assert torch.equal(cayley(torch.zeros(5, 28)), torch.eye(8).expand(5, 8, 8))
-    theta = torch.randn(50, 120)
-    q = cayley(theta * 10 / (theta.norm(dim=-1, keepdim=True) * 2**0.5))  # ‖K‖ = 10
-    assert (q.mT @ q - torch.eye(16)).abs().max() < 2e-6
+@pytest.mark.parametrize("d", [2, 4, 8, 16, 32, 64])
+def test_identity_at_zero_and_orthogonality(d):
+    count = d * (d - 1) // 2
+    assert torch.equal(cayley(torch.zeros(5, count)), torch.eye(d).expand(5, d, d))
+    for dtype, tolerance in ((torch.float32, 1e-6), (torch.float64, 1e-12)):
+        theta = torch.randn(300, count, dtype=dtype, generator=torch.manual_seed(0))
+        rows, columns = torch.triu_indices(d, d, 1)
+        k = torch.zeros(300, d, d, dtype=dtype)
+        k[:, rows, columns] = theta
+        size = torch.linalg.matrix_norm(k - k.mT, 2)[:, None]
+        for norm in (0.1, 1.0, 10.0):  # largest singular value of K
+            q = cayley(theta * norm / size).double()
+            assert (q.mT @ q - torch.eye(d)).abs().max() < tolerance
 
 
-def test_gradient_against_finite_differences():
-    theta = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(cayley, theta)
+@pytest.mark.parametrize("d", [2, 4, 8, 16, 32])
+def test_compiled_and_library_blocks_agree(d):
+    """Whatever solves them: the library's solve, in value and in gradient."""
+    for dtype, tolerance in ((torch.float32, 2e-6), (torch.float64, 1e-12)):
+        theta = torch.randn(19, d * (d - 1) // 2, dtype=dtype, generator=torch.manual_seed(0)).requires_grad_()
+        weight = torch.randn(19, d, d, dtype=dtype, generator=torch.manual_seed(1))
+        rows, columns = torch.triu_indices(d, d, 1)
+        half = torch.zeros(19, d, d, dtype=dtype)
+        half[:, rows, columns] = theta / 2
+        half = half - half.mT
+        identity = torch.eye(d, dtype=dtype)
+        expected = torch.linalg.solve(identity + half, identity - half)
+        found = cayley(theta)
+        assert (found - expected).abs().max() < tolerance
+        wanted = torch.autograd.grad((expected * weight).sum(), theta)[0]
+        assert torch.allclose(torch.autograd.grad((found * weight).sum(), theta)[0], wanted, atol=20 * tolerance)
+    large = 1e4 * torch.randn(4, d * (d - 1) // 2, dtype=torch.float64, generator=torch.manual_seed(0))
+    q = cayley(large)  # beyond what is solved without pivoting
+    assert (q.mT @ q - torch.eye(d)).abs().max() < 1e-9
+    assert cayley(torch.zeros(0, d * (d - 1) // 2)).shape == (0, d, d)
+    assert cayley(torch.zeros(2, 3, d * (d - 1) // 2)).shape == (2, 3, d, d)
+
+
+@pytest.mark.parametrize("d", [2, 4, 8, 32])
+def test_gradients_against_finite_differences(d):
+    theta = 0.3 * torch.randn(2, d * (d - 1) // 2, dtype=torch.float64)
+    x = torch.randn(3, 2 * d, dtype=torch.float64)
+    theta, x = theta[:, : min(d * (d - 1) // 2, 6)].requires_grad_(), x.requires_grad_()
+
+    def rotated(theta, x):
+        rest = torch.zeros(2, d * (d - 1) // 2 - theta.shape[1], dtype=theta.dtype)
+        return rotate(cayley(torch.cat([theta, rest], dim=1)), x)
+
+    assert torch.autograd.gradcheck(rotated, (theta, x))
+    if d < 32:
+        assert torch.autograd.gradgradcheck(rotated, (theta, x))
 
 
 def test_wrong_number_of_parameters_is_refused():
@@ -96,6 +137,45 @@ def test_rotate_is_the_block_diagonal_product():
     q, x = cayley(torch.randn(3, 6)), torch.randn(5, 7, 12)
     dense = torch.block_diag(*q)
     assert torch.allclose(rotate(q, x), x @ dense.T, atol=1e-6)
+    strided = torch.randn(12, 7, 5).permute(2, 1, 0)
+    assert torch.allclose(rotate(q, strided), strided @ dense.T, atol=1e-6)
+    assert rotate(q, torch.zeros(0, 12)).shape == (0, 12)
+    half, of_half = q.bfloat16(), x.bfloat16()
+    assert torch.allclose(rotate(half, of_half).float(), x @ dense.T, atol=0.1)
+
+
+@pytest.mark.parametrize("d", [2, 4])
+def test_threads_do_not_change_a_rotation(d):
+    """Compiled loops on few threads and the library's products on many give the same values and gradients."""
+    q = cayley(torch.randn(6, d * (d - 1) // 2)).requires_grad_()
+    x = torch.randn(40, 6 * d, requires_grad=True)
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 64):
+            torch.set_num_threads(threads)
+            y = rotate(q, x)
+            results.append([y, *torch.autograd.grad(y.square().sum() + y.sum(), (q, x))])
+    finally:
+        torch.set_num_threads(before)
+    for few, many in zip(*results, strict=True):
+        assert torch.allclose(few, many, rtol=1e-4, atol=1e-4)
+
+
+def test_kept_blocks_follow_their_parameters(tiny_model):
+    model = get_peft_model(tiny_model, CayleyConfig(block_dim=4, target_modules=TARGETS)).eval()
+    layer = next(iter(adapted_layers(model).values()))
+    theta = layer.cayley_theta["default"]
+    with torch.no_grad():
+        first = layer.blocks()
+        assert layer.blocks() is first
+        theta.data[0, 0] = 0.5  # behind autograd's back
+        assert layer.blocks()[0, 0, 1] != 0
+        theta.zero_()
+        assert torch.equal(layer.blocks(), first)
+    assert layer.blocks().requires_grad
+    with torch.inference_mode():
+        kept = layer.blocks()
+    assert not kept.is_inference()
 
 
 def test_sign_of_zero_is_plus_and_magnitudes_are_kept():

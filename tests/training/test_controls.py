@@ -62,6 +62,12 @@ def test_parameters_are_as_equal_as_each_method_allows(tiny_folder, tmp_path):
     assert counts["ia3"] == sum({16: 16, 64: 64, 32: 64}[outputs] for _, outputs in shapes)
 
 
+@pytest.mark.parametrize("method", ["oft", "boft"])
+def test_blocks_that_do_not_fit_are_refused(tiny_folder, method):
+    with pytest.raises(CayleyError, match="dimension 64 does not divide the 32 inputs"):
+        controlled(load_model(tiny_folder), method, block_dim=64)
+
+
 @pytest.mark.parametrize("method", CONTROLS)
 def test_merging_into_a_compressed_projection_is_refused_and_not_lost(tiny_folder, tokens, method):
     model = load_model(tiny_folder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cayley_adapters.errors import CayleyError
+
 if TYPE_CHECKING:
     from peft import PeftConfig
 
@@ -30,9 +32,17 @@ def control_config(
         targets: last names of the projections.
         layers: indices of the decoder layers; all if None.
         shapes: (in, out) of every adapted projection.
+
+    Raises:
+        CayleyError: blocks of that dimension do not fit a projection, which PEFT would answer with other blocks.
     """
     from peft import BOFTConfig, IA3Config, LoraConfig, OFTConfig
 
+    if method in ("oft", "boft") and (misfits := sorted({i for i, _ in shapes if i % block_dim})):
+        raise CayleyError(
+            f"control.block_dims: {method} with blocks of dimension {block_dim} does not divide the {misfits[0]} inputs "
+            "of a projection; leave that block dimension out"
+        )
     where: dict[str, Any] = {"target_modules": _modules(targets, layers)}
     if method == "oft":
         return OFTConfig(r=0, oft_block_size=block_dim, use_cayley_neumann=False, **where)
