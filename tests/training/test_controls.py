@@ -64,7 +64,7 @@ def test_parameters_are_as_equal_as_each_method_allows(tiny_folder, tmp_path):
 
 @pytest.mark.parametrize("method", ["oft", "boft"])
 def test_blocks_that_do_not_fit_are_refused(tiny_folder, method):
-    with pytest.raises(CayleyError, match="dimension 64 does not divide the 32 inputs"):
+    with pytest.raises(CayleyError, match="dimension 64 does not divide 32 inputs"):
         controlled(load_model(tiny_folder), method, block_dim=64)
 
 

@@ -40,7 +40,7 @@ def control_config(
 
     if method in ("oft", "boft") and (misfits := sorted({i for i, _ in shapes if i % block_dim})):
         raise CayleyError(
-            f"control.block_dims: {method} with blocks of dimension {block_dim} does not divide the {misfits[0]} inputs "
+            f"control.block_dims: {method} with blocks of dimension {block_dim} does not divide {misfits[0]} inputs "
             "of a projection; leave that block dimension out"
         )
     where: dict[str, Any] = {"target_modules": _modules(targets, layers)}
