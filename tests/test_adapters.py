@@ -144,6 +144,22 @@ def test_rotate_is_the_block_diagonal_product():
     assert torch.allclose(rotate(half, of_half).float(), x @ dense.T, atol=0.1)
 
 
+def test_blocks_and_activations_that_do_not_fit_are_refused():
+    for q, x in ((torch.zeros(8, 2, 2), torch.zeros(3, 4)), (torch.zeros(2, 4), torch.zeros(3, 8))):
+        with pytest.raises(CayleyError, match="do not fit activations"):
+            rotate(q, x)
+
+
+@pytest.mark.parametrize("d", [4, 32])
+def test_blocks_stay_rotations_under_autocast(d):
+    theta = torch.randn(20, d * (d - 1) // 2, generator=torch.manual_seed(0)).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        q = cayley(theta)
+        gradient = torch.autograd.grad(q[:, 0, 1].sum(), theta)[0]
+    assert (q.mT @ q - torch.eye(d)).abs().max() < 1e-6
+    assert torch.allclose(gradient, torch.autograd.grad(cayley(theta)[:, 0, 1].sum(), theta)[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("d", [2, 4])
 def test_threads_do_not_change_a_rotation(d):
     """Compiled loops on few threads and the library's products on many give the same values and gradients."""

@@ -176,6 +176,31 @@ def test_saved_and_loaded_models_give_identical_logits(tiny_model, tiny_folder, 
 
 
 @pytest.mark.parametrize("method", ["svd", "mpo"])
+def test_the_product_of_a_compressed_projection_cannot_be_written(tiny_model, method):
+    compress(tiny_model, 0.3, method=method)
+    layer = tiny_model.model.layers[0].mlp.up_proj
+    w, before = layer.weight, layer.weight.clone()
+    writes = (
+        lambda: w.add_(1),
+        lambda: w.__setitem__(0, 1.0),
+        lambda: w[1:].mul_(2),
+        lambda: w.data.copy_(w + 1),
+        lambda: w.chunk(2)[1].zero_(),
+        lambda: torch.add(before, 1, out=w),
+        lambda: setattr(w, "data", before),
+        lambda: w.__iadd__(1),
+    )
+    for write in writes:
+        with pytest.raises(CayleyError, match="keep the adapter"):
+            write()
+    assert torch.equal(layer.weight, before)
+    w.requires_grad = False
+    assert type(w + 1) is type(torch.linalg.svd(w)[0]) is torch.Tensor
+    assert torch.equal(torch.nn.functional.linear(input=torch.eye(w.shape[1]), weight=w), before.T)
+    assert float(w[0, 0]) == float(before[0, 0])
+
+
+@pytest.mark.parametrize("method", ["svd", "mpo"])
 def test_the_error_without_calibration_is_that_of_the_weights(tiny_model, tiny_folder, method):
     dense = load_model(tiny_folder)
     for record in compress(tiny_model, 0.3, method=method):

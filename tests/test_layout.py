@@ -58,6 +58,20 @@ def test_a_further_cell_leaves_the_other_jobs_as_they_were():
     assert {text for text in before if '"stage": "train"' in text} < train
 
 
+def test_a_control_reads_one_step_size():
+    def texts(*overrides):
+        return {job.label: job_to_json(job) for job in jobs(compose("ci", overrides), "control")}
+
+    before = texts()
+    for overrides, changed in (
+        (["control.lora_learning_rate=0.5"], {"lora-d4"}),
+        (["control.ia3_learning_rate=0.5"], {"ia3"}),
+        (["train.learning_rate=0.5"], {"oft-d4", "boft-d4"}),
+    ):
+        after = texts(*overrides)
+        assert {label.split()[2] for label in before if before[label] != after[label]} == changed
+
+
 def test_a_swept_model_adds_a_level():
     settings = compose(overrides=["model=smollm2_135m,llama31_8b"])
     assert list(bases(settings)) == ["results/quickstart/smollm2_135m", "results/quickstart/llama31_8b"]

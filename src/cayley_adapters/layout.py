@@ -30,8 +30,9 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
     if stage == "configure":
         return settings.model_dump(mode="json")
     unread = {
-        # The device matters to these two only where they are made for its noise.
+        # The device matters to two stages only where they are made for its noise, the teacher where one distils.
         "train": ("noise",) if settings.train.noise_scale == 0 else (),
+        "teacher": ("train.distillation_top_k",) if settings.train.distillation == 0 else (),
         "transpile": () if settings.transpile.synthesis == "noise_aware" else ("noise", "transpile.noise_scale"),
     }
     return settings.leaves(*(leaf for leaf in STAGES[stage].leaves if leaf not in unread.get(stage, ())))
@@ -127,7 +128,13 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str])
         for name, folders in cell_wildcards(settings).items()
         if f"{{{name}}}" in wanted and name not in cell
     }
-    return Job(stage, base, dict(cell), leaves_of(settings, stage), axes)
+    leaves = leaves_of(settings, stage)
+    if stage == "control":  # of the three step sizes it reads one
+        method, _ = control_of(cell["control"])
+        own = f"control.{method}_learning_rate"
+        mine = own if own in leaves else "train.learning_rate"
+        leaves = {key: value for key, value in leaves.items() if key == mine or not key.endswith("learning_rate")}
+    return Job(stage, base, dict(cell), leaves, axes)
 
 
 def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:

@@ -58,7 +58,7 @@ def recovery_tables(
 
     Recovery is (ppl_compressed − ppl)/(ppl_compressed − ppl_uncompressed). Intervals are 95 % paired percentile
     bootstraps over test documents: each draw counts for all models alike. They do not cover the spread over seeds,
-    whose nll is averaged.
+    whose nll is averaged. The interval of recovery is empty where the loss that it is a share of may be none.
 
     Args:
         rows: one a trained adapter: ``compression_ratio, method, readout, block_dim, adapter_parameters, seed``;
@@ -101,6 +101,8 @@ def recovery_tables(
             "perplexity": np.exp(nll[0]),
             "recovery": recovery[0],
         }
+        if (np.asarray(lost[0][1:]) <= lost[1][1:]).mean() > 0.01:
+            recovery[1:] = np.nan  # where hardly anything is lost, a share of it says nothing
         for name, drawn in (("perplexity", np.exp(nll[1:])), ("recovery", recovery[1:])):
             record |= _interval(f"{name}_ci95", drawn)
         table.append(record)

@@ -69,7 +69,8 @@ def _panel(axes: Axes, table: pd.DataFrame, known: pd.Series) -> None:
         if of_method.empty:
             continue
         y = of_method["recovery"].to_numpy()
-        error = np.stack([y - of_method["recovery_ci95_low"], of_method["recovery_ci95_high"] - y])
+        # A percentile interval need not hold the estimate.
+        error = np.maximum(np.stack([y - of_method["recovery_ci95_low"], of_method["recovery_ci95_high"] - y]), 0)
         axes.errorbar(
             of_method["adapter_parameters"],
             y,

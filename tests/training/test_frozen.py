@@ -56,6 +56,14 @@ def test_starting_at_a_layer_is_the_same_model(upper, tokens, tmp_path):
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
+def test_layers_of_several_types_are_not_run_alone(upper):
+    """transformers knows a layer's type by its place in the list."""
+    upper.get_base_model().config.layer_types = ["sliding_attention", "full_attention"]
+    assert first_adapted_layer(upper) == 0
+    upper.get_base_model().config.layer_types = ["full_attention", "full_attention"]
+    assert first_adapted_layer(upper) == 1
+
+
 def test_training_from_cached_states_is_the_same_training(tiny_folder, tokens, tmp_path):
     from cayley_adapters.models import load_model
 

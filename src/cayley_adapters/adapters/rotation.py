@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from cayley_adapters.errors import CayleyError
+
 __all__ = ["rotate"]
 
 SMALL_BLOCK = 4
@@ -24,7 +26,12 @@ def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
     Returns:
         ``(…, B·d)``.
+
+    Raises:
+        CayleyError: the blocks do not make up the last axis of ``x``.
     """
+    if q.ndim != 3 or q.shape[1] != q.shape[2] or x.shape[-1] != q.shape[0] * q.shape[1]:
+        raise CayleyError(f"blocks {tuple(q.shape)} do not fit activations {tuple(x.shape)}: (B, d, d) and (…, B·d)")
     compilable = q.device.type == x.device.type == "cpu" and q.dtype == x.dtype in (torch.float32, torch.float64)
     if compilable and q.shape[-1] <= SMALL_BLOCK and torch.get_num_threads() <= FEW_THREADS:
         return _Rotate.apply(q, x)

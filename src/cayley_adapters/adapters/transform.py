@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -39,7 +40,8 @@ def cayley(theta: torch.Tensor) -> torch.Tensor:
         theta: ``(…, d(d−1)/2)``, radians for small angles, any finite value.
 
     Returns:
-        ``(…, d, d)``, of the same dtype and device; half precision is computed in float32.
+        ``(…, d, d)``, of the same dtype and device; half precision is computed in float32. It can be differentiated
+        twice, but not by the transforms of ``torch.func``.
 
     Raises:
         CayleyError: the last axis is not d(d−1)/2 long for any d ≥ 2.
@@ -61,7 +63,8 @@ class _Cayley(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, theta: torch.Tensor, d: int) -> torch.Tensor:
-        q = _compiled(theta, d) if _compilable(theta, d) else _solved(theta, d)
+        with _full_precision(theta.device.type):
+            q = _compiled(theta, d) if _compilable(theta, d) else _solved(theta, d)
         context.save_for_backward(q)
         return q
 
@@ -78,8 +81,14 @@ class _Cayley(torch.autograd.Function):
             return out, None
         rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
         inverse = (torch.eye(d, dtype=q.dtype, device=q.device) + q).mT / 2
-        of_half = inverse @ gradient @ inverse
+        with _full_precision(q.device.type):
+            of_half = inverse @ gradient @ inverse
         return (of_half.mT - of_half)[..., rows, columns], None
+
+
+def _full_precision(device: str) -> AbstractContextManager[Any]:
+    """Products in half precision, as under autocast, would make blocks that are no rotations."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def _compilable(theta: torch.Tensor, d: int) -> bool:

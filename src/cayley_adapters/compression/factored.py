@@ -28,23 +28,39 @@ class _Permute(torch.autograd.Function):
 
 
 class _Product(torch.Tensor):
-    """A matrix that is stored nowhere: writing to it raises instead of being lost."""
+    """A matrix that is stored nowhere: changing it in place raises instead of being lost."""
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
-        in_place = (name.endswith("_") and not name.endswith("__")) or name in ("__set__", "__setitem__")
-        if (in_place or name.startswith("__i")) and isinstance(args[0], cls):
+        in_place = name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
+        written = args[:1] if in_place or name in _WRITES or function == torch.Tensor.data.__set__ else ()
+        if any(isinstance(item, cls) for item in (*written, kwargs.get("out"))):
             raise CayleyError(
                 "a compressed projection stores no matrix that an adapter could be merged into; keep the adapter"
             )
         with torch._C.DisableTorchFunctionSubclass():  # as the guide to extending PyTorch has it
-            result = function(*args, **(kwargs or {}))
-        # What is computed from it is a tensor like any other; what is still the same memory is not.
-        shared = (
-            isinstance(result, torch.Tensor) and isinstance(args[0], cls) and result.data_ptr() == args[0].data_ptr()
-        )
-        return result.as_subclass(cls) if shared else result
+            result = function(*args, **kwargs)
+            return _guarded(result, {item.untyped_storage().data_ptr() for item in args if isinstance(item, cls)}, cls)
+
+
+_WRITES = {
+    "__setitem__",
+    *(
+        f"__i{name}__"
+        for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")
+    ),
+}
+
+
+def _guarded(result: Any, storages: set[int], cls: type[torch.Tensor]) -> Any:
+    """Views of the matrix are guarded as it is; what is computed from it is a tensor like any other."""
+    if isinstance(result, (tuple, list)):
+        return type(result)([_guarded(item, storages, cls) for item in result])
+    if isinstance(result, torch.Tensor) and result.untyped_storage().data_ptr() in storages:
+        return result.as_subclass(cls)
+    return result
 
 
 class CompressedLinear(nn.Linear):

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.fields import Name, explain, show
 from cayley_adapters.settings.sections import (
+    LARGEST_NOISY_BLOCK,
     Compress,
     Control,
     Data,
@@ -69,6 +70,13 @@ class Settings(Section):
             raise ValueError(
                 "transpile.synthesis=none: without circuits there is nothing that noise acts on; type "
                 "sweep.noise_scale=0 as well, or transpile.synthesis=exact"
+            )
+        without_circuits = self.transpile.synthesis == "none" or max(self.sweep.block_dim) > LARGEST_NOISY_BLOCK
+        if without_circuits and (self.evaluate.executor == "aer" or self.evaluate.mitigation != "none"):
+            raise ValueError(
+                f"evaluate.executor={self.evaluate.executor} evaluate.mitigation={self.evaluate.mitigation}: these "
+                "blocks are not run as circuits; type evaluate.executor=noisy evaluate.mitigation=none, or "
+                f"transpile.synthesis=exact with block dimensions up to {LARGEST_NOISY_BLOCK}"
             )
         if self.train.ansatz == "brickwork" and min(self.sweep.block_dim) < 4:
             raise ValueError(

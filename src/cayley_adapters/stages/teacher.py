@@ -18,8 +18,12 @@ def run(job: Job) -> None:
     set_threads(leaves["train.threads"])
     wanted = leaves["train.steps"] * leaves["train.batch_windows"]
     tokens, _ = training_windows(inputs["tokens"][0], wanted, leaves["train.validation_windows"])
+    path = job.outputs()["targets"]
+    if "train.distillation_top_k" not in leaves:
+        say(f"{job.label}: nothing is distilled (train.distillation=0)")
+        save_targets({}, path)
+        return
     model = base_model(inputs["model"][0])
     targets = teacher_targets(model, tokens, leaves["train.distillation_top_k"], Progress(job.label))
-    path = job.outputs()["targets"]
     save_targets(targets, path)
     say(f"{job.label}: {len(tokens)} windows, {path.stat().st_size / 1e6:.1f} MB in {path}")

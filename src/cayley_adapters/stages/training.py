@@ -68,7 +68,8 @@ def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate:
     # Beside the compressed model: they vanish with it when it is made anew.
     hidden = inputs["compressed"][0].parent / "hidden"
     states = hidden_states(model, tokens, first, hidden) if first else None
-    text = TrainingText(tokens, train, load_targets(inputs["targets"][0]), first, states)
+    targets = load_targets(inputs["targets"][0]) if options["distillation"] > 0 else None
+    text = TrainingText(tokens, train, targets, first, states)
     names = ("steps", "batch_windows", "schedule", "warmup", "max_grad_norm", "distillation", "validate_every")
     recipe = Recipe(learning_rate=learning_rate, seed=seed, **{name: options[name] for name in names})
     checkpoint = _checkpoint(job)

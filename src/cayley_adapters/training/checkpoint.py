@@ -61,10 +61,11 @@ class Checkpoint:
             tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
         about = {"key": self._key, "step": state.step, "history": state.history, "best_loss": state.best_loss}
         about["scheduler"] = scheduler.state_dict()
+        # A tensor, since the header of a file has a largest size; the generator's state, for models with dropout.
+        tensors["about"] = torch.frombuffer(bytearray(json.dumps(about).encode()), dtype=torch.uint8)
+        tensors["generator"] = torch.get_rng_state()
         with atomic_file(self._path) as temporary:
-            save_file(
-                {name: value.contiguous() for name, value in tensors.items()}, temporary, {"state": json.dumps(about)}
-            )
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
 
     def load(
         self,
@@ -73,16 +74,17 @@ class Checkpoint:
         scheduler: torch.optim.lr_scheduler.LRScheduler,
     ) -> TrainingState | None:
         """Restore what :meth:`save` wrote; None where there is nothing of this training, or nothing readable."""
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
 
         try:
-            with safe_open(self._path, framework="pt") as file:
-                about = json.loads(file.metadata()["state"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            tensors = load_file(self._path)
+            about = json.loads(tensors.pop("about").numpy().tobytes())
+        except (OSError, SafetensorError, ValueError, KeyError):
             return None
         if about.get("key") != self._key:
             return None
+        torch.set_rng_state(tensors.pop("generator"))
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(tensors[f"parameter/{name}"])

@@ -20,7 +20,13 @@ __all__ = ["first_adapted_layer", "from_layer", "hidden_states"]
 
 
 def first_adapted_layer(model: Any) -> int:
-    """Index of the lowest decoder layer that holds an adapter of PEFT; 0 if one lies outside all layers."""
+    """Index of the lowest decoder layer that holds an adapter of PEFT; 0 if one lies outside all layers.
+
+    It is 0, too, where layers are of several types, such as sliding and full attention: transformers tells them apart
+    by their place in the list, and so the upper ones cannot run alone.
+    """
+    if len(set(getattr(_base(model).config, "layer_types", None) or ())) > 1:
+        return 0
     adapted = [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
     found = [re.search(r"\.layers\.(\d+)\.", name) for name in adapted]
     return min((int(match[1]) if match else 0 for match in found), default=0)

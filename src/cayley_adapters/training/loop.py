@@ -20,7 +20,7 @@ __all__ = ["Recipe", "TrainingText", "train_adapter"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an adapter is trained: Adam, warmed up and decayed to zero.
+    """How an adapter is trained with Adam.
 
     Attributes:
         steps: optimiser steps.
@@ -29,7 +29,7 @@ class Recipe:
         schedule: name of a schedule of transformers, such as ``linear``.
         warmup: share of the steps over which the step size rises from 0.
         max_grad_norm: gradients are scaled down to this norm.
-        distillation: weight of the distillation loss; cross-entropy has the rest.
+        distillation: weight of the distillation loss, where there are targets; cross-entropy has the rest.
         validate_every: steps between validations, and between checkpoints.
         seed: of the order of windows.
     """
@@ -148,11 +148,11 @@ def _losses(model: Any, text: TrainingText, chosen: np.ndarray, distillation: fl
     log_probabilities = logits.float().log_softmax(-1)
     following = torch.as_tensor(text.tokens[chosen][:, 1:], dtype=torch.long, device=logits.device)
     cross_entropy = torch.nn.functional.nll_loss(log_probabilities.flatten(0, 1), following.flatten())
-    loss, divergence = (1 - distillation) * cross_entropy, torch.zeros(())
+    loss, divergence = cross_entropy, torch.zeros(())
     if text.targets is not None and distillation > 0:
         kept, indices = (part.to(logits.device) for part in text.targets.batch(chosen))
         divergence = distillation_loss(log_probabilities, kept, indices)
-        loss = loss + distillation * divergence
+        loss = (1 - distillation) * cross_entropy + distillation * divergence
     return loss, cross_entropy, divergence
 
 
