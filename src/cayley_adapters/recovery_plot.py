@@ -63,6 +63,8 @@ def recovery_figure(table: pd.DataFrame, references: pd.DataFrame, model: str) -
 
 
 def _panel(axes: Axes, table: pd.DataFrame, known: pd.Series) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
     span, compressed = known["compressed"] - known["uncompressed"], known["compressed"]
     for (method, readout), (label, style, colour, fill) in _STYLES.items():
         of_method = table[(table["method"] == method) & (table["readout"] == readout)].sort_values("adapter_parameters")
@@ -91,6 +93,9 @@ def _panel(axes: Axes, table: pd.DataFrame, known: pd.Series) -> None:
             f"d = {d:.0f}", tuple(spot), (0, -3), textcoords="offset points", ha="center", va="top", fontsize=6.5
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12, y=0.15)
     for level, name in ((0, "compressed"), (1, "uncompressed")):
         axes.axhline(level, color="0.35", linewidth=0.8, linestyle=(0, (1, 2)))
