@@ -1,0 +1,161 @@
+"""Curves of nll over the noise scale, one a compression ratio and block dimension, with replicates of each point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cayley_adapters.analysis.crossing import critical_noise, curve_at
+from cayley_adapters.analysis.resampling import bootstrap_means, seed_deviations
+from cayley_adapters.errors import CayleyError
+
+__all__ = ["Curve", "make_curves", "select_cells"]
+
+_SAME = ("model", "compression", "ansatz", "executor", "backend", "layout", "mitigation", "targets")
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One block dimension at one compression ratio.
+
+    Attributes:
+        compression_ratio, block_dim: which.
+        axis: ``(L,)`` noise scales, the first 0.
+        nll: ``(L, 1 + R)`` nats a token: the estimate, then R replicates; averaged over seeds.
+        level: ``(1 + R)`` nats a token of the compressed model, the same documents drawn as in ``nll``.
+        two_qubit_gates: mean over the blocks, preparation included.
+        seeds: training seeds averaged over.
+    """
+
+    compression_ratio: float
+    block_dim: int
+    axis: np.ndarray
+    nll: np.ndarray
+    level: np.ndarray
+    two_qubit_gates: float
+    seeds: int
+
+    @property
+    def gain(self) -> np.ndarray:
+        """``(1 + R)`` G = nll_compressed − nll(λ = 0), nats a token."""
+        return self.level - self.nll[0]
+
+    @property
+    def cost(self) -> np.ndarray:
+        """``(L, 1 + R)`` C(λ) = nll(λ) − nll(0), nats a token."""
+        return self.nll - self.nll[0]
+
+    def critical(self) -> tuple[np.ndarray, int]:
+        """Critical noise of the estimate and of each replicate, ``(1 + R)``, and the estimate's censoring."""
+        value, censored = critical_noise(self.axis, self.nll.T, self.level)
+        return value, int(censored[0])
+
+
+def select_cells(cells: pd.DataFrame, readout: str, shots: float, executor: str | None = None) -> np.ndarray:
+    """Positions of the rows of ``phase_diagram.csv`` at one readout, one number of shots and, if given, one executor.
+
+    Raises:
+        CayleyError: no row is left, or the rows mix models, devices or other settings that must not be averaged.
+    """
+    chosen = (cells["readout"] == readout) & (pd.to_numeric(cells["shots"]) == float(shots))
+    if executor is not None:
+        chosen &= cells["executor"] == executor
+    if not chosen.any():
+        known = cells[["readout", "shots", "executor"]].drop_duplicates().astype(str)
+        raise CayleyError(
+            f"no cell has readout {readout}, {shots} shots and {executor or 'any'} executor; "
+            f"there are: {'; '.join(', '.join(row) for row in known.to_numpy())}"
+        )
+    for column in _SAME:
+        if column in cells and len(values := cells.loc[chosen, column].astype(str).unique()) > 1:
+            raise CayleyError(f"the cells mix {column} {', '.join(values)}; give one of them at a time")
+    return np.flatnonzero(chosen)
+
+
+def make_curves(
+    cells: pd.DataFrame,
+    losses: np.ndarray,
+    documents: np.ndarray,
+    compressed: Mapping[float, np.ndarray],
+    *,
+    bootstrap: int,
+    seed: int,
+) -> list[Curve]:
+    """The curve of every compression ratio and block dimension.
+
+    Replicates hold test documents, drawn alike for all curves, and, with two or more seeds, their spread. Shots that
+    are drawn anew for every token are part of the documents' losses; those that measured a block once
+    (``characterised``) are common to all documents, and their standard error ``nll_se_shots`` is drawn beside.
+
+    Args:
+        cells: rows of ``phase_diagram.csv`` at one readout and number of shots.
+        losses: ``(rows, tokens)`` nats, row for row.
+        documents: ``(tokens,)``.
+        compressed: for each compression ratio ``(tokens,)`` nats.
+        bootstrap, seed: replicates, and the seed of their draws.
+
+    Raises:
+        CayleyError: losses are those of other cells, a ratio has no compressed model, or an axis lacks 0.
+    """
+    nll = losses.mean(axis=1, dtype=np.float64)
+    stated = cells["nll"].to_numpy(dtype=float)
+    both = np.isfinite(stated) & np.isfinite(nll)
+    if not np.allclose(stated[both], nll[both], rtol=1e-3, atol=1e-3):
+        raise CayleyError("the token losses are not those of the cells' nll column: give both in the same order")
+    levels = {round(float(ratio), 9): np.asarray(values) for ratio, values in compressed.items()}
+    ratios = sorted(cells["compression_ratio"].unique())
+    if missing := [float(ratio) for ratio in ratios if round(float(ratio), 9) not in levels]:
+        raise CayleyError(f"no losses of the compressed model at compression ratio {missing}; there are {list(levels)}")
+    references = np.stack([levels[round(float(ratio), 9)] for ratio in ratios])
+    rng = np.random.default_rng(seed)
+    draws = bootstrap_means(np.concatenate([losses, references]), documents, bootstrap, rng)
+    means = np.concatenate([nll, references.mean(axis=1, dtype=np.float64)])[:, None]
+    values = np.concatenate([means, draws], axis=1)  # column 0 is the estimate, the others are replicates
+    values[np.isnan(values)] = np.inf
+    if (cells["readout"] == "characterised").any() and "nll_se_shots" in cells:
+        spread = cells["nll_se_shots"].astype(float).fillna(0).to_numpy()[:, None]
+        values[: len(cells), 1:] += spread * rng.standard_normal((len(cells), bootstrap))
+    curves = []
+    keys = zip(cells["compression_ratio"], cells["block_dim"], strict=True)
+    owners = pd.Series(list(keys)).map(lambda key: (float(key[0]), int(key[1])))
+    for ratio, dim in sorted(owners.unique()):
+        of_curve = np.flatnonzero(owners.map(lambda key, wanted=(ratio, dim): key == wanted))
+        level = values[len(cells) + ratios.index(ratio)]
+        curves.append(_curve(cells.iloc[of_curve], values[of_curve], level, rng))
+    return curves
+
+
+def _curve(cells: pd.DataFrame, values: np.ndarray, level: np.ndarray, rng: np.random.Generator) -> Curve:
+    """One curve; ``values`` is (cells, 1 + R) and ``level`` (1 + R)."""
+    axis, by_seed = _common_axis(cells, values, level)
+    nll = by_seed.mean(axis=0)
+    nll[:, 1:] += seed_deviations(by_seed[..., 0], nll.shape[1] - 1, rng)
+    ratio, dim = float(cells["compression_ratio"].iloc[0]), int(cells["block_dim"].iloc[0])
+    return Curve(ratio, dim, axis, nll, level, float(cells["two_qubit_gates"].mean()), len(by_seed))
+
+
+def _common_axis(cells: pd.DataFrame, values: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Noise scales, and the curve of each seed on them, ``(S, L, 1 + R)``.
+
+    Where refining gave each seed scales of its own, all are used up to where every seed's axis reaches.
+    """
+    scale, seed = cells["noise_scale"].to_numpy(dtype=float), cells["seed"].to_numpy()
+    axes = [np.sort(scale[seed == each]) for each in np.unique(seed)]
+    where = f"compression ratio {cells['compression_ratio'].iloc[0]}, block_dim {cells['block_dim'].iloc[0]}"
+    if any(len(np.unique(axis)) < len(axis) or axis[0] != 0 for axis in axes):
+        raise CayleyError(
+            f"a seed's noise scales must start at 0, each given once; at {where} they are {[a.tolist() for a in axes]}"
+        )
+    curves = [
+        values[seed == each][np.argsort(scale[seed == each], kind="stable")].T for each in np.unique(seed)
+    ]  # (1 + R, L) each
+    if all(np.array_equal(axis, axes[0]) for axis in axes):
+        return axes[0], np.stack([curve.T for curve in curves])
+    union = np.unique(np.concatenate(axes))
+    low, high = max(axis[1] if len(axis) > 1 else 0.0 for axis in axes), min(axis[-1] for axis in axes)
+    union = union[(union == 0) | ((union >= low) & (union <= high))]
+    filled = [curve_at(axis, curve, union, level - curve[:, 0]) for axis, curve in zip(axes, curves, strict=True)]
+    return union, np.stack([curve.T for curve in filled])

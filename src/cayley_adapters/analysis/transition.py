@@ -1,0 +1,192 @@
+"""Where noise eats the gain: critical noise, the best blocks, and how the boundary scales.
+
+With nll(n, λ) the mean negative log-likelihood (nats a token) of a model whose blocks have n qubits and run at noise
+scale λ, and nll_compressed that of the same compressed model without blocks, at one readout and one number of shots:
+
+    gain G(n) = nll_compressed − nll(n, 0)          cost C(n, λ) = nll(n, λ) − nll(n, 0)
+
+A cell is expressive where G > C, that is nll(n, λ) < nll_compressed, and noise-dominated where C > G. The critical
+noise λ_c(n) is the first λ at which the two are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cayley_adapters.analysis.crossing import crossover
+from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
+from cayley_adapters.analysis.resampling import interval
+from cayley_adapters.analysis.scaling import Circuit, describe_scaling
+from cayley_adapters.errors import CayleyError
+
+__all__ = ["transition"]
+
+_CENSORED = {-1: "below", 0: None, 1: "above"}
+_DEFINITION = (
+    "lambda_c is the first noise scale at which the model with blocks has the nll of the compressed model without "
+    "blocks, at the same test tokens; nll is averaged over training seeds, and between positive grid points the cost is "
+    "a power of the noise scale. It is 0 where the blocks do not help even without noise; 'above': never reached, "
+    "lambda_c is the end of the axis (a lower bound); 'below': already passed at the smallest positive noise scale, "
+    "which lambda_c then is (an upper bound). bracket holds the neighbouring noise scales that were evaluated. ci95 is a "
+    "paired expanded-percentile bootstrap over test documents, in which a censored replicate counts with its bound; "
+    "shots that are drawn for every token are part of it, and so is the spread over training seeds where there are two "
+    "or more (seeds)."
+)
+_UNITS = {
+    "lambda_c": "noise scale: 0 ideal, 1 the device as calibrated",
+    "bracket": "noise scale",
+    "nll_compressed": "nats a token",
+    "nll_uncompressed": "nats a token",
+    "gain": "nats a token: nll_compressed - nll(block_dim, noise scale 0)",
+    "crossover_decades": "decades of noise scale from cost = gain/2 to cost = 2 gain; a cost that grows as a power p has "
+    "0.60/p",
+    "two_qubit_gates": "two-qubit gates a block, preparation included, mean over blocks",
+    "depth": "depth of a block's circuit, preparation, RZ gates and measurement included, mean over blocks",
+    "error_budget": "sum of -ln(1 - error) over a block's gates and its qubits' readout at noise scale 1, mean over blocks",
+    "recovery_nll": "share: (nll_compressed - nll) / (nll_compressed - nll_uncompressed)",
+    "support": "share of replicates in which the block is the best; '0' is none better than the compressed model",
+}
+
+
+def transition(
+    cells: pd.DataFrame,
+    losses: np.ndarray,
+    documents: np.ndarray,
+    compressed: Mapping[float, np.ndarray],
+    *,
+    nll_uncompressed: float,
+    readout: str = "sign_constrained",
+    shots: float = 8192,
+    executor: str | None = None,
+    circuits: Sequence[Circuit] = (),
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The content of ``transition.json`` for one model: boundaries, their intervals, best blocks and scaling.
+
+    Args:
+        cells: rows of ``phase_diagram.csv`` of one model, of any readout and shots; those chosen below count.
+        losses: ``(rows, tokens)`` nll of each test token in nats, row for row as ``cells``.
+        documents: ``(tokens,)`` the document of each test token.
+        compressed: for each compression ratio the compressed model's nll of each test token, ``(tokens,)`` nats.
+        nll_uncompressed: the uncompressed model's mean nll, nats a token.
+        readout, shots, executor: the cells that count; unlimited shots are ``inf``, and the executor may be left out
+            where only one has that readout and shots.
+        circuits: circuits of the blocks, evaluated or not, on the device: what costs are compared with.
+        bootstrap: replicates for the 95 % intervals.
+        seed: of the bootstrap.
+
+    Returns:
+        A dict that ``json.dumps(…, allow_nan=False)`` accepts; what is not a number is None.
+
+    Raises:
+        CayleyError: shapes do not fit, losses are those of other cells, a ratio has no compressed model, an axis lacks
+            0, or rows mix settings that must not be averaged.
+    """
+    losses, documents = np.asarray(losses), np.asarray(documents)
+    shapes = {losses.shape[1:], *(np.shape(values) for values in compressed.values())}
+    if len(losses) != len(cells) or shapes != {documents.shape}:
+        raise CayleyError(
+            f"{len(cells)} cells and {documents.shape} tokens do not fit losses of shape {losses.shape} and compressed "
+            f"models' losses of shapes {[np.shape(values) for values in compressed.values()]}"
+        )
+    rows = select_cells(cells, readout, shots, executor)
+    chosen, losses = cells.iloc[rows], losses[rows]
+    curves = make_curves(chosen, losses, documents, compressed, bootstrap=bootstrap, seed=seed)
+    clusters = len(np.unique(documents))
+    known = {circuit.block_dim: circuit for circuit in circuits}
+    return {
+        "ratios": [
+            _ratio([curve for curve in curves if curve.compression_ratio == ratio], known, nll_uncompressed, clusters)
+            for ratio in sorted({curve.compression_ratio for curve in curves})
+        ],
+        "scaling": describe_scaling(curves, circuits, clusters),
+        "readout": readout,
+        "executor": str(chosen["executor"].iloc[0]),
+        "shots": int(shots) if np.isfinite(shots) else "inf",
+        "nll_uncompressed": _number(nll_uncompressed),
+        "bootstrap": {"replicates": bootstrap, "seed": seed, "documents": clusters, "tokens": len(documents)},
+        "units": dict(_UNITS),
+        "definition": _DEFINITION,
+    }
+
+
+def _ratio(curves: list[Curve], circuits: Mapping[int, Circuit], uncompressed: float, clusters: int) -> dict[str, Any]:
+    """One entry of ``ratios``."""
+    level = curves[0].level
+    span = level[0] - uncompressed
+    return {
+        "compression_ratio": curves[0].compression_ratio,
+        "nll_compressed": _number(level[0]),
+        "blocks": [_block(curve, circuits.get(curve.block_dim), clusters) for curve in curves],
+        "best_block": _best_blocks(curves),
+        "recovery_nll": [
+            {
+                "block_dim": curve.block_dim,
+                "noise_scale": float(scale),
+                "value": _number((level[0] - value) / span) if span > 0 else None,
+            }
+            for curve in curves
+            for scale, value in zip(curve.axis, curve.nll[:, 0], strict=True)
+        ],
+    }
+
+
+def _block(curve: Curve, circuit: Circuit | None, clusters: int) -> dict[str, Any]:
+    critical, censored = curve.critical()
+    width = crossover(curve.axis, curve.nll.T, curve.level)
+    after = int(np.searchsorted(curve.axis, critical[0]))
+    inside = censored == 0 and critical[0] > 0
+    return {
+        "block_dim": curve.block_dim,
+        "lambda_c": _number(critical[0]),
+        "ci95": interval(critical[1:], clusters),
+        "censored": _CENSORED[censored],
+        "two_qubit_gates": _number(curve.two_qubit_gates),
+        "gain": _number(curve.gain[0]),
+        "gain_ci95": interval(curve.gain[1:], clusters),
+        "bracket": [float(curve.axis[after - 1]), float(curve.axis[after])] if inside else None,
+        "crossover_decades": _number(width[0]),
+        "crossover_ci95": interval(width[1:], clusters),
+        "depth": None if circuit is None else _number(circuit.depth),
+        "error_budget": None if circuit is None else _number(circuit.budget),
+        "seeds": curve.seeds,
+    }
+
+
+def _best_blocks(curves: list[Curve]) -> list[dict[str, Any]]:
+    """n*(λ) at every noise scale that all blocks share, with the blocks that the data do not exclude."""
+    best = []
+    for scale in sorted(set.intersection(*(set(curve.axis.tolist()) for curve in curves))):
+        here = [(curve.block_dim, curve.nll[curve.axis == scale][0]) for curve in curves]
+        values = np.stack([curves[0].level, *(nll for _, nll in here)])
+        winner = np.array([0, *(dim for dim, _ in here)])[np.argmin(values, axis=0)]  # ties go to no blocks
+        dims, counts = np.unique(winner[1:], return_counts=True)
+        support = {str(dim): float(count / counts.sum()) for dim, count in zip(dims, counts, strict=True)}
+        best.append(
+            {
+                "noise_scale": scale,
+                "block_dim": int(winner[0]) or None,
+                "support": support,
+                "ci95": _supported(support),
+            }
+        )
+    return best
+
+
+def _supported(support: Mapping[str, float]) -> list[int]:
+    """The fewest blocks that hold 95 % of the replicates; 0 is no block."""
+    held, total = [], 0.0
+    for dim, share in sorted(support.items(), key=lambda item: -item[1]):
+        if total < 0.95:
+            held.append(int(dim))
+            total += share
+    return sorted(held)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
