@@ -9,20 +9,16 @@ from typing import Any
 import numpy as np
 
 from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
-from cayley_adapters.block_circuits import BlockCircuits
 from cayley_adapters.circuit_files import load_circuits
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.compression.observation import layer_inputs
 from cayley_adapters.evaluation import perplexity_row, token_losses
-from cayley_adapters.executors import AerExecutor, ExactExecutor, Executor, NoisyExecutor, characterised
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.measurement import mitigation_for
 from cayley_adapters.models import set_threads
-from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.progress import Progress
-from cayley_adapters.simulator import compile_blocks
 from cayley_adapters.stages.common import evaluation_windows, method_of
+from cayley_adapters.stages.execution import make_executor
 from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
 from cayley_adapters.tracking import log_run
 from cayley_adapters.training.frozen import first_adapted_layer, from_layer
@@ -79,7 +75,7 @@ def run(job: Job) -> None:
         states = torch.cat(caught)
     progress, rows, losses = Progress(job.label), [], []
     for index, arm in enumerate(arms):
-        set_executor(model, _executor(arm, blocks, circuits, job, seed))
+        set_executor(model, make_executor(arm, blocks, circuits, leaves["noise"], seed))
         with torch.no_grad(), from_layer(model, first):
             arm_losses = token_losses(model, windows.tokens, options["batch_windows"], states=states)
         rows.append(common | arm | perplexity_row(arm_losses, documents))
@@ -119,24 +115,3 @@ def _layout_text(layout: str | list[Any]) -> str:
         return layout
     lines = layout if isinstance(layout[0], list) else [layout]
     return "; ".join(" ".join(map(str, line)) for line in lines)
-
-
-def _executor(
-    arm: dict[str, Any], blocks: dict[str, Any], circuits: dict[str, BlockCircuits], job: Job, seed: int
-) -> Executor:
-    if arm["executor"] == "exact":
-        return ExactExecutor({name: q.float() for name, q in blocks.items()}, arm["readout"])
-    # The same seed for every noise scale: neighbouring cells differ by noise and not by luck.
-    options: dict[str, Any] = {"shots": arm["shots"], "seed": np.random.SeedSequence(seed)}
-    noise = DeviceNoise.from_backend(scale=arm["noise_scale"], **job.leaves["noise"])
-    undo = {name: mitigation_for(arm["mitigation"], item, noise) for name, item in circuits.items()}
-    if arm["readout"] == "ideal_sign":
-        options["ideal"] = {name: q.float() for name, q in blocks.items()}
-    if arm["executor"] == "aer":
-        return AerExecutor(circuits, noise, mitigation=undo, **options)
-    # Blocks too large for circuits are run on an ideal device, the only one that the settings allow them.
-    compiled = {
-        name: compile_blocks(circuits[name], noise) if name in circuits else q.numpy() for name, q in blocks.items()
-    }
-    executor = NoisyExecutor(compiled, mitigation=undo, **options)
-    return characterised(executor, blocks, undo, **options) if arm["readout"] == "characterised" else executor
