@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -77,18 +77,36 @@ class Line:
     couplers: tuple[Coupler, ...]
     idle: bool = False
 
-    def infidelity(self) -> float:
-        """Estimate the infidelity of a full block's circuit.
+    def errors(self, ansatz: Ansatz) -> dict[str, float]:
+        """Estimate what each source adds to the infidelity of a circuit, preparation included.
 
-        It is the sum of -log(1 - error) over its gates, plus each qubit's mean readout flip.
+        Returns:
+            Sums of -log(1 - error) over its ``cz`` and its ``sx`` gates, and of its qubits' mean ``readout`` flips.
         """
-        total = sum((qubit.p1_given_0 + qubit.p0_given_1) / 2 for qubit in self.qubits)
-        for gate in native_gates(full(len(self.qubits))):
+        total = {"cz": 0.0, "sx": 0.0}
+        for gate in native_gates(ansatz):
             if gate.name == "sx":
-                total -= math.log1p(-self.qubits[gate.qubits[0]].sx_error)
+                total["sx"] -= math.log1p(-self.qubits[gate.qubits[0]].sx_error)
             elif gate.name == "cz":
-                total -= math.log1p(-self.couplers[gate.qubits[0]].cz_error)
-        return total
+                total["cz"] -= math.log1p(-self.couplers[gate.qubits[0]].cz_error)
+        return total | {"readout": sum((qubit.p1_given_0 + qubit.p0_given_1) / 2 for qubit in self.qubits)}
+
+    def infidelity(self) -> float:
+        """Estimate the infidelity of a full block's circuit, the sum of its :meth:`errors`."""
+        return sum(self.errors(full(len(self.qubits))).values())
+
+    def only(self, source: str) -> Line:
+        """Return the line with one source of errors, ``cz``, ``sx`` or ``readout``, and no other.
+
+        Relaxation during a gate belongs to the gate; qubits that wait are left in peace.
+        """
+        qubits = [replace(qubit, p1_given_0=0.0, p0_given_1=0.0) for qubit in self.qubits]
+        if source == "readout":
+            qubits = list(self.qubits)
+        if source != "sx":
+            qubits = [replace(qubit, sx_error=0.0, sx_duration=0.0) for qubit in qubits]
+        couplers = self.couplers if source == "cz" else tuple(Coupler(0.0, 0.0) for _ in self.couplers)
+        return Line(self.indices, tuple(qubits), couplers)
 
     def confusion(self) -> np.ndarray:
         """Return p(read | true) of the qubits, (2^n, 2^n)."""

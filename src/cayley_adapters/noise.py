@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from qiskit.providers import BackendV2
     from qiskit_aer.noise import NoiseModel, QuantumError
 
-__all__ = ["Channel", "DeviceNoise", "cz_channel", "delay_channel", "sx_channel"]
+__all__ = ["SOURCES", "Channel", "DeviceNoise", "cz_channel", "delay_channel", "sx_channel"]
+
+SOURCES = ("cz", "sx", "readout")
+"""What errors come from: two-qubit gates, one-qubit gates, and reading out."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +87,19 @@ class DeviceNoise:
         scale: Noise scale, at least 0.
         layout: ``median``, ``best``, or lines of qubits over which blocks are dealt in turn.
         idle: Whether qubits that wait for their neighbours relax.
+        source: The only source of errors, one of :data:`SOURCES`; all if None.
     """
 
     calibration: Calibration
     scale: float = 1.0
     layout: str | tuple[tuple[int, ...], ...] = "median"
     idle: bool = False
+    source: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the scale and the layout."""
+        """Check the scale, the layout and the source."""
+        if self.source not in (None, *SOURCES):
+            raise CayleyError(f"source of errors '{self.source}' is unknown; known: {', '.join(SOURCES)}")
         if not (math.isfinite(self.scale) and self.scale >= 0):
             raise CayleyError(f"noise scale {self.scale} is not allowed; give a finite number of at least 0")
         if isinstance(self.layout, str):
@@ -164,6 +171,10 @@ class DeviceNoise:
         """Return the same device at another noise scale (counted from the calibration, not from this scale)."""
         return replace(self, scale=float(scale))
 
+    def only(self, source: str) -> DeviceNoise:
+        """Return the same qubits with one source of errors and no other, see :meth:`Line.only`."""
+        return replace(self, source=source)
+
     def lines(self, n: int) -> tuple[Line, ...]:
         """Return the lines of n qubits at this noise scale; block b runs on line b modulo their number.
 
@@ -179,6 +190,8 @@ class DeviceNoise:
             if len(indices) < n:
                 raise CayleyError(f"layout {list(indices)} has {len(indices)} qubits, a block needs {n}")
         lines = (self.calibration.line(indices[:n], self.scale) for indices in chosen)
+        if self.source is not None:
+            return tuple(line.only(self.source) for line in lines)
         return tuple(replace(line, idle=self.idle) for line in lines)
 
     def line(self, n: int, block: int = 0) -> Line:
@@ -207,7 +220,7 @@ class DeviceNoise:
             for pair in ((low, low + 1), (low + 1, low)):
                 qubits = [line.qubits[q] for q in pair]
                 model.add_quantum_error(_aer_error(coupler.cz_error, coupler.cz_duration, qubits), "cz", pair)
-        if self.idle and self.scale > 0:
+        if line.idle and self.scale > 0:
             # Where Aer's own NoiseModel.from_backend keeps the relaxation during delays, too.
             times = [[getattr(qubit, key) for qubit in line.qubits] for key in ("t1", "t2")]
             model._custom_noise_passes.append(RelaxationNoisePass(*times, op_types=Delay))

@@ -28,6 +28,7 @@ CIRCUITS = {
 EVALUATION = {
     "cells": f"{{base}}/evaluations/{CELL}/cells.csv",
     "losses": f"{{base}}/evaluations/{CELL}/losses.safetensors",
+    "budget": f"{{base}}/evaluations/{CELL}/noise_budget.csv",
 }
 CONTROL = "{ratio}/{control}/{seed}"
 CONTROL_ADAPTER = {
@@ -165,7 +166,11 @@ STAGES: dict[str, Stage] = {
         "perplexity with classical adapters",
     ),
     "evaluate": Stage(
-        PREPARED | COMPRESSED | ADAPTER | CIRCUITS,
+        PREPARED
+        | COMPRESSED
+        | ADAPTER
+        | CIRCUITS
+        | {"compressed_losses": "{base}/baselines/{ratio}/losses.safetensors"},
         EVALUATION,
         ("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale"),
         ("ratio", "block", "seed"),
@@ -188,10 +193,11 @@ STAGES: dict[str, Stage] = {
         TABLES
         | {
             "losses": EVALUATION["losses"],
+            "budgets": EVALUATION["budget"],
             "compressed": "{base}/baselines/{ratio}/losses.safetensors",
         },
         TRANSITION | {f"picture_{kind}": f"{{base}}/phase_diagram.{kind}" for kind in ("png", "svg", "html")},
-        ("run", "evaluate.shots", "evaluate.readout"),
+        ("run", "evaluate.shots", "evaluate.readout", "noise", "train.ansatz"),
         (),
         "find the boundary and draw the map",
     ),

@@ -42,6 +42,7 @@ CELL_COLUMNS = [
     "synthesis",
     "idle",
     "layers",
+    "nll_se_shots",
 ]
 BASELINE_COLUMNS = [
     "model",

@@ -3,11 +3,10 @@
 from cayley_adapters.analysis.crossing import critical_noise, crossover, curve_at
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.resampling import bootstrap_means, interval, seed_deviations
-from cayley_adapters.analysis.scaling import Circuit, MasterCurve, cost_points, describe_scaling, power_law
+from cayley_adapters.analysis.scaling import MasterCurve, cost_points, describe_scaling, power_law
 from cayley_adapters.analysis.transition import transition
 
 __all__ = [
-    "Circuit",
     "Curve",
     "MasterCurve",
     "bootstrap_means",

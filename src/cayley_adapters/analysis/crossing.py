@@ -1,7 +1,7 @@
 """The critical noise of curves that are known at a few noise scales, and the width of the crossover.
 
-Between grid points the cost C(λ) = nll(λ) − nll(0) is taken to be a power law, ln C linear in ln λ: gate errors, relaxation
-rates and readout flips all grow in proportion to λ, and so, at first, does what they cost.
+Between grid points the cost C(λ) = nll(λ) − nll(0) is taken to be a power law, ln C linear in ln λ: gate errors,
+relaxation rates and readout flips all grow in proportion to λ, and so, at first, does what they cost.
 """
 
 from __future__ import annotations
@@ -10,17 +10,24 @@ import numpy as np
 
 from cayley_adapters.errors import CayleyError
 
-__all__ = ["SMALLEST", "critical_noise", "crossover", "curve_at"]
+__all__ = ["EXPONENT_CHANGE", "SMALLEST", "STEEPEST", "critical_noise", "crossover", "curve_at"]
 
 SMALLEST = 0.01
 """Costs below this share of the gain count as linear and not as powers, for a sampled cost may be 0 or less."""
+
+EXPONENT_CHANGE = 0.3
+"""Standard deviation of the change of d ln C/d ln λ between two grid points. On a fine axis of SmolLM2-135M it changes
+by 0.05 to 0.3 from half a decade to the next, up to where the loss saturates."""
+
+STEEPEST = 3.0
+"""Exponents above are those of no noise that grows in proportion to λ: the axis is too coarse to say where it acts."""
 
 _LARGEST = 1e6
 """Costs, in gains, above which a curve is cut: an infinite loss has no slope."""
 
 
 def _coordinates(axis: np.ndarray, curves: np.ndarray, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ln λ of the positive scales, and arsinh(C / (2·SMALLEST·G)), which is ln C but for a constant where C is not tiny."""
+    """ln λ of the positive scales, and arsinh(C / (2·SMALLEST·G)): ln C but for a constant where C is not tiny."""
     share = (curves[..., 1:] - curves[..., :1]) / np.where(gain > 0, gain, 1.0)[..., None]
     return np.log(axis[1:]), np.arcsinh(np.minimum(share, _LARGEST) / (2 * SMALLEST))
 
@@ -36,7 +43,11 @@ def _checked(noise_scales: np.ndarray, nll: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def critical_noise(
-    noise_scales: np.ndarray, nll: np.ndarray, nll_compressed: np.ndarray | float, gains: float = 1.0
+    noise_scales: np.ndarray,
+    nll: np.ndarray,
+    nll_compressed: np.ndarray | float,
+    gains: float = 1.0,
+    rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The first noise scale at which each curve has lost its gain: C(λ_c) = gains · G, G = nll_compressed − nll(0).
 
@@ -47,6 +58,9 @@ def critical_noise(
         nll: ``(…, L)`` nats a token.
         nll_compressed: ``(…)`` or one number, nats a token.
         gains: how many times the gain is to be lost; 1 is the critical noise.
+        rng: if given, what the axis leaves open between two grid points is drawn for each curve: how the exponent
+            changes from one to the other (:data:`EXPONENT_CHANGE`), and, where the cost rises more steeply than
+            :data:`STEEPEST`, the place of the crossing, anywhere between the two.
 
     Returns:
         λ_c ``(…)``, 0 where nll at λ = 0 is not below the level, and its censoring ``(…)``: −1 already above the level
@@ -73,8 +87,14 @@ def critical_noise(
         x, y = _coordinates(axis, curves, gain)
         right = np.where(inside, after - 1, 1)  # position among the positive scales
         low, high = (np.take_along_axis(y, place[..., None], -1)[..., 0] for place in (right - 1, right))
-        share = (np.arcsinh(gains / (2 * SMALLEST)) - low) / np.where(high > low, high - low, 1.0)
-        value = np.where(inside, np.exp(x[right - 1] + np.clip(share, 0, 1) * (x[right] - x[right - 1])), value)
+        width, rise = x[right] - x[right - 1], np.where(high > low, high - low, 1.0)
+        share = np.clip((np.arcsinh(gains / (2 * SMALLEST)) - low) / rise, 0, 1)
+        if rng is not None:
+            slope = rise / width
+            bow = EXPONENT_CHANGE * np.maximum(slope, 1) * rng.standard_normal(share.shape)
+            bent = np.clip(share + bow * share * (1 - share) / (2 * slope), 0, 1)
+            share = np.where(slope > STEEPEST, rng.random(share.shape), bent)
+        value = np.where(inside, np.exp(x[right - 1] + share * width), value)
     exact = np.take_along_axis(curves, after[..., None], -1)[..., 0] == level
     return value, np.where(never, 1, np.where((after == 1) & ~exact, -1, 0))
 
@@ -112,7 +132,12 @@ def curve_at(noise_scales: np.ndarray, nll: np.ndarray, at: np.ndarray, gain: np
     return result
 
 
-def crossover(noise_scales: np.ndarray, nll: np.ndarray, nll_compressed: np.ndarray | float) -> np.ndarray:
+def crossover(
+    noise_scales: np.ndarray,
+    nll: np.ndarray,
+    nll_compressed: np.ndarray | float,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
     """Width of the crossover: decades of noise between half the gain lost, C = G/2, and twice the gain lost, C = 2G.
 
     A cost that grows as λ^p has log10(4)/p decades, 0.60 at p = 1; a sharp transition would have next to none.
@@ -121,12 +146,13 @@ def crossover(noise_scales: np.ndarray, nll: np.ndarray, nll_compressed: np.ndar
         noise_scales: ``(L,)`` increasing, the first 0.
         nll: ``(…, L)`` nats a token.
         nll_compressed: ``(…)`` or one number, nats a token.
+        rng: as for :func:`critical_noise`.
 
     Returns:
         ``(…)`` decades; not a number where one of the two is not on the axis.
     """
     ends = []
     for gains in (0.5, 2.0):
-        value, censored = critical_noise(noise_scales, nll, nll_compressed, gains)
+        value, censored = critical_noise(noise_scales, nll, nll_compressed, gains, rng)
         ends.append(np.where((censored == 0) & (value > 0), value, np.nan))
     return np.log10(ends[1] / ends[0])

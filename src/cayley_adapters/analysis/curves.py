@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis.crossing import critical_noise, curve_at
+from cayley_adapters.analysis.crossing import critical_noise, crossover, curve_at
 from cayley_adapters.analysis.resampling import bootstrap_means, seed_deviations
 from cayley_adapters.errors import CayleyError
 
@@ -51,7 +51,15 @@ class Curve:
     def critical(self) -> tuple[np.ndarray, int]:
         """Critical noise of the estimate and of each replicate, ``(1 + R)``, and the estimate's censoring."""
         value, censored = critical_noise(self.axis, self.nll.T, self.level)
+        rng = np.random.default_rng(self.block_dim)
+        value[1:] = critical_noise(self.axis, self.nll.T[1:], self.level[1:], rng=rng)[0]
         return value, int(censored[0])
+
+    def crossover(self) -> np.ndarray:
+        """Decades from half the gain lost to twice the gain lost, ``(1 + R)``, see :func:`crossing.crossover`."""
+        rng = np.random.default_rng(self.block_dim)
+        estimate = crossover(self.axis, self.nll[:, :1].T, self.level[:1])
+        return np.concatenate([estimate, crossover(self.axis, self.nll.T[1:], self.level[1:], rng)])
 
 
 def select_cells(cells: pd.DataFrame, readout: str, shots: float, executor: str | None = None) -> np.ndarray:

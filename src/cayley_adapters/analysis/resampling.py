@@ -35,9 +35,9 @@ def bootstrap_means(losses: np.ndarray, documents: np.ndarray, replicates: int, 
 def seed_deviations(curves: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Deviations of the mean over S training seeds, with the spread that S seeds show and Student's t tails.
 
-    A replicate is Σ_s g_s (x_s − x̄) / √(S (S − 1)) · √((S − 1)/χ²), g standard normal and χ² of S − 1 degrees of freedom:
-    for one number, t with S − 1 degrees of freedom times the standard error of the mean. Points of one curve move
-    together, as they do from seed to seed.
+    A replicate is Σ_s g_s (x_s − x̄) / √(S (S − 1)) · √((S − 1)/χ²), g standard normal and χ² of S − 1 degrees of
+    freedom: for one number, t with S − 1 degrees of freedom times the standard error of the mean. Points of one curve
+    move together, as they do from seed to seed.
 
     Args:
         curves: ``(S, …)`` the curve of each seed.

@@ -1,18 +1,19 @@
-"""How cost and critical noise depend on the circuits: laws, the collapse onto one curve, and what devices would need."""
+"""How cost and critical noise depend on the circuits: laws, the collapse onto one curve, what devices would need."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cayley_adapters.analysis.curves import Curve
 from cayley_adapters.analysis.resampling import interval
+from cayley_adapters.noise_budget import Circuit
 
-__all__ = ["COLLAPSE_FACTOR", "Circuit", "MasterCurve", "cost_points", "describe_scaling", "power_law"]
+__all__ = ["COLLAPSE_FACTOR", "MasterCurve", "cost_points", "describe_scaling", "power_law"]
 
 COLLAPSE_FACTOR = 1.25
 """Costs collapse onto one curve if it gives them within this factor (root mean square of the logarithm)."""
@@ -26,37 +27,6 @@ _AXES = {
     "noise_scale * depth": lambda circuit: circuit.depth,
     "noise_scale * error_budget": lambda circuit: circuit.budget,
 }
-
-
-@dataclass(frozen=True)
-class Circuit:
-    """The circuit of a block on a device, preparation included; means over blocks where their circuits differ.
-
-    Attributes:
-        qubits: n; the block dimension is 2ⁿ.
-        two_qubit_gates, depth: of the circuit.
-        errors: source (``cz``, ``sx``, ``readout``) → sum of −ln(1 − error) over its gates or qubits at noise scale 1.
-        two_qubit_error: mean error of the couplers used, at noise scale 1; not a number for one qubit.
-        counted: ``circuit`` if the gates are those of a synthesised circuit, ``parameter count`` if at least as many
-            are needed for the block's number of parameters.
-    """
-
-    qubits: int
-    two_qubit_gates: float
-    depth: float
-    errors: Mapping[str, float] = field(default_factory=dict)
-    two_qubit_error: float = math.nan
-    counted: str = "circuit"
-
-    @property
-    def block_dim(self) -> int:
-        """d = 2ⁿ."""
-        return 2**self.qubits
-
-    @property
-    def budget(self) -> float:
-        """Sum of the errors of all sources."""
-        return sum(self.errors.values())
 
 
 @dataclass(frozen=True)
@@ -214,7 +184,7 @@ def _describe(fit: MasterCurve, dims: list[int]) -> dict[str, Any]:
 def _predictions(
     curves: Sequence[Curve], circuits: Sequence[Circuit], points: list[Any], clusters: int
 ) -> list[dict[str, Any]]:
-    """λ_c and the gate error that λ_c = 1 would take, for every circuit at every ratio, from the costs of other blocks."""
+    """λ_c, and the gate error that λ_c = 1 would take, of every circuit at every ratio, from other blocks' costs."""
     known = {circuit.block_dim: circuit for circuit in circuits}
     rows = []
     for ratio in sorted({curve.compression_ratio for curve in curves}):

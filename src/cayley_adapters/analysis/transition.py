@@ -17,24 +17,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis.crossing import crossover
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.resampling import interval
-from cayley_adapters.analysis.scaling import Circuit, describe_scaling
+from cayley_adapters.analysis.scaling import describe_scaling
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.noise_budget import Circuit
 
 __all__ = ["transition"]
 
 _CENSORED = {-1: "below", 0: None, 1: "above"}
 _DEFINITION = (
     "lambda_c is the first noise scale at which the model with blocks has the nll of the compressed model without "
-    "blocks, at the same test tokens; nll is averaged over training seeds, and between positive grid points the cost is "
-    "a power of the noise scale. It is 0 where the blocks do not help even without noise; 'above': never reached, "
+    "blocks, at the same test tokens; nll is averaged over training seeds, and between positive grid points the cost "
+    "is a power of the noise scale. It is 0 where the blocks do not help even without noise; 'above': never reached, "
     "lambda_c is the end of the axis (a lower bound); 'below': already passed at the smallest positive noise scale, "
-    "which lambda_c then is (an upper bound). bracket holds the neighbouring noise scales that were evaluated. ci95 is a "
-    "paired expanded-percentile bootstrap over test documents, in which a censored replicate counts with its bound; "
+    "which lambda_c then is (an upper bound). bracket holds the neighbouring noise scales that were evaluated. ci95 is "
+    "a paired expanded-percentile bootstrap over test documents, in which a censored replicate counts with its bound; "
     "shots that are drawn for every token are part of it, and so is the spread over training seeds where there are two "
-    "or more (seeds)."
+    "or more (seeds), and what the axis leaves open between its points."
 )
 _UNITS = {
     "lambda_c": "noise scale: 0 ideal, 1 the device as calibrated",
@@ -42,11 +42,11 @@ _UNITS = {
     "nll_compressed": "nats a token",
     "nll_uncompressed": "nats a token",
     "gain": "nats a token: nll_compressed - nll(block_dim, noise scale 0)",
-    "crossover_decades": "decades of noise scale from cost = gain/2 to cost = 2 gain; a cost that grows as a power p has "
-    "0.60/p",
+    "crossover_decades": "decades of noise scale from cost = gain/2 to cost = 2 gain; 0.60/p for a cost that grows as "
+    "a power p",
     "two_qubit_gates": "two-qubit gates a block, preparation included, mean over blocks",
     "depth": "depth of a block's circuit, preparation, RZ gates and measurement included, mean over blocks",
-    "error_budget": "sum of -ln(1 - error) over a block's gates and its qubits' readout at noise scale 1, mean over blocks",
+    "error_budget": "sum of -ln(1 - error) over a block's gates and of its qubits' readout flips at noise scale 1",
     "recovery_nll": "share: (nll_compressed - nll) / (nll_compressed - nll_uncompressed)",
     "support": "share of replicates in which the block is the best; '0' is none better than the compressed model",
 }
@@ -138,7 +138,7 @@ def _ratio(curves: list[Curve], circuits: Mapping[int, Circuit], uncompressed: f
 
 def _block(curve: Curve, circuit: Circuit | None, clusters: int) -> dict[str, Any]:
     critical, censored = curve.critical()
-    width = crossover(curve.axis, curve.nll.T, curve.level)
+    width = curve.crossover()
     after = int(np.searchsorted(curve.axis, critical[0]))
     inside = censored == 0 and critical[0] > 0
     return {

@@ -71,6 +71,11 @@ class Settings(Section):
                 "transpile.synthesis=none: without circuits there is nothing that noise acts on; type "
                 "sweep.noise_scale=0 as well, or transpile.synthesis=exact"
             )
+        if self.evaluate.refine and self.sweep.noise_scale == (0.0,):
+            raise ValueError(
+                f"evaluate.refine={self.evaluate.refine}: there is no noise axis to refine; add a positive noise scale "
+                "to sweep.noise_scale, or type evaluate.refine=0"
+            )
         without_circuits = self.transpile.synthesis == "none" or max(self.sweep.block_dim) > LARGEST_NOISY_BLOCK
         if without_circuits and (self.evaluate.executor == "aer" or self.evaluate.mitigation != "none"):
             raise ValueError(

@@ -268,6 +268,10 @@ class Evaluate(Section):
     executor: Literal["noisy", "aer"] = Field(
         description="The batched simulator, or Qiskit Aer, which is thousands of times slower."
     )
+    refine: Annotated[int, Between(0, 100)] = Field(
+        description="Noise scales that each cell's evaluation adds to the axis where its boundary is uncertain."
+    )
+    noise_budget: bool = Field(description="Whether each source of errors is evaluated alone at noise scale 1, too.")
     batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows evaluated at a time.")
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
 

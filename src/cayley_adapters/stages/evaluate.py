@@ -3,95 +3,95 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
-from cayley_adapters.circuit_files import load_circuits
-from cayley_adapters.compression import load_compressed
-from cayley_adapters.compression.observation import layer_inputs
-from cayley_adapters.evaluation import perplexity_row, token_losses
+from cayley_adapters.evaluation import clustered_error, perplexity_row
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.models import set_threads
+from cayley_adapters.noise import SOURCES, DeviceNoise
+from cayley_adapters.noise_budget import BUDGET_COLUMNS, circuit_errors
 from cayley_adapters.progress import Progress
-from cayley_adapters.stages.common import evaluation_windows, method_of
-from cayley_adapters.stages.execution import make_executor
+from cayley_adapters.refine import next_noise_scale
+from cayley_adapters.stages.adapted_model import AdaptedModel
+from cayley_adapters.stages.common import method_of
 from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
 from cayley_adapters.tracking import log_run
-from cayley_adapters.training.frozen import first_adapted_layer, from_layer
 
 __all__ = ["run"]
 
 
 def run(job: Job) -> None:
-    """Write one row a noise scale, shots and readout, and the loss of each test token in each row."""
-    import torch
-    from numba import config as numba_config
-    from numba import set_num_threads
-    from peft import PeftModel
-    from safetensors.numpy import save_file
+    """Write one row a noise scale, shots and readout, the loss of each test token in each row, and the noise budget."""
+    from safetensors.numpy import load_file, save_file
 
     leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
     options, cell = leaves["evaluate"], manifest_columns("/".join(job.cell.values()))
-    block_dim, seed = int(cell["block_dim"]), int(cell["seed"])
-    # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
-    set_num_threads(min(options["threads"], numba_config.NUMBA_NUM_THREADS))
-    set_threads(options["threads"])
-
-    model = PeftModel.from_pretrained(load_compressed(inputs["compressed"][0].parent), inputs["adapter"][0].parent)
-    model.eval()
-    layers = adapted_layers(model)
-    blocks = {
-        name: blocks_of(layer.cayley_theta["default"].detach().double(), layer.cayley_config["default"])
-        for name, layer in layers.items()
-    }
-    circuits = load_circuits(inputs["angles"][0])
+    model = AdaptedModel(job, int(cell["seed"]))
     counts = read_table(inputs["blocks"][0])["cz"]
     common = {
         "model": leaves["model.name"],
         "compression": method_of(job),
         "compression_ratio": float(cell["compression_ratio"]),
         "ansatz": leaves["train"]["ansatz"],
-        "block_dim": block_dim,
-        "qubits": block_dim.bit_length() - 1,
-        "seed": seed,
-        "adapter_parameters": sum(layer.cayley_theta["default"].numel() for layer in layers.values()),
+        "block_dim": model.block_dim,
+        "qubits": model.block_dim.bit_length() - 1,
+        "seed": int(cell["seed"]),
+        "adapter_parameters": model.parameters,
         "two_qubit_gates": counts.mean() if len(counts) else math.nan,
         "targets": " ".join(leaves["train"]["targets"]),
         "brickwork_depth": leaves["train"]["brickwork_depth"] if leaves["train"]["ansatz"] == "brickwork" else None,
         "trained_noise_scale": leaves["train"]["noise_scale"],
         "layers": " ".join(map(str, leaves["train"]["layers"] or ())) or None,
     }
-    windows = evaluation_windows(inputs["tokens"][0], options["windows"])
-    documents = windows.documents[:, 1:]
-    arms = list(_arms(job, block_dim))
-    # Layers below the first block are the same in every arm.
-    first, states = first_adapted_layer(model), None
-    if first:
-        caught, _ = layer_inputs(model.get_base_model(), np.array_split(windows.tokens, len(windows.tokens)), first)
-        states = torch.cat(caught)
+    arms = list(_arms(job, model.block_dim))
+    sources = _budget_sources(job, model)
+    total = len(arms) + options["refine"] + len(sources)
     progress, rows, losses = Progress(job.label), [], []
-    for index, arm in enumerate(arms):
-        set_executor(model, make_executor(arm, blocks, circuits, leaves["noise"], seed))
-        with torch.no_grad(), from_layer(model, first):
-            arm_losses = token_losses(model, windows.tokens, options["batch_windows"], states=states)
-        rows.append(common | arm | perplexity_row(arm_losses, documents))
-        losses.append(arm_losses.ravel().astype(np.float32))
+
+    def measure(arm: dict[str, Any]) -> np.ndarray:
+        measured = model.losses(arm)
+        rows.append(common | arm | perplexity_row(measured, model.documents))
+        rows[-1]["nll_se_shots"] = model.shot_error(arm, measured)
+        losses.append(measured.ravel().astype(np.float32))
         note = f"noise {arm['noise_scale']:g}, {arm['shots']:g} shots: perplexity {rows[-1]['perplexity']:.4g}"
-        progress(index + 1, len(arms), note)
+        progress(len(rows), total, note)
+        return losses[-1]
+
+    for arm in arms:
+        measure(arm)
+    first_shots = float(options["shots"][0])
+    main = [arm for arm in arms if arm["executor"] != "exact" and arm["shots"] == first_shots]
+    known = {row["noise_scale"]: loss for row, loss in zip(rows, losses, strict=True) if _is_main(row, first_shots)}
+    compressed = load_file(inputs["compressed_losses"][0])["losses"]
+    for _ in range(options["refine"]):
+        axis = sorted(known)
+        scale = next_noise_scale(axis, np.stack([known[a] for a in axis]), compressed, model.documents.ravel())
+        if scale is None:
+            break
+        known[scale] = measure(main[0] | {"noise_scale": scale})
+    total = len(rows) + len(sources)
+    device = DeviceNoise.from_backend(**leaves["noise"])
+    budget = _budget(model, device, main[0], known, sources, lambda done: progress(len(rows) + done, total, "budget"))
     with atomic_file(outputs["losses"]) as temporary:
-        save_file({"losses": np.stack(losses), "documents": documents.ravel()}, temporary)
+        save_file({"losses": np.stack(losses), "documents": model.documents.ravel()}, temporary)
+    key = {name: common[name] for name in ("compression_ratio", "block_dim", "qubits", "seed")}
+    write_table([key | row for row in budget], outputs["budget"], BUDGET_COLUMNS)
     table = write_table(rows, outputs["cells"], CELL_COLUMNS)
     curve = [
-        {key: row[key] for key in ("noise_scale", "nll", "perplexity")}
-        for row in rows
-        if row["executor"] != "exact" and row["shots"] == float(options["shots"][0])
+        {name: row[name] for name in ("noise_scale", "nll", "perplexity")}
+        for row in sorted(rows, key=lambda row: row["noise_scale"])
+        if _is_main(row, first_shots)
     ]
     config = cell | {"evaluate": options, "noise": leaves["noise"]}
     log_run(job.base, job.label.replace(" ", "-"), "evaluate", config, history=curve, table=table, summary=curve[0])
+
+
+def _is_main(row: dict[str, Any], shots: float) -> bool:
+    """Whether a row is one of the map's."""
+    return row["executor"] != "exact" and row["shots"] == shots
 
 
 def _arms(job: Job, block_dim: int) -> Iterator[dict[str, Any]]:
@@ -107,6 +107,40 @@ def _arms(job: Job, block_dim: int) -> Iterator[dict[str, Any]]:
     for count in sorted(shots):
         for scale in job.leaves["sweep.noise_scale"]:
             yield {"noise_scale": scale, "shots": count, **device}
+
+
+def _budget_sources(job: Job, model: AdaptedModel) -> list[str]:
+    """The sources of errors that the circuits have, whose costs are measured alone, and all of them."""
+    if not job.leaves["evaluate"]["noise_budget"] or not model.circuits or job.leaves["sweep.noise_scale"] == [0]:
+        return []
+    return [*(source for source in SOURCES if source != "cz" or model.block_dim > 2), "all"]
+
+
+def _budget(
+    model: AdaptedModel,
+    noise: DeviceNoise,
+    arm: dict[str, Any],
+    known: dict[float, np.ndarray],
+    sources: list[str],
+    progress: Callable[[int], None],
+) -> Iterator[dict[str, Any]]:
+    """What each source of errors costs alone at noise scale 1, and all of them together."""
+    if not sources:
+        return
+    errors = circuit_errors(list(model.circuits.values()), noise)
+    ideal, device = (
+        known[scale] if scale in known else model.losses(arm | {"noise_scale": scale}).ravel() for scale in (0.0, 1.0)
+    )
+    for done, source in enumerate(sources):
+        loss = device if source == "all" else model.losses(arm | {"noise_scale": 1.0, "source": source}).ravel()
+        cost = loss.astype(np.float64) - ideal
+        yield {
+            "source": source,
+            **errors[source],
+            "cost": cost.mean(),
+            "cost_se": clustered_error(cost, model.documents.ravel()),
+        }
+        progress(done + 1)
 
 
 def _layout_text(layout: str | list[Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,13 @@ def make_executor(
     blocks: Mapping[str, Any],
     circuits: Mapping[str, BlockCircuits],
     noise: Mapping[str, Any],
-    seed: int,
+    seed: int | Sequence[int],
 ) -> Executor:
     """Make the executor of one arm.
 
     Args:
         arm: ``executor`` (``exact``, ``noisy`` or ``aer``), ``readout``, ``noise_scale``, ``shots`` and ``mitigation``;
-            of an exact arm only the first two are read.
+            of an exact arm only the first two are read; a ``source`` that is not None is the only one of errors.
         blocks: projection → trained blocks ``(B, d, d)``, float64.
         circuits: projection → synthesised blocks; blocks without any are run on an ideal device.
         noise: the ``noise`` group of the configuration.
@@ -38,6 +38,8 @@ def make_executor(
     # The same seed for every noise scale: neighbouring cells differ by noise and not by luck.
     options: dict[str, Any] = {"shots": arm["shots"], "seed": np.random.SeedSequence(seed)}
     device = DeviceNoise.from_backend(scale=arm["noise_scale"], **noise)
+    if arm.get("source"):
+        device = device.only(arm["source"])
     undo = {name: mitigation_for(arm["mitigation"], item, device) for name, item in circuits.items()}
     if arm["readout"] == "ideal_sign":
         options["ideal"] = {name: q.float() for name, q in blocks.items()}

@@ -1,0 +1,86 @@
+"""A compressed model with its trained blocks, ready to be evaluated under any executor."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
+from cayley_adapters.circuit_files import load_circuits
+from cayley_adapters.compression import load_compressed
+from cayley_adapters.compression.observation import layer_inputs
+from cayley_adapters.corpus import Windows
+from cayley_adapters.evaluation import shot_error, token_losses
+from cayley_adapters.layout import Job
+from cayley_adapters.models import set_threads
+from cayley_adapters.stages.common import evaluation_windows
+from cayley_adapters.stages.execution import make_executor
+from cayley_adapters.training.frozen import first_adapted_layer, from_layer
+
+__all__ = ["AdaptedModel"]
+
+
+class AdaptedModel:
+    """The model of an evaluation's job.
+
+    Args:
+        job: its inputs hold the compressed model, the adapter, its circuits and the text.
+        seed: of the shots.
+
+    Attributes:
+        circuits: projection → synthesised blocks; empty where they are not run as circuits.
+        block_dim: d of the blocks.
+        parameters: number of the blocks' parameters.
+        documents: ``(windows, window − 1)`` the document of each scored token.
+    """
+
+    def __init__(self, job: Job, seed: int) -> None:
+        import torch
+        from numba import config as numba_config
+        from numba import set_num_threads
+        from peft import PeftModel
+
+        inputs, self._options = job.inputs(), job.leaves["evaluate"]
+        # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
+        set_num_threads(min(self._options["threads"], numba_config.NUMBA_NUM_THREADS))
+        set_threads(self._options["threads"])
+        base = load_compressed(inputs["compressed"][0].parent)
+        self._model = PeftModel.from_pretrained(base, inputs["adapter"][0].parent).eval()
+        layers = adapted_layers(self._model)
+        self._blocks = {
+            name: blocks_of(layer.cayley_theta["default"].detach().double(), layer.cayley_config["default"])
+            for name, layer in layers.items()
+        }
+        self._noise, self._seed = job.leaves["noise"], seed
+        self.circuits = load_circuits(inputs["angles"][0])
+        self.block_dim = next(iter(self._blocks.values())).shape[-1]
+        self.parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
+        self._windows = evaluation_windows(inputs["tokens"][0], self._options["windows"])
+        self.documents = self._windows.documents[:, 1:]
+        # Layers below the first block are the same in every arm.
+        self._first, self._states = first_adapted_layer(self._model), None
+        if self._first:
+            parts = np.array_split(self._windows.tokens, len(self._windows.tokens))
+            self._states = torch.cat(layer_inputs(self._model.get_base_model(), parts, self._first)[0])
+
+    def losses(self, arm: dict[str, Any], windows: Windows | None = None, repeat: int = 0) -> np.ndarray:
+        """Token losses ``(windows, window − 1)`` under an arm; ``repeat`` counts independent draws of all shots."""
+        import torch
+
+        seed = (self._seed, repeat) if repeat else self._seed
+        set_executor(self._model, make_executor(arm, self._blocks, self.circuits, self._noise, seed))
+        tokens = (windows or self._windows).tokens
+        states = None if self._states is None else self._states[: len(tokens)]
+        with torch.no_grad(), from_layer(self._model, self._first):
+            return token_losses(self._model, tokens, self._options["batch_windows"], states=states)
+
+    def shot_error(self, arm: dict[str, Any], losses: np.ndarray) -> float:
+        """Standard error of the mean loss that finite shots cause, from running the first batch twice."""
+        if math.isinf(arm["shots"]):
+            return 0.0
+        count = min(self._options["batch_windows"], len(losses))
+        again = self.losses(arm, self._windows.first(count, "evaluate.batch_windows"), repeat=1)
+        once = arm["readout"] == "characterised"  # then all tokens share the shots of one measurement
+        return shot_error(losses[:count], again, None if once else self.documents[:count], losses.size)
