@@ -14,11 +14,14 @@ from cayley_adapters.block_circuits import BlockCircuits
 from cayley_adapters.circuits import circuit_summary
 from cayley_adapters.noise import SOURCES, DeviceNoise
 
-__all__ = ["BUDGET_COLUMNS", "LARGEST_CIRCUIT", "Circuit", "circuit_errors", "device_circuit", "trained_circuits"]
+__all__ = ["BUDGET_COLUMNS", "LARGEST_CIRCUIT", "Circuit", "circuit_errors", "device_circuit", "model_circuits"]
 
 BUDGET_COLUMNS = [
     "compression_ratio", "block_dim", "qubits", "seed", "source", "gates", "infidelity", "depth", "cost", "cost_se",
 ]  # fmt: skip
+
+MOST_QUBITS = 6
+"""Circuits are described for blocks of up to so many qubits."""
 
 LARGEST_CIRCUIT = 5
 """Qubits of the largest block that circuits are known for."""
@@ -114,12 +117,17 @@ def device_circuit(qubits: int, noise: DeviceNoise) -> Circuit:
     return Circuit(qubits, cz, math.nan, errors, error, "parameter count")
 
 
-def trained_circuits(budgets: pd.DataFrame, noise: DeviceNoise) -> list[Circuit]:
-    """The circuits of trained blocks, from the tables that their evaluations wrote.
+def model_circuits(budgets: pd.DataFrame, noise: DeviceNoise, ansatz: str) -> list[Circuit]:
+    """The circuits of trained blocks, from the tables that their evaluations wrote, and those of other full blocks.
 
     Args:
         budgets: rows of :data:`BUDGET_COLUMNS`; those of several ratios and seeds are averaged.
         noise: the device.
+        ansatz: of the trained blocks; with ``full``, and if there are any, blocks of all numbers of qubits up to
+            :data:`MOST_QUBITS` are described.
+
+    Returns:
+        By number of qubits.
     """
     circuits = []
     for qubits, rows in budgets.groupby("qubits"):
@@ -129,4 +137,7 @@ def trained_circuits(budgets: pd.DataFrame, noise: DeviceNoise) -> list[Circuit]
         gates = float(means.gates.get("cz", 0.0))
         error = float(np.mean(couplers)) if couplers else math.nan
         circuits.append(Circuit(int(qubits), gates, float(means.depth["all"]), errors, error))
-    return circuits
+    if circuits and ansatz == "full":
+        known = {circuit.qubits for circuit in circuits}
+        circuits += [device_circuit(n, noise) for n in range(1, MOST_QUBITS + 1) if n not in known]
+    return sorted(circuits, key=lambda circuit: circuit.qubits)

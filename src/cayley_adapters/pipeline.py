@@ -201,6 +201,20 @@ STAGES: dict[str, Stage] = {
         (),
         "find the boundary and draw the map",
     ),
+    "scaling": Stage(
+        {"cells": TABLES["cells"]} | TRANSITION | {"losses": EVALUATION["losses"], "budgets": EVALUATION["budget"]},
+        {
+            "table": "{base}/transition.csv",
+            "picture_png": "{base}/transition.png",
+            "picture_svg": "{base}/transition.svg",
+            "budget": "{base}/noise_budget.csv",
+            "budget_png": "{base}/noise_budget.png",
+            "budget_svg": "{base}/noise_budget.svg",
+        },
+        ("noise", "train.ansatz"),
+        (),
+        "show what the transition follows from: gain, cost, its collapse, and errors by source",
+    ),
     "recovery": Stage(
         TABLES
         | {

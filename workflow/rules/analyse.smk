@@ -35,6 +35,23 @@ rule draw:
         RUN_JOB
 
 
+rule scaling:
+    input:
+        unpack(inputs("scaling")),
+    output:
+        **STAGES["scaling"].outputs,
+    log:
+        "{base}/logs/scaling.log",
+    params:
+        job=spec("scaling"),
+        code=code("scaling"),
+    resources:
+        machine_cores=1,
+        mem_mb=2000,
+    shell:
+        RUN_JOB
+
+
 rule recovery:
     input:
         unpack(inputs("recovery")),

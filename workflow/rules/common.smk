@@ -73,7 +73,7 @@ def targets(base):
     """What a map consists of."""
     return [
         pattern.format(base=base)
-        for stage in ("configure", "compare_circuits", "aggregate", "phase_diagram", "recovery")
+        for stage in ("configure", "compare_circuits", "aggregate", "phase_diagram", "scaling", "recovery")
         for pattern in STAGES[stage].outputs.values()
     ]
 

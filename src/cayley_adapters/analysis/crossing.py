@@ -59,7 +59,7 @@ def critical_noise(
         nll_compressed: ``(…)`` or one number, nats a token.
         gains: how many times the gain is to be lost; 1 is the critical noise.
         rng: if given, what the axis leaves open between two grid points is drawn for each curve: how the exponent
-            changes from one to the other (:data:`EXPONENT_CHANGE`), and, where the cost rises more steeply than
+            changes from one to the other (:data:`EXPONENT_CHANGE`, or as much as it does beside), and, where the cost rises more steeply than
             :data:`STEEPEST`, the place of the crossing, anywhere between the two.
 
     Returns:
@@ -91,12 +91,22 @@ def critical_noise(
         share = np.clip((np.arcsinh(gains / (2 * SMALLEST)) - low) / rise, 0, 1)
         if rng is not None:
             slope = rise / width
-            bow = EXPONENT_CHANGE * np.maximum(slope, 1) * rng.standard_normal(share.shape)
+            bend = np.maximum(EXPONENT_CHANGE * np.maximum(slope, 1), _neighbours(x, y, right, slope))
+            bow = bend * rng.standard_normal(share.shape)
             bent = np.clip(share + bow * share * (1 - share) / (2 * slope), 0, 1)
             share = np.where(slope > STEEPEST, rng.random(share.shape), bent)
         value = np.where(inside, np.exp(x[right - 1] + share * width), value)
     exact = np.take_along_axis(curves, after[..., None], -1)[..., 0] == level
     return value, np.where(never, 1, np.where((after == 1) & ~exact, -1, 0))
+
+
+def _neighbours(x: np.ndarray, y: np.ndarray, right: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """The largest difference between the exponent left of the points ``right`` and those of the segments beside."""
+    slopes = np.diff(y, axis=-1) / np.diff(x)
+    if slopes.shape[-1] < 2:
+        return np.zeros(slope.shape)
+    beside = [np.clip(right - 1 + step, 0, slopes.shape[-1] - 1) for step in (-1, 1)]
+    return np.max([np.abs(np.take_along_axis(slopes, at[..., None], -1)[..., 0] - slope) for at in beside], axis=0)
 
 
 def curve_at(noise_scales: np.ndarray, nll: np.ndarray, at: np.ndarray, gain: np.ndarray | float) -> np.ndarray:

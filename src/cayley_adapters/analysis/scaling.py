@@ -13,7 +13,7 @@ from cayley_adapters.analysis.curves import Curve
 from cayley_adapters.analysis.resampling import interval
 from cayley_adapters.noise_budget import Circuit
 
-__all__ = ["COLLAPSE_FACTOR", "MasterCurve", "cost_points", "describe_scaling", "power_law"]
+__all__ = ["COLLAPSE_FACTOR", "LARGEST_COST", "MasterCurve", "cost_points", "describe_scaling", "power_law"]
 
 COLLAPSE_FACTOR = 1.25
 """Costs collapse onto one curve if it gives them within this factor (root mean square of the logarithm)."""
@@ -82,8 +82,10 @@ def cost_points(curves: Sequence[Curve]) -> list[tuple[Curve, float, np.ndarray]
     points = []
     for curve in curves:
         for scale, cost in zip(curve.axis[1:], curve.cost[1:], strict=True):
+            if not np.isfinite(cost).all():
+                continue
             spread = float(np.std(cost[1:])) if len(cost) > 1 else 0.0
-            if max(3 * spread, 0.0) < cost[0] <= LARGEST_COST:
+            if 3 * spread < cost[0] <= LARGEST_COST and cost[0] > 0:
                 points.append((curve, float(scale), np.clip(cost, cost[0] / 10, None)))
     return points
 

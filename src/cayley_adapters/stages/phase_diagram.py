@@ -11,16 +11,13 @@ from cayley_adapters.analysis import transition
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
 from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.noise_budget import device_circuit, trained_circuits
+from cayley_adapters.noise_budget import model_circuits
 from cayley_adapters.plots import phase_diagram_chart, phase_diagram_figure, save_figure, save_html
 from cayley_adapters.progress import say
 from cayley_adapters.tables import read_table
 from cayley_adapters.tracking import log_run
 
 __all__ = ["run"]
-
-MOST_QUBITS = 6
-"""Predictions are made for blocks of up to so many qubits."""
 
 
 def run(job: Job) -> None:
@@ -35,10 +32,6 @@ def run(job: Job) -> None:
     tables = [read_table(path.with_name("cells.csv")) for path in inputs["losses"]]
     noise = DeviceNoise.from_backend(**leaves["noise"])
     budgets = pd.concat([read_table(path) for path in inputs["budgets"]], ignore_index=True)
-    circuits = trained_circuits(budgets, noise)
-    if circuits and leaves["train.ansatz"] == "full":
-        known = {circuit.qubits for circuit in circuits}
-        circuits += [device_circuit(n, noise) for n in range(1, MOST_QUBITS + 1) if n not in known]
     result = transition(
         pd.concat(tables, ignore_index=True),
         np.concatenate([load_file(path)["losses"] for path in inputs["losses"]]),
@@ -47,7 +40,7 @@ def run(job: Job) -> None:
         nll_uncompressed=float(baselines.query("method == 'uncompressed'").nll.iloc[0]),
         shots=float(leaves["evaluate.shots"][0]),
         readout=leaves["evaluate.readout"],
-        circuits=circuits,
+        circuits=model_circuits(budgets, noise, leaves["train.ansatz"]),
     )
     with atomic_file(outputs["transition"]) as temporary:
         temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
