@@ -15,7 +15,7 @@ import pytest
 from cayley_adapters.analysis import transition
 from cayley_adapters.charts import models_chart
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.phase_map import boundary_table, column_of, short
+from cayley_adapters.phase_map import boundary_table, cell_table, column_of, short
 from cayley_adapters.plots import models_page, phase_diagram_chart, phase_diagram_figure, save_figure, save_html
 
 AXIS = [0, 0.1, 0.3, 1, 3, 10]
@@ -256,3 +256,11 @@ def test_importing_the_modules_loads_no_plotting_library():
     code = "import sys, cayley_adapters.plots; print({'matplotlib', 'altair', 'vl_convert'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_refined_noise_scales_have_no_column(drawn):
+    cells, _, result = drawn
+    extra = cells[cells["noise_scale"] == 0.3].head(1).assign(noise_scale=0.44)
+    table = cell_table(pd.concat([cells, extra], ignore_index=True), result)
+    assert 0.44 not in set(table["noise_scale"])
+    assert set(table["noise_scale"]) == set(cell_table(cells, result)["noise_scale"])

@@ -1,7 +1,7 @@
 """The phase diagram as tables that a figure or a chart can draw: cells, boundaries and references on one grid.
 
 Noise scales are equally wide columns 0, 1, 2, … (the first is λ = 0). Between the columns of positive noise scales a
-position is linear in log λ, as the critical noise itself is interpolated.
+position is linear in log λ. Scales that refining gave to some blocks only have no column.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
         its noise scale), ``label`` (the block's), ``text`` (its perplexity) and ``variant`` (readout and shots).
     """
     main = cells.iloc[select_cells(cells, transition["readout"], transition["shots"], transition.get("executor"))]
-    axis = np.sort(main["noise_scale"].unique().astype(float))
+    axis = _shared_axis(main)
     shots = pd.to_numeric(cells["shots"] if every else main["shots"])
     source = cells if every else main
     named = shots.map(lambda count: "unlimited shots" if np.isinf(count) else f"{int(count):,} shots")
@@ -148,6 +148,12 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
         label="d = " + table["block_dim"].astype(str) + " (" + qubits + ")\n" + gates,
         text=table["perplexity"].map(short),
     )
+
+
+def _shared_axis(cells: pd.DataFrame) -> np.ndarray:
+    """The increasing noise scales that all compression ratios and block dimensions have."""
+    groups = cells.groupby(["compression_ratio", "block_dim"])["noise_scale"]
+    return np.array(sorted(set.intersection(*(set(scales.astype(float)) for _, scales in groups))))
 
 
 def with_words(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Intervals of the critical noise hold a known truth as often as they say, for real documents and many shapes.
 
 ``document_losses.csv`` has, for 65 documents of the test text, the number of scored tokens and the summed loss (nats)
-of SmolLM2-135M compressed by a fifth, without blocks and with three-qubit blocks on v_proj and o_proj along a fine noise
-axis of FakeFez (8,192 shots, sign-constrained).
+of SmolLM2-135M compressed by a fifth, without blocks and with three-qubit blocks on v_proj and o_proj along a fine
+noise axis of FakeFez (8,192 shots, sign-constrained).
 """
 
 from __future__ import annotations

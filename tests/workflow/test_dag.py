@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-TABLES_AND_PICTURES = ("aggregate", "draw", "recovery")
+TABLES_AND_PICTURES = ("aggregate", "draw", "scaling", "recovery")
 
 
 def test_nothing_to_do_when_built(built):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -43,6 +45,48 @@ def test_the_contracts_files_are_there(built):
     transition = json.loads((folder / "transition.json").read_text())
     assert {"compression_ratio", "blocks", "best_block", "recovery_nll"} <= set(transition["ratios"][0])
     assert yaml.safe_load((folder / "config.yaml").read_text())["train"]["steps"] == 3
+
+
+def test_the_transition_is_tabled_with_its_noise_budget(built):
+    folder = built.folder / "results" / "ci"
+    table = pd.read_csv(folder / "transition.csv")
+    assert list(table.qubits) == [1, 2]  # nothing is predicted where costs cannot be told from none
+    blocks = json.loads((folder / "transition.json").read_text())["ratios"][0]["blocks"]
+    assert np.allclose(table.gain, [block["gain"] for block in blocks])
+    assert list(table.error_budget) == pytest.approx([0.00815, 0.0382], rel=0.01)
+    cells = pd.read_csv(folder / "phase_diagram.csv").query("executor == 'noisy' and shots == 8192")
+    assert (cells.nll_se_shots > 0).all()
+    nll = cells.set_index(["block_dim", "noise_scale"]).nll
+    budget = pd.read_csv(folder / "noise_budget.csv")
+    assert list(budget.source[budget.block_dim == 2]) == ["sx", "readout", "all"]  # one qubit has no CZ
+    for row in budget[budget.source == "all"].itertuples():
+        assert row.cost == pytest.approx(nll[row.block_dim, 1] - nll[row.block_dim, 0], abs=1e-5)
+    four = budget[budget.block_dim == 4].set_index("source")
+    assert four.infidelity["all"] == pytest.approx(four.infidelity[["cz", "sx", "readout"]].sum())
+    assert list(four.gates) == [3, 15, 2, 20]
+    for name in ("transition", "noise_budget"):
+        assert (folder / f"{name}.png").stat().st_size > 10_000
+        assert "<svg" in (folder / f"{name}.svg").read_text()
+
+
+def test_refining_adds_noise_scales_where_the_boundary_is_uncertain(built, fresh):
+    shutil.copytree(built.folder / "results", fresh.folder / "results")
+    command = [sys.executable, "-c", "from cayley_adapters.cli import main; main()", "evaluate", "experiment=ci"]
+    command += ["evaluate.refine=2", "sweep.block_dim=4", "track.mode=disabled"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **fresh.options())
+    assert done.returncode == 0, done.stderr
+    where = "results/ci/evaluations/ratio0.3/d4/seed0/cells.csv"
+    before, after = (pd.read_csv(folder / where) for folder in (built.folder, fresh.folder))
+    main = "executor == 'noisy' and shots == 8192"
+    level = pd.read_csv(built.folder / "results/ci/baselines.csv").set_index("method").nll["compressed"]
+    new = sorted(set(after.query(main).noise_scale) - set(before.query(main).noise_scale))
+    nll = before.query(main).set_index("noise_scale").nll
+    assert nll[0] < level < nll[1], "the tiny model's boundary lies below the only positive noise scale"
+    assert new[-1] == 0.316
+    assert len(new) == 2
+    merged = before.merge(after, on=["executor", "shots", "noise_scale"], suffixes=("", "_after"))
+    assert len(merged) == len(before)
+    assert np.allclose(merged.nll, merged.nll_after)
 
 
 def test_recovery_is_tabled_beside_the_controls(built):

@@ -59,8 +59,8 @@ def critical_noise(
         nll_compressed: ``(…)`` or one number, nats a token.
         gains: how many times the gain is to be lost; 1 is the critical noise.
         rng: if given, what the axis leaves open between two grid points is drawn for each curve: how the exponent
-            changes from one to the other (:data:`EXPONENT_CHANGE`, or as much as it does beside), and, where the cost rises more steeply than
-            :data:`STEEPEST`, the place of the crossing, anywhere between the two.
+            changes from one to the other (:data:`EXPONENT_CHANGE`, or as much as it does beside), and, where the cost
+            rises more steeply than :data:`STEEPEST`, the place of the crossing, anywhere between the two.
 
     Returns:
         λ_c ``(…)``, 0 where nll at λ = 0 is not below the level, and its censoring ``(…)``: −1 already above the level
