@@ -36,6 +36,7 @@ _SHOWN = {
     "scale": "Noise scale λ",
     "perplexity_text": "Perplexity",
     "nll_text": "nll (nats a token)",
+    "difference": "nll − compressed (95 %)",
     "recovery_nll": "Recovered share of nll",
     "recovery": "Recovered share of perplexity",
     "phase": "Phase",

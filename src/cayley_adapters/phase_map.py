@@ -116,9 +116,10 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
         every: keep all readouts and shots (one table after the other) instead of those of the transition.
 
     Returns:
-        The columns of :func:`average_seeds` and ``column``, ``recovery_nll`` (1 uncompressed,
-        0 compressed; not clipped), ``noise_dominated`` (nll above the compressed model's), ``best`` (the best block at
-        its noise scale), ``label`` (the block's), ``text`` (its perplexity) and ``variant`` (readout and shots).
+        The columns of :func:`average_seeds` and ``column``, ``recovery_nll`` (1 uncompressed, 0 compressed; not
+        clipped), ``difference`` (nll minus the compressed model's, with its interval, as text), ``noise_dominated``
+        (nll above the compressed model's), ``best`` (the best block at its noise scale), ``label`` (the block's),
+        ``text`` (its perplexity) and ``variant`` (readout and shots).
     """
     main = cells.iloc[select_cells(cells, transition["readout"], transition["shots"], transition.get("executor"))]
     axis = _shared_axis(main)
@@ -127,6 +128,7 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
     named = shots.map(lambda count: "unlimited shots" if np.isinf(count) else f"{int(count):,} shots")
     variants = source["readout"].astype(str) + ", " + named + ", " + source["executor"].astype(str)
     groups = [average_seeds(group).assign(variant=name) for name, group in source.groupby(variants, sort=False)]
+    variant = variants[main.index[0]]
     table = pd.concat(groups, ignore_index=True)
     table = table[table["noise_scale"].isin(axis)].reset_index(drop=True)
     levels = {part["compression_ratio"]: part["nll_compressed"] for part in transition["ratios"]}
@@ -138,16 +140,36 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
     level = table["compression_ratio"].map(levels)
     span = level - transition["nll_uncompressed"]
     keys = zip(table["compression_ratio"], table["noise_scale"], strict=True)
+    differences = {
+        (part["compression_ratio"], entry["block_dim"], entry["noise_scale"]): entry
+        for part in transition["ratios"]
+        for entry in part["recovery_nll"]
+    }
     gates = table.groupby("block_dim")["two_qubit_gates"].transform("mean").map(_gates)
     qubits = table["qubits"].map(lambda count: f"{int(count)} qubit{'s' if count > 1 else ''}")
     return table.assign(
         column=np.searchsorted(axis, table["noise_scale"].astype(float)),
         recovery_nll=np.where(span > 0, (level - table["nll"]) / span.where(span > 0), np.nan),
         noise_dominated=~(table["nll"] <= level),
+        difference=[
+            _difference(
+                differences.get((row.compression_ratio, row.block_dim, row.noise_scale)), row.variant == variant
+            )
+            for row in table.itertuples()
+        ],
         best=np.array([best.get(key) for key in keys], dtype=object) == table["block_dim"].to_numpy(dtype=object),
         label="d = " + table["block_dim"].astype(str) + " (" + qubits + ")\n" + gates,
         text=table["perplexity"].map(short),
     )
+
+
+def _difference(entry: Mapping[str, Any] | None, measured: bool) -> str:
+    """``−0.041 (−0.060 to −0.023)``, nll minus that of the compressed model, of the transition's own cells."""
+    if entry is None or not measured or entry["nll_difference"] is None:
+        return ""
+    low, high = entry["nll_difference_ci95"]
+    ends = f" ({low:+.3f} to {high:+.3f})" if low is not None and high is not None else ""
+    return f"{entry['nll_difference']:+.3f}{ends}".replace("-", "−")
 
 
 def _shared_axis(cells: pd.DataFrame) -> np.ndarray:

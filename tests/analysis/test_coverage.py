@@ -21,6 +21,7 @@ FINE = np.array([float(name) for name in TABLE.columns[2:]])
 LOSSES = TABLE.iloc[:, 2:].to_numpy() / TOKENS[:, None]
 COMPRESSED = TABLE["compressed"].to_numpy() / TOKENS
 GRID = np.array([0, 0.1, 0.3, 1, 3, 10])
+NONE = np.full(len(GRID), np.nan)
 SHAPES = {
     "power 0.7": lambda x: x**0.7,
     "proportional": lambda x: x,
@@ -57,7 +58,7 @@ def covers(losses, truth, rng, documents=23, noise=0.2):
     everything = np.vstack([rows.T, COMPRESSED[drawn]])[:, owner]
     draws = bootstrap_means(everything, owner, 300, rng)
     values = np.concatenate([everything.mean(axis=1, keepdims=True), draws], axis=1)
-    critical, _ = Curve(0.2, 8, GRID, values[:-1], values[-1], 17.0, 1).critical()
+    critical, _ = Curve(0.2, 8, GRID, values[:-1], values[-1], 17.0, 1, NONE, NONE).critical()
     low, high = interval(critical[1:], documents)
     return low <= truth <= high, np.log(high / low)
 

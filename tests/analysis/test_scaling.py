@@ -9,6 +9,7 @@ from cayley_adapters.analysis import Curve, MasterCurve, cost_points, describe_s
 from cayley_adapters.noise_budget import Circuit
 
 AXIS = np.array([0, 0.1, 0.3, 1, 3])
+NONE = np.full(5, np.nan)
 
 
 def replicates(values, spread=0.0, seed=0):
@@ -20,7 +21,7 @@ def replicates(values, spread=0.0, seed=0):
 def curve(dim, budget, gates=1.0, gain=0.3, ratio=0.2, exponent=1.1, spread=0.0):
     """A curve whose cost is (20·λ·budget)^exponent nats."""
     cost = replicates((20 * AXIS * budget) ** exponent, spread, dim)
-    return Curve(ratio, dim, AXIS, 3.0 - gain + cost, np.full(201, 3.0), gates, 1)
+    return Curve(ratio, dim, AXIS, 3.0 - gain + cost, np.full(201, 3.0), gates, 1, NONE, NONE)
 
 
 def circuit(qubits, budget, gates=1.0, error=0.004, readout=0.25):

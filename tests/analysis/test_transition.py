@@ -179,3 +179,20 @@ def test_the_bootstrap_repeats():
     first, second, third = (transition(*arguments, nll_uncompressed=1.0, seed=seed) for seed in (3, 3, 4))
     assert first == second
     assert first["ratios"][0]["blocks"][0]["ci95"] != third["ratios"][0]["blocks"][0]["ci95"]
+
+
+def test_every_cell_has_its_uncertainty_from_documents_shots_and_seeds():
+    rng = np.random.default_rng(0)
+    parts = [make_cells({4: np.array([1.5, 1.55, 1.65, 2.4, 3.0]) + by}, seeds=(s,)) for s, by in ((0, 0.0), (1, 0.02))]
+    cells = pd.concat(parts, ignore_index=True).assign(nll_se_shots=0.003)
+    losses = flat(cells, 90) + rng.normal(scale=0.3, size=(1, 90))
+    cells["nll"] = losses.mean(axis=1)
+    result = transition(cells, losses, np.arange(90) // 3, {0.1: rng.normal(2, 0.1, 90)}, nll_uncompressed=1.0)
+    level = result["ratios"][0]["nll_compressed"]
+    for entry in result["ratios"][0]["recovery_nll"]:
+        of_cell = cells[cells["noise_scale"] == entry["noise_scale"]]["nll"]
+        assert entry["nll_difference"] == pytest.approx(of_cell.mean() - level)
+        low, high = entry["nll_difference_ci95"]
+        assert low < entry["nll_difference"] < high
+        assert entry["nll_se_shots"] == pytest.approx(0.003 / np.sqrt(2))
+        assert entry["nll_se_seeds"] == pytest.approx(0.01, rel=1e-4)  # losses are kept as float32

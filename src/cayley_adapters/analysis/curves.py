@@ -28,6 +28,8 @@ class Curve:
         level: ``(1 + R)`` nats a token of the compressed model, the same documents drawn as in ``nll``.
         two_qubit_gates: mean over the blocks, preparation included.
         seeds: training seeds averaged over.
+        seed_error: ``(L,)`` standard error of the mean over seeds, nats a token; not a number for one seed.
+        shot_error: ``(L,)`` standard error from shots alone, nats a token; not a number where it was not measured.
     """
 
     compression_ratio: float
@@ -37,6 +39,8 @@ class Curve:
     level: np.ndarray
     two_qubit_gates: float
     seeds: int
+    seed_error: np.ndarray
+    shot_error: np.ndarray
 
     @property
     def gain(self) -> np.ndarray:
@@ -139,10 +143,28 @@ def make_curves(
 def _curve(cells: pd.DataFrame, values: np.ndarray, level: np.ndarray, rng: np.random.Generator) -> Curve:
     """One curve; ``values`` is (cells, 1 + R) and ``level`` (1 + R)."""
     axis, by_seed = _common_axis(cells, values, level)
-    nll = by_seed.mean(axis=0)
+    nll, seeds = by_seed.mean(axis=0), len(by_seed)
     nll[:, 1:] += seed_deviations(by_seed[..., 0], nll.shape[1] - 1, rng)
-    ratio, dim = float(cells["compression_ratio"].iloc[0]), int(cells["block_dim"].iloc[0])
-    return Curve(ratio, dim, axis, nll, level, float(cells["two_qubit_gates"].mean()), len(by_seed))
+    spread = by_seed[..., 0].std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.full(len(axis), np.nan)
+    return Curve(
+        float(cells["compression_ratio"].iloc[0]),
+        int(cells["block_dim"].iloc[0]),
+        axis,
+        nll,
+        level,
+        float(cells["two_qubit_gates"].mean()),
+        seeds,
+        spread,
+        _shot_error(cells, axis) / np.sqrt(seeds),
+    )
+
+
+def _shot_error(cells: pd.DataFrame, axis: np.ndarray) -> np.ndarray:
+    """What shots add to one seed's nll at each noise scale, the root mean square over seeds."""
+    if "nll_se_shots" not in cells:
+        return np.full(len(axis), np.nan)
+    squares = cells.assign(square=cells["nll_se_shots"].astype(float) ** 2).groupby("noise_scale")["square"].mean()
+    return np.sqrt(squares.reindex(axis).to_numpy())
 
 
 def _common_axis(cells: pd.DataFrame, values: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

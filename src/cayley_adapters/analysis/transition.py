@@ -48,6 +48,9 @@ _UNITS = {
     "depth": "depth of a block's circuit, preparation, RZ gates and measurement included, mean over blocks",
     "error_budget": "sum of -ln(1 - error) over a block's gates and of its qubits' readout flips at noise scale 1",
     "recovery_nll": "share: (nll_compressed - nll) / (nll_compressed - nll_uncompressed)",
+    "nll_difference": "nats a token: nll - nll_compressed at the same documents, below 0 where blocks help",
+    "nll_se_shots": "nats a token: standard error from shots alone, part of ci95 as well",
+    "nll_se_seeds": "nats a token: standard error of the mean over training seeds",
     "support": "share of replicates in which the block is the best; '0' is none better than the compressed model",
 }
 
@@ -128,10 +131,14 @@ def _ratio(curves: list[Curve], circuits: Mapping[int, Circuit], uncompressed: f
             {
                 "block_dim": curve.block_dim,
                 "noise_scale": float(scale),
-                "value": _number((level[0] - value) / span) if span > 0 else None,
+                "value": _number((level[0] - nll[0]) / span) if span > 0 else None,
+                "nll_difference": _number(nll[0] - level[0]),
+                "nll_difference_ci95": interval(nll[1:] - level[1:], clusters),
+                "nll_se_shots": _number(shots),
+                "nll_se_seeds": _number(seeds),
             }
             for curve in curves
-            for scale, value in zip(curve.axis, curve.nll[:, 0], strict=True)
+            for scale, nll, shots, seeds in zip(curve.axis, curve.nll, curve.shot_error, curve.seed_error, strict=True)
         ],
     }
 
