@@ -103,8 +103,8 @@ def entangling_power(q: np.ndarray, side: tuple[int, ...]) -> np.ndarray:
 
     Zanardi, Zalka, Faoro (Phys. Rev. A 62, 030301, 2000): two copies of |a⟩ are (1 + S_A)/(d_A(d_A + 1)) on average,
     with S_A their exchange, and two of |b⟩ likewise. Of the four traces that follow two are constants and two are
-    purities: P = Σp² of the operator Schmidt spectrum, and P′, that of the block followed by an exchange of sides, which
-    the rearranged indices (a, b′), (b, a′) give for sides of different size as well:
+    purities: P = Σp² of the operator Schmidt spectrum, and P′, that of the block followed by an exchange of sides,
+    which the rearranged indices (a, b′), (b, a′) give for sides of different size as well:
 
         e_p = 1 − (d_A + d_B + d (P + P′)) / ((d_A + 1)(d_B + 1)).
 
@@ -145,7 +145,7 @@ def distance_from_identity(q: np.ndarray) -> np.ndarray:
 def random_directions(theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Free parameters of every block's norm in a random direction: what a block is compared with.
 
-    ‖theta‖ = ‖K‖_F/√2 is kept, and so, to first order, the distance from identity. All free parameters of a block are
+    ‖theta‖ = ‖K‖_F/√2 is kept, and so, to first order, the distance from identity. A block's free parameters are
     Gaussian before they are scaled, so that K prefers no basis: its law is that of V K Vᵀ for every orthogonal V.
 
     Args:

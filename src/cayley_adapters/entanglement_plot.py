@@ -123,10 +123,9 @@ def _by_layer(table: pd.DataFrame, measure: str, kind: str) -> pd.DataFrame:
 
 def _entropy(axes: Axes, table: pd.DataFrame, answer: pd.DataFrame) -> None:
     trained, random = (_by_layer(table, "entropy", kind) for kind in ("trained", "random"))
+    shade = {"color": _TRAINED["color"], "alpha": 0.2}
     if len(trained) > 1:
-        axes.fill_between(
-            trained.index, trained["q05"], trained["q95"], color=_TRAINED["color"], alpha=0.2, linewidth=0
-        )
+        axes.fill_between(trained.index, trained["q05"], trained["q95"], linewidth=0, **shade)
         for edge in ("q05", "q95"):
             axes.plot(random.index, random[edge], **_EDGE)
     else:  # one layer is no area

@@ -49,8 +49,8 @@ DIFFERENCE_COLUMNS = [
 def projection_rows(kinds: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Statistics over the blocks of one projection, a row a bipartition and kind.
 
-    ``_mean``, ``_q05`` and ``_q95`` describe the blocks; ``_se``, their standard deviation over √blocks, is the error of
-    the mean if blocks were independent. Blocks of one projection were trained together and are not quite.
+    ``_mean``, ``_q05`` and ``_q95`` describe the blocks; ``_se``, their standard deviation over √blocks, is the mean's
+    error if blocks were independent. Blocks of one projection were trained together and are not quite.
 
     Args:
         kinds: ``trained`` or ``random`` → ``(B, d, d)``.
