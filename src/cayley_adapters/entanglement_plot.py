@@ -67,9 +67,10 @@ def entanglement_figure(table: pd.DataFrame, differences: pd.DataFrame, model: s
         answers = differences.set_index(["block_dim", "projection", "measure"]).sort_index()
         for row, projection in zip(panels, projections, strict=True):
             mine = table[table["projection"] == projection]
+            every = -(-mine["layer"].nunique() // int(17 * panel[0]))  # so that markers do not touch
             for axes, d in zip(row, entangled, strict=False):
-                _entropy(axes, mine[mine["block_dim"] == d], answers.loc[(d, projection)])
-            _distances(row[-1], mine, dims)
+                _entropy(axes, mine[mine["block_dim"] == d], answers.loc[(d, projection)], every)
+            _distances(row[-1], mine, dims, every)
         _dress(panels, projections, entangled, 1 - _TEXT / panel[1])
         heading = f"{model}: operator entanglement of the blocks by layer"
         left = 0.1 / width
@@ -86,13 +87,17 @@ def _caption(table: pd.DataFrame, differences: pd.DataFrame, ratios: list[float]
     distances = differences.loc[differences["measure"] == "distance", "ratio"]
     apart = 100 * (distances - 1).abs().max() if distances.notna().any() else 0.0
     sampled = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
-    text = (
-        f"Compression ratio {ratios[0]:g}; ansatz {ansatz}; blocks: {', '.join(counts)}; {sampled}. "
-        "Entropy: of the operator Schmidt spectrum, mean over all bipartitions; shaded (trained) and dotted (random): "
-        "5 to 95 % of the blocks. χ: effective bond dimension of the trained blocks, 2 to the power of the entropy. "
-        "Below it: entropy of trained over random blocks, with its 95 % bootstrap interval over layers. "
+    text = f"Compression ratio {ratios[0]:g}; ansatz {ansatz}; blocks: {', '.join(counts)}; {sampled}. "
+    if (blocks["block_dim"] > 2).any():
+        text += (
+            "Entropy: of the operator Schmidt spectrum, mean over all bipartitions; shaded (trained) and dotted "
+            "(random): 5 to 95 % of the blocks. χ: effective bond dimension of the trained blocks, 2 to the power of the "
+            "entropy. "
+            "Below it: entropy of trained over random blocks, with its 95 % bootstrap interval over layers. "
+        )
+    text += (
         "Random blocks have the norm ‖theta‖ of the trained ones, in a random direction; their mean distance from the "
-        f"identity, not drawn, is the same within {apart:.1g} %."
+        f"identity, not drawn, is the same{f' within {apart:.1g} %' if apart > 1e-9 else ''}."
     )
     others = ", ".join(f"{ratio:g}" for ratio in ratios[1:])
     return text + (f" Compression ratio {others}: in entanglement.csv." if others else "")
@@ -121,7 +126,7 @@ def _by_layer(table: pd.DataFrame, measure: str, kind: str) -> pd.DataFrame:
     return table[table["kind"] == kind].groupby("layer")[list(names)].mean().rename(columns=names)
 
 
-def _entropy(axes: Axes, table: pd.DataFrame, answer: pd.DataFrame) -> None:
+def _entropy(axes: Axes, table: pd.DataFrame, answer: pd.DataFrame, every: int) -> None:
     trained, random = (_by_layer(table, "entropy", kind) for kind in ("trained", "random"))
     shade = {"color": _TRAINED["color"], "alpha": 0.2}
     if len(trained) > 1:
@@ -130,8 +135,8 @@ def _entropy(axes: Axes, table: pd.DataFrame, answer: pd.DataFrame) -> None:
             axes.plot(random.index, random[edge], **_EDGE)
     else:  # one layer is no area
         axes.vlines(trained.index, trained["q05"], trained["q95"], linewidth=6, **shade)
-    axes.plot(random.index, random["mean"], **_RANDOM)
-    axes.plot(trained.index, trained["mean"], **_TRAINED)
+    axes.plot(random.index, random["mean"], markevery=every, **_RANDOM)
+    axes.plot(trained.index, trained["mean"], markevery=every, **_TRAINED)
     found = answer.loc["entropy"]
     low, high = found["ratio_ci95_low"], found["ratio_ci95_high"]
     interval = "" if np.isnan(low) else f" ({low:.3f}–{high:.3f})"
@@ -141,10 +146,13 @@ def _entropy(axes: Axes, table: pd.DataFrame, answer: pd.DataFrame) -> None:
     axes.text(0.98, 0.97, "\n".join(lines), **corner)
 
 
-def _distances(axes: Axes, table: pd.DataFrame, dims: list[int]) -> None:
-    for (colour, marker), d in zip(_DIMENSIONS, dims, strict=False):
+def _distances(axes: Axes, table: pd.DataFrame, dims: list[int], every: int) -> None:
+    for index, ((colour, marker), d) in enumerate(zip(_DIMENSIONS, dims, strict=False)):
         trained = _by_layer(table[table["block_dim"] == d], "distance", "trained")
-        axes.plot(trained.index, trained["mean"], color=colour, linewidth=0.9, marker=marker, markersize=2.8)
+        # Lines that lie close have their markers in turn.
+        spots = (index, max(every, len(dims))) if len(trained) > 2 * len(dims) else every
+        style = {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 3}
+        axes.plot(trained.index, trained["mean"], markevery=spots, **style)
 
 
 def _dress(panels: np.ndarray, projections: list[str], entangled: list[int], share: float) -> None:
@@ -154,9 +162,10 @@ def _dress(panels: np.ndarray, projections: list[str], entangled: list[int], sha
     for group, room in ((panels[:, :-1], share), (panels[:, -1:], 1.0)):
         top = max((axes.dataLim.y1 for axes in group.flat), default=0.0) or 1.0
         for axes in group.flat:
-            axes.set_ylim(0, 1.05 * top / room)
+            axes.set_ylim(0, 1.08 * top / room)
+            axes.set_xlim(axes.dataLim.x0 - 0.6, axes.dataLim.x1 + 0.6)
     for (row, column), axes in np.ndenumerate(panels):
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(4 if len(panels) <= 3 else 3))
         axes.tick_params(length=2, width=0.6, pad=2, labelsize=6.8)
         axes.tick_params(labelleft=column in (0, panels.shape[1] - 1), labelbottom=row == len(panels) - 1)
