@@ -92,7 +92,8 @@ def _caption(table: pd.DataFrame, differences: pd.DataFrame, ratios: list[float]
         text += (
             "Entropy: of the operator Schmidt spectrum, mean over all bipartitions; shaded (trained) and dotted "
             "(random): 5 to 95 % of the blocks. χ: effective bond dimension of the trained blocks, 2 to the power of "
-            "the entropy. Below it: entropy of trained over random blocks, with its 95 % bootstrap interval over layers. "
+            "the entropy. Below it: entropy of trained over random blocks, with its 95 % bootstrap interval over "
+            "layers. "
         )
     text += (
         "Random blocks have the norm ‖theta‖ of the trained ones, in a random direction; their mean distance from the "
