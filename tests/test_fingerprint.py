@@ -40,7 +40,13 @@ def test_evaluation_code_touches_evaluations_only(package):
 
 
 def test_figures_touch_the_picture_only(package):
-    assert touched(package, "plots.py", "\nEDITED = 1\n") == {"phase_diagram", "scaling", "recovery", "compare_models"}
+    pictures = {"phase_diagram", "scaling", "recovery", "entanglement", "compare_models"}
+    assert touched(package, "plots.py", "\nEDITED = 1\n") == pictures
+
+
+def test_entanglement_code_touches_its_stage_only(package):
+    for module in ("entanglement", "entanglement_tables", "entanglement_plot"):
+        assert touched(package, f"{module}.py", "\nEDITED = 1\n") == {"entanglement"}
 
 
 def test_comments_and_docstrings_touch_nothing(package):

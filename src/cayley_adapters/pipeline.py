@@ -233,6 +233,18 @@ STAGES: dict[str, Stage] = {
         (),
         "what blocks of each dimension recover without noise, beside the controls",
     ),
+    "entanglement": Stage(
+        ADAPTER,
+        {
+            "table": "{base}/entanglement.csv",
+            "differences": "{base}/entanglement_differences.csv",
+            "picture_png": "{base}/entanglement.png",
+            "picture_svg": "{base}/entanglement.svg",
+        },
+        ("model.name",),
+        (),
+        "operator Schmidt spectra of the trained blocks, beside random ones",
+    ),
     # One page for several models: its base is the run's folder, one level above the models' own.
     "compare_models": Stage(
         {"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},

@@ -78,6 +78,13 @@ def test_a_dry_run_writes_nothing(fresh):
     assert not (fresh.folder / "results").exists()
 
 
+def test_entanglement_needs_trained_blocks_and_no_evaluation(built, fresh):
+    planned = fresh.planned(target="entanglement")
+    assert set(planned) == {"prepare", "teacher", "compress", "train", "entanglement_spectra"}
+    assert built.planned(target="entanglement") == {"entanglement_spectra": 1}
+    assert fresh.planned("model=smollm2_135m,llama31_8b", "quickstart", "entanglement")["entanglement_spectra"] == 2
+
+
 def test_two_models_are_planned_side_by_side(fresh):
     planned = fresh.planned("model=smollm2_135m,llama31_8b", experiment="quickstart")
     assert planned["prepare"] == 2

@@ -148,6 +148,21 @@ def test_tracking_runs_can_be_read_back(built):
     assert list(runs["ci-phase_diagram"].glob("files/media/table/*.json"))
 
 
+def test_entanglement_of_the_trained_blocks(built, tmp_path):
+    shutil.copytree(built.folder, tmp_path / "p", symlinks=True)
+    project = type(built)(tmp_path / "p")
+    project.snakemake("entanglement", "--config", "experiment=ci")
+    folder = project.folder / "results" / "ci"
+    table = pd.read_csv(folder / "entanglement.csv")
+    assert set(table.kind) == {"trained", "random"}
+    assert (table[table.block_dim == 4].entropy_mean > 0).all()
+    assert len(pd.read_csv(folder / "entanglement_differences.csv")) > 0
+    for kind in ("png", "svg"):
+        assert (folder / f"entanglement.{kind}").stat().st_size > 10_000
+    assert list(folder.glob("wandb/offline-run-*-ci-entanglement/files/media/images/*.png"))
+    assert project.planned(target="entanglement") == {}
+
+
 def test_a_second_run_does_nothing_and_quickly(built):
     start = time.monotonic()
     done = built.snakemake("phase_diagram", "--config", "experiment=ci")

@@ -1,4 +1,8 @@
-"""Tables, boundary and picture."""
+"""Tables, boundary and pictures."""
+
+
+localrules:
+    entanglement,
 
 
 rule aggregate:
@@ -67,6 +71,28 @@ rule recovery:
         mem_mb=2000,
     shell:
         RUN_JOB
+
+
+rule entanglement_spectra:
+    input:
+        unpack(inputs("entanglement")),
+    output:
+        **STAGES["entanglement"].outputs,
+    log:
+        "{base}/logs/entanglement.log",
+    params:
+        job=spec("entanglement"),
+        code=code("entanglement"),
+    resources:
+        machine_cores=1,
+        mem_mb=2000,
+    shell:
+        RUN_JOB
+
+
+rule entanglement:
+    input:
+        [pattern.format(base=base) for base in BASES for pattern in STAGES["entanglement"].outputs.values()],
 
 
 if COMPARISON:

@@ -1,0 +1,82 @@
+"""Operator entanglement of the trained blocks, beside random blocks of the same norm: tables and a picture."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cayley_adapters.adapters.config import CayleyConfig
+from cayley_adapters.adapters.layer import blocks_of
+from cayley_adapters.entanglement import random_directions
+from cayley_adapters.entanglement_plot import entanglement_figure
+from cayley_adapters.entanglement_tables import (
+    DIFFERENCE_COLUMNS,
+    ENTANGLEMENT_COLUMNS,
+    against_random,
+    projection_rows,
+)
+from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.plots import save_figure
+from cayley_adapters.progress import Progress, say
+from cayley_adapters.tables import write_table
+from cayley_adapters.tracking import log_run
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write ``entanglement.csv``, ``entanglement_differences.csv`` and the picture."""
+    paths, outputs = job.inputs()["adapter"], job.outputs()
+    ansatz = CayleyConfig.from_pretrained(str(paths[0].parent)).ansatz
+    table = pd.DataFrame(_rows(job.label, paths), columns=ENTANGLEMENT_COLUMNS)
+    table = table.sort_values(["compression_ratio", "block_dim", "seed", "layer", "projection"], kind="stable")
+    differences = against_random(table)
+    # Seven digits are more than means over blocks have, and halve the file.
+    values = ENTANGLEMENT_COLUMNS[ENTANGLEMENT_COLUMNS.index("max_entropy") :]
+    write_table(table.astype(dict.fromkeys(values, np.float32)), outputs["table"], ENTANGLEMENT_COLUMNS)
+    write_table(differences, outputs["differences"], DIFFERENCE_COLUMNS)
+    figure = entanglement_figure(table, differences, job.leaves["model.name"], ansatz)
+    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
+    overall = differences[(differences["bipartition"] == "all") & differences["measure"].isin(["entropy", "distance"])]
+    summary = {}
+    for row in overall.itertuples():
+        name = f"{row.measure}/ratio{row.compression_ratio:g}/d{row.block_dim}/{row.projection}"
+        summary |= {f"{name}/trained": row.trained, f"{name}/random": row.random}
+        say(
+            f"ratio {row.compression_ratio:g}, d = {row.block_dim}, {row.projection}: {row.measure} {row.trained:.4f}, "
+            f"random {row.random:.4f}, ratio {row.ratio:.3f} ({row.ratio_ci95_low:.3f} to {row.ratio_ci95_high:.3f})"
+        )
+    pictures = {"entanglement": outputs["picture_png"]}
+    log_run(job.base, "entanglement", "entanglement", job.leaves, summary=summary, table=differences, pictures=pictures)
+
+
+def _rows(label: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
+    """Rows of all projections of all adapters."""
+    from safetensors import safe_open
+
+    progress, done = Progress(label), 0
+    for path in paths:
+        config = CayleyConfig.from_pretrained(str(path.parent))
+        folder = "/".join(path.parent.parts[-3:])
+        cell = {name: float(value) for name, value in manifest_columns(folder).items()}
+        cell |= {name: int(cell[name]) for name in ("block_dim", "seed")}
+        with safe_open(path, "pt") as file:
+            names = list(file.keys())
+            for name in names:
+                layer, projection = re.search(r"\.layers\.(\d+)\..*?(\w+)\.cayley_theta$", name).groups()
+                theta = file.get_tensor(name).double()
+                # A seed of the tensor's own: what else a run holds does not change its random blocks.
+                rng = np.random.default_rng(zlib.crc32(f"{folder}/{name}".encode()))
+                random = torch.from_numpy(random_directions(theta.numpy(), rng))
+                kinds = {"trained": blocks_of(theta, config).numpy(), "random": blocks_of(random, config).numpy()}
+                for row in projection_rows(kinds):
+                    yield cell | {"layer": int(layer), "projection": projection} | row
+                done += 1
+                progress(done, len(names) * len(paths))  # all adapters of a run are on the same projections
