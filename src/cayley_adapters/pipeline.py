@@ -213,6 +213,26 @@ STAGES: dict[str, Stage] = {
         (),
         "what blocks of each dimension recover without noise, beside the controls",
     ),
+    # What its sections show is in report/sections.py: a file is shown where it is among these inputs.
+    "report": Stage(
+        {
+            "config": "{base}/config.yaml",
+            "model": PREPARED["model"],
+            "cells": TABLES["cells"],
+            "baselines": TABLES["baselines"],
+            **TRANSITION,
+            **{f"phase_diagram_{kind}": f"{{base}}/phase_diagram.{kind}" for kind in ("png", "svg")},
+            "circuits": "{base}/circuits.csv",
+            "recovery": "{base}/recovery.csv",
+            "recovery_differences": "{base}/recovery_differences.csv",
+            "recovery_png": "{base}/recovery.png",
+            "recovery_svg": "{base}/recovery.svg",
+        },
+        {"report": "{base}/report.html"},
+        (),
+        (),
+        "gather tables, pictures, methods and environment on one page",
+    ),
     # One page for several models: its base is the run's folder, one level above the models' own.
     "compare_models": Stage(
         {"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
