@@ -41,6 +41,12 @@ def test_evaluation_code_touches_evaluations_only(package):
 
 def test_figures_touch_the_picture_only(package):
     assert touched(package, "plots.py", "\nEDITED = 1\n") == {"phase_diagram", "recovery", "compare_models"}
+    assert touched(package, "charts.py", "\nEDITED = 1\n") == {"phase_diagram", "recovery", "compare_models", "report"}
+
+
+def test_templates_and_styles_count(package):
+    for name in ("report.html.j2", "report.css", "report.js"):
+        assert touched(package, f"report/{name}", "\n") == {"report"}
 
 
 def test_comments_and_docstrings_touch_nothing(package):

@@ -35,13 +35,13 @@ class Project:
         environment = os.environ | {"PYTHONPATH": str(self.folder / "src")}
         return {"cwd": self.folder, "env": environment}
 
-    def planned(self, overrides: str = "", experiment: str = "ci") -> dict[str, int]:
+    def planned(self, overrides: str = "", experiment: str = "ci", target: str = "phase_diagram") -> dict[str, int]:
         """The jobs of a dry run, by rule, without the target."""
         config = [f"experiment={experiment}", *([f"overrides={overrides}"] if overrides else [])]
-        done = self.snakemake("--dry-run", "phase_diagram", "--config", *config)
+        done = self.snakemake("--dry-run", target, "--config", *config)
         table = re.search(r"Job stats:\njob\s+count\n[-\s]+\n(.*?)\n\n", done.stdout, re.S)
         rows = [line.split() for line in table[1].splitlines()] if table else []
-        return {name: int(count) for name, count in rows if name not in ("total", "phase_diagram")}
+        return {name: int(count) for name, count in rows if name not in ("total", target)}
 
 
 def copy_project(folder: Path) -> Project:
@@ -64,5 +64,5 @@ def fresh(tmp_path) -> Project:
 def built(tmp_path_factory) -> Project:
     """A copy in which the ``ci`` experiment has run; tests must leave it as it is."""
     project = copy_project(tmp_path_factory.mktemp("built"))
-    project.snakemake("phase_diagram", "--config", "experiment=ci")
+    project.snakemake("phase_diagram", "report", "--config", "experiment=ci")
     return project

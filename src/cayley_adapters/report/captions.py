@@ -71,7 +71,8 @@ def phase_diagram_caption(evidence: Evidence) -> list[str]:
         f"of {count(evidence.documents, 'document')}."
     )
     marks = (
-        "Numbers are perplexities, colours the recovered share of nll within ±1. Left of the black line (λ_c; the bar is "
+        "Numbers are perplexities, colours the recovered share of nll within ±1. Left of the black line (λ_c; "
+        "the bar is "
         "its 95 % interval) blocks help: expressive, gain G above cost C. Right of it the compressed model is better "
         "without them: noise-dominated, C above G, marked by crosses (hatched in print)."
     )
@@ -87,7 +88,8 @@ def transition_caption(evidence: Evidence) -> list[str]:
     transition = evidence.transition
     bootstrap, law = transition["bootstrap"], transition["scaling"]
     text = (
-        f"Gain G(n) = nll_compressed − nll(n, 0), cost C(n, λ) = nll(n, λ) − nll(n, 0) and critical noise λ_c for blocks "
+        "Gain G(n) = nll_compressed − nll(n, 0), cost C(n, λ) = nll(n, λ) − nll(n, 0) and critical noise λ_c "
+        "for blocks "
         f"of d = {listing(evidence.settings.sweep.block_dim)} at ratio "
         f"{listing(evidence.settings.sweep.compression_ratio)}; readout {READOUTS[transition['readout']]}, "
         f"{shots_text(transition['shots'])}; {device(evidence)}. "
@@ -115,7 +117,8 @@ def recovery_caption(evidence: Evidence) -> list[str]:
     beside = (
         " No classical controls were trained (control.methods is empty)."
         if not controls
-        else f" Controls, by PEFT on the same projections, text and steps: {listing(CONTROL_NAMES[name] for name in controls)}"
+        else " Controls, by PEFT on the same projections, text and steps: "
+        f"{listing(CONTROL_NAMES[name] for name in controls)}"
         + (
             f"; {listing(sized)} with about as many parameters as d = {listing(settings.control.block_dims)}."
             if sized
@@ -209,6 +212,7 @@ def entanglement_caption(evidence: Evidence) -> list[str]:
     return [
         f"Operator Schmidt decomposition of the trained blocks of d = {listing(settings.sweep.block_dim)} on "
         f"{where_adapted(evidence)} (ansatz {settings.train.ansatz}, {count(settings.train.steps, 'step')}, "
-        f"{'seed' if len(settings.sweep.seed) == 1 else 'seeds'} {listing(settings.sweep.seed)}): entropy and effective "
+        f"{'seed' if len(settings.sweep.seed) == 1 else 'seeds'} {listing(settings.sweep.seed)}): entropy and "
+        "effective "
         "bond dimension."
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,24 +17,28 @@ __all__ = ["VERDICTS", "headline", "limits", "verdict", "verdicts"]
 VERDICTS = ("helps", "harms", "undecided", "not measured")
 
 
-def verdict(block: Mapping[str, Any], end: float) -> str:
+def verdict(block: Mapping[str, Any], axis: Sequence[float]) -> str:
     """Say whether a block helps on the device as calibrated, that is whether λ_c > 1.
 
     Args:
         block: an entry of ``transition.json``'s ``blocks``.
-        end: the last noise scale of the axis.
+        axis: the increasing noise scales of its cells, the first 0.
 
     Returns:
         One of :data:`VERDICTS`: ``undecided`` where the 95 % interval holds 1, ``not measured`` where the axis does not
         tell on which side of 1 λ_c lies.
     """
-    critical, (low, high) = block["lambda_c"], block["ci95"]
-    if end == 0 or (block["censored"] == "above" and end < 1) or (block["censored"] == "below" and critical > 1):
+    critical, (low, high), censored = block["lambda_c"], block["ci95"], block["censored"]
+    first, end = axis[min(1, len(axis) - 1)], axis[-1]
+    if end == 0 or (censored == "above" and end < 1) or (censored == "below" and critical > 1):
         return "not measured"
-    helps = critical > 1 or (block["censored"] == "above" and critical == 1)
-    if low is not None and high is not None and low <= 1 < high:
-        return "undecided"
-    return "helps" if helps else "harms"
+    helps = critical > 1 or (censored == "above" and critical == 1)
+    if low is None or high is None:
+        return "helps" if helps else "harms"
+    # Replicates beyond the axis count with its end: there an interval that touches 1 has still decided.
+    if helps:
+        return "helps" if low > 1 or low == 1 == end > first else "undecided"
+    return "harms" if high < 1 or high == 1 == first < end else "undecided"
 
 
 def verdicts(evidence: Evidence) -> pd.DataFrame:
@@ -42,11 +46,11 @@ def verdicts(evidence: Evidence) -> pd.DataFrame:
 
     Returns:
         ``compression_ratio, block_dim, qubits, two_qubit_gates, perplexity_compressed, perplexity_ideal,
-        perplexity_device, lambda_c, lambda_c_ci95_low, lambda_c_ci95_high, at_device``; the perplexity with the device's
-        noise is empty where λ = 1 is no cell.
+        perplexity_device, lambda_c, lambda_c_ci95_low, lambda_c_ci95_high, at_device``; the perplexity with the
+        device's noise is empty where λ = 1 is no cell.
     """
     table = evidence.map.set_index(["compression_ratio", "block_dim", "noise_scale"])["perplexity"]
-    end = float(evidence.map["noise_scale"].max())
+    axis = sorted(float(scale) for scale in evidence.map["noise_scale"].unique())
     rows = []
     for part in evidence.transition["ratios"]:
         ratio = part["compression_ratio"]
@@ -61,10 +65,10 @@ def verdicts(evidence: Evidence) -> pd.DataFrame:
                     "perplexity_compressed": float(np.exp(part["nll_compressed"])),
                     "perplexity_ideal": table.get((ratio, dim, 0.0)),
                     "perplexity_device": table.get((ratio, dim, 1.0), np.nan),
-                    "lambda_c": critical_noise(block, end),
+                    "lambda_c": critical_noise(block, axis[-1]),
                     "lambda_c_ci95_low": block["ci95"][0],
                     "lambda_c_ci95_high": block["ci95"][1],
-                    "at_device": verdict(block, end),
+                    "at_device": verdict(block, axis),
                 }
             )
     return pd.DataFrame(rows)
@@ -141,10 +145,15 @@ def _controls(evidence: Evidence) -> list[str]:
         nll = group.groupby(["method", "adapter_parameters"])["nll"].mean()  # over seeds
         (method, size), best = nll.idxmin(), nll.min()
         parts.append(
-            f"{CONTROL_NAMES.get(method, method)} has {perplexity(np.exp(best))} with {whole(size)} parameters at ratio "
+            f"{CONTROL_NAMES.get(method, method)} has {perplexity(np.exp(best))} with {whole(size)} parameters "
+            "at ratio "
             f"{ratio:g}"
         )
-    return [f"Of the classical adapters on the same projections the best needs no device: {listing(parts)}."] if parts else []
+    return (
+        [f"Of the classical adapters on the same projections the best needs no device: {listing(parts)}."]
+        if parts
+        else []
+    )
 
 
 def limits(evidence: Evidence) -> str:
@@ -156,7 +165,8 @@ def limits(evidence: Evidence) -> str:
     ]
     if evidence.noisy:
         text.append(
-            f"The device is simulated from the calibration of {settings.noise.backend}: crosstalk, drift and leakage are "
+            f"The device is simulated from the calibration of {settings.noise.backend}: crosstalk, drift and "
+            "leakage are "
             f"not in the model{'' if settings.noise.idle else ', nor is the relaxation of waiting qubits'}."
         )
         if settings.evaluate.mitigation != "none":
@@ -171,7 +181,8 @@ def limits(evidence: Evidence) -> str:
     where = "" if layers is None else f" of layer{'s' * (len(layers) > 1)} {listing(layers)}"
     text.append(
         f"The map holds for blocks on {listing(settings.train.targets)}{where}, trained for "
-        f"{count(settings.train.steps, 'step')} of {count(settings.train.batch_windows * settings.data.window, 'token')}: "
+        f"{count(settings.train.steps, 'step')} of "
+        f"{count(settings.train.batch_windows * settings.data.window, 'token')}: "
         "other projections, synthesis, qubits and readouts move the boundary."
     )
     if (settings.sweep.compression_ratio[-1] > 0) and "recovery.csv" in evidence.tables:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cayley_adapters.report.captions import CONTROL_NAMES, READOUTS, device, shots_text, where_adapted
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.words import count, listing, significant, whole
+from cayley_adapters.report.words import count, listing, whole
 
 __all__ = ["REFERENCES", "methods"]
 
@@ -19,11 +19,13 @@ REFERENCES = {
     "smollm2": ("Allal et al.: SmolLM2 (2025)", "https://arxiv.org/abs/2502.02737"),
     "wikitext": ("Merity et al.: Pointer Sentinel Mixture Models (2016)", "https://arxiv.org/abs/1609.07843"),
     "svd_llm": (
-        "Wang et al.: SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model Compression (2024)",
+        "Wang et al.: SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model "
+        "Compression (2024)",
         "https://arxiv.org/abs/2403.07378",
     ),
     "compactifai": (
-        "Tomut et al.: CompactifAI: Extreme Compression of Large Language Models using Quantum-Inspired Tensor Networks "
+        "Tomut et al.: CompactifAI: Extreme Compression of Large Language Models using Quantum-Inspired Tensor "
+        "Networks "
         "(2024)",
         "https://arxiv.org/abs/2401.14109",
     ),
@@ -74,7 +76,11 @@ def methods(evidence: Evidence, calibrated: str | None) -> str:
         calibrated: date of the device's calibration; None where no device was used.
     """
     steps = (_model, _compression, _blocks, _training, _controls, _circuits)
-    text = [step(evidence) for step in steps] + [_noise(evidence, calibrated), _readout(evidence), _statistics(evidence)]
+    text = [step(evidence) for step in steps] + [
+        _noise(evidence, calibrated),
+        _readout(evidence),
+        _statistics(evidence),
+    ]
     return " ".join(part for part in text if part)
 
 
@@ -94,7 +100,8 @@ def _model(evidence: Evidence) -> str:
         "wikitext2": f"{data.id} ({data.config}) at revision {data.revision}{{wikitext}}",
     }[data.source]
     return (
-        f"Cayley unitary adapters{{paper}} rotate the inputs of a frozen model's projections. The model is {model.name}{cited} ({source}), in float32. The text is {text}, cut into windows of "
+        f"Cayley unitary adapters{{paper}} rotate the inputs of a frozen model's projections. The model is "
+        f"{model.name}{cited} ({source}), in float32. The text is {text}, cut into windows of "
         f"{count(data.window, 'token')}; calibration, training and test share no document."
     )
 
@@ -116,7 +123,8 @@ def _compression(evidence: Evidence) -> str:
     )
     return (
         f"Its projections {listing(compress.targets)} were compressed by {how}{calibrated}; a share of "
-        f"{listing(settings.sweep.compression_ratio)} of their parameters was removed, allocation {compress.allocation}."
+        f"{listing(settings.sweep.compression_ratio)} of their parameters was removed, allocation "
+        f"{compress.allocation}."
     )
 
 
@@ -131,7 +139,8 @@ def _blocks(evidence: Evidence) -> str:
         f"{count(settings.train.brickwork_depth, 'layer')}"
     )
     return (
-        f"The inputs of {where_adapted(evidence)} are cut into slices of d = {listing(settings.sweep.block_dim)}, {ansatz}; "
+        f"The inputs of {where_adapted(evidence)} are cut into slices of d = "
+        f"{listing(settings.sweep.block_dim)}, {ansatz}; "
         f"trained parameters: {sized}."
     )
 
@@ -142,7 +151,8 @@ def _training(evidence: Evidence) -> str:
     loss = (
         "next-token cross-entropy"
         if train.distillation == 0
-        else f"{1 - train.distillation:g} next-token cross-entropy and {train.distillation:g} distillation{{distillation}} "
+        else f"{1 - train.distillation:g} next-token cross-entropy and {train.distillation:g} "
+        f"distillation{{distillation}} "
         f"from the uncompressed model's {train.distillation_top_k} most likely tokens"
     )
     schedule = {
@@ -160,8 +170,10 @@ def _training(evidence: Evidence) -> str:
     noise = f", under noise of scale {train.noise_scale:g} by a smooth surrogate" if train.noise_scale else ""
     return (
         f"Blocks start at the identity and were trained for {count(train.steps, 'step')} of "
-        f"{count(train.batch_windows, 'window')} with Adam{{adam}}, step size {train.learning_rate:g}/d {schedule}{warm}, "
-        f"gradients clipped to norm {train.max_grad_norm:g}, on {loss}, readout {READOUTS[train.readout]}{noise}; {kept}; "
+        f"{count(train.batch_windows, 'window')} with Adam{{adam}}, step size {train.learning_rate:g}/d "
+        f"{schedule}{warm}, "
+        f"gradients clipped to norm {train.max_grad_norm:g}, on {loss}, readout "
+        f"{READOUTS[train.readout]}{noise}; {kept}; "
         f"seed{'s' * (len(settings.sweep.seed) > 1)} {listing(settings.sweep.seed)}."
     )
 
@@ -192,7 +204,8 @@ def _circuits(evidence: Evidence) -> str:
         else f"up to where a further two-qubit gate costs more than it gains at λ = {settings.transpile.noise_scale:g}"
     )
     return (
-        f"On n = log₂ d qubits a slice is amplitude-encoded, its block applied and all qubits measured, in RZ, SX and CZ "
+        "On n = log₂ d qubits a slice is amplitude-encoded, its block applied and all qubits measured, in RZ, "
+        "SX and CZ "
         f"gates on a line of qubits, synthesised {how}; two-qubit gates a block, preparation included: {counted}."
     )
 
@@ -207,8 +220,10 @@ def _noise(evidence: Evidence, calibrated: str | None) -> str:
         else "a batched simulator of density matrices that is tested to equal Qiskit Aer{aer}"
     )
     return (
-        f"Noise is that of {device(evidence)}, calibrated on {calibrated}, from Qiskit{{qiskit}} IBM Runtime{{runtime}}: "
-        f"gate errors, relaxation rates and readout flips are multiplied by λ = {listing(settings.sweep.noise_scale)} and "
+        f"Noise is that of {device(evidence)}, calibrated on {calibrated}, from Qiskit{{qiskit}} IBM "
+        f"Runtime{{runtime}}: "
+        "gate errors, relaxation rates and readout flips are multiplied by λ = "
+        f"{listing(settings.sweep.noise_scale)} and "
         f"made into depolarising and relaxation channels as Aer makes them; circuits ran in {run}."
     )
 
@@ -240,7 +255,8 @@ def _statistics(evidence: Evidence) -> str:
     bootstrap = evidence.transition["bootstrap"]
     windows = evidence.settings.evaluate.windows
     intervals = (
-        f"intervals are 95 % percentiles of {bootstrap['replicates']:,} paired bootstrap replicates over documents (seed "
+        f"intervals are 95 % percentiles of {bootstrap['replicates']:,} paired bootstrap replicates over "
+        "documents (seed "
         f"{bootstrap['seed']}) and do not cover training seeds"
         if bootstrap["documents"] > 1
         else "there are no intervals, since one document cannot be resampled"
@@ -252,6 +268,7 @@ def _statistics(evidence: Evidence) -> str:
         else ""
     )
     return (
-        f"Perplexity is the exponential of the mean nll of {evidence.tokens:,} tokens of {count(bootstrap['documents'], 'document')} "
+        f"Perplexity is the exponential of the mean nll of {evidence.tokens:,} tokens of "
+        f"{count(bootstrap['documents'], 'document')} "
         f"in {count(windows, 'test window')}; {crossing}{intervals}."
     )

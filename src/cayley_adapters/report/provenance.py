@@ -80,7 +80,7 @@ def uses_device(settings: Settings) -> bool:
 
 
 def calibration_date(settings: Settings) -> str | None:
-    """Day of the backend's calibration in UTC, such as ``2025-02-26``; None where no device was used or it tells none."""
+    """Day of the calibration in UTC, such as ``2025-02-26``; None where no device was used, or it tells none."""
     from datetime import UTC
 
     from cayley_adapters.calibration import snapshot
@@ -137,7 +137,9 @@ def _version(name: str) -> str:
 
 
 def _model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
-    told = [(key, str(model[key])) for key in ("name", "source", "id", "revision", "seed") if model.get(key) is not None]
+    told = [
+        (key, str(model[key])) for key in ("name", "source", "id", "revision", "seed") if model.get(key) is not None
+    ]
     return told + (_wheel(wheels.SMOLLM2_135M) if model["source"] == "embedded" else [])
 
 

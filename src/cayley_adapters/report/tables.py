@@ -107,7 +107,8 @@ def table_view(table: pd.DataFrame, title: str, gather: bool = True) -> TableVie
     """Prepare a table.
 
     Args:
-        table: as its CSV has it; ``x_ci95_low`` and ``x_ci95_high`` become one column, ``ci95_low`` and ``ci95_high`` too.
+        table: as its CSV has it; ``x_ci95_low`` and ``x_ci95_high`` become one column, and so do ``ci95_low`` and
+            ``ci95_high``.
         title: its heading.
         gather: whether columns of one value are taken out of the table.
     """
@@ -144,9 +145,7 @@ def _column(table: pd.DataFrame, name: str) -> Column:
         return Column(_interval_heading(stem), True, texts, [_key(value) for value in table[name]])
     values = table[name]
     heading, written = _HEADINGS.get(name, (name.replace("_", " "), None))
-    numeric = written is not None or (
-        pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    )
+    numeric = written is not None or (pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values))
     write = _writer(name, values)
     return Column(heading, numeric, [_text(value, write) for value in values], [_key(value) for value in values])
 
@@ -176,4 +175,6 @@ def _text(value: Any, write: Callable[[Any], str]) -> str:
 
 def _key(value: Any) -> str:
     """What a column is sorted by; an empty text is no value, and of a bound such as ``> 10`` the number counts."""
-    return "" if not isinstance(value, str) and pd.isna(value) else str(value).lstrip("<> –")
+    if not isinstance(value, str):
+        return "" if pd.isna(value) else str(value).replace("inf", "Infinity")  # as JavaScript reads it
+    return value.lstrip("<> –")
