@@ -19,7 +19,17 @@ def cayley(*arguments, cwd):
 def test_help_lists_every_stage(tmp_path):
     done = cayley("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for stage in "prepare compress train transpile evaluate aggregate phase_diagram report config".split():
+    for stage in (
+        "prepare",
+        "compress",
+        "train",
+        "transpile",
+        "evaluate",
+        "aggregate",
+        "phase_diagram",
+        "report",
+        "config",
+    ):
         assert f" {stage} " in done.stdout
 
 

@@ -209,7 +209,7 @@ def test_the_headline_is_that_of_the_tables(made):
     assert row.perplexity_device == pytest.approx(here.perplexity.iloc[0])
     helps = made.map.query("noise_scale == 1").assign(level=lambda cells: cells.compression_ratio * 3 + 2.9)
     assert (table.at_device == "helps").tolist() == (helps.nll < helps.level).tolist()
-    assert "LoRA has" in text
+    assert "LoRA with" in text
     assert "4,321 parameters" in text
     assert "over 8 test documents" in limits(made)
 
@@ -223,6 +223,21 @@ def test_a_run_without_noise_has_no_critical_noise():
     assert calibration_date(evidence.settings) is None
     assert "Device" not in environment(evidence, None)
     assert "<h2>Phase diagram</h2>" in render_report(evidence, None)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "overrides", "words"),
+    [
+        ("ci", (), "its numbers mean nothing"),
+        ("paper_llama31_8b", ("model=smollm2_135m",), "nothing was compressed"),
+        ("recovery_small", (), "blocks of d = 2, 4, 8 and 32"),
+        ("paper_smollm2", (), "the 3 seeds are averaged"),
+    ],
+)
+def test_every_preset_has_a_report(experiment, overrides, words):
+    page = render_report(evidence_of(*overrides, experiment=experiment), None)
+    assert words in page
+    assert not re.search(r"\bnan\b|\bNone\b", "".join(Parsed(page).text))
 
 
 @pytest.mark.parametrize(

@@ -144,16 +144,11 @@ def _controls(evidence: Evidence) -> list[str]:
     for ratio, group in trained.groupby("compression_ratio"):
         nll = group.groupby(["method", "adapter_parameters"])["nll"].mean()  # over seeds
         (method, size), best = nll.idxmin(), nll.min()
-        parts.append(
-            f"{CONTROL_NAMES.get(method, method)} has {perplexity(np.exp(best))} with {whole(size)} parameters "
-            "at ratio "
-            f"{ratio:g}"
-        )
-    return (
-        [f"Of the classical adapters on the same projections the best needs no device: {listing(parts)}."]
-        if parts
-        else []
-    )
+        name = CONTROL_NAMES.get(method, method)
+        parts.append(f"{name} with {perplexity(np.exp(best))} ({whole(size)} parameters) at ratio {ratio:g}")
+    if not parts:
+        return []
+    return [f"The best classical adapter on the same projections, which needs no device, is {listing(parts)}."]
 
 
 def limits(evidence: Evidence) -> str:

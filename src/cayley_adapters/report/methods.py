@@ -102,7 +102,7 @@ def _model(evidence: Evidence) -> str:
     return (
         f"Cayley unitary adapters{{paper}} rotate the inputs of a frozen model's projections. The model is "
         f"{model.name}{cited} ({source}), in float32. The text is {text}, cut into windows of "
-        f"{count(data.window, 'token')}; calibration, training and test share no document."
+        f"{count(data.window, 'token')}; calibration, training and test share no text."
     )
 
 
@@ -122,7 +122,7 @@ def _compression(evidence: Evidence) -> str:
         else ""
     )
     return (
-        f"Its projections {listing(compress.targets)} were compressed by {how}{calibrated}; a share of "
+        f"The model's projections {listing(compress.targets)} were compressed by {how}{calibrated}; a share of "
         f"{listing(settings.sweep.compression_ratio)} of their parameters was removed, allocation "
         f"{compress.allocation}."
     )
