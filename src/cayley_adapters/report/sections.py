@@ -88,8 +88,11 @@ SECTIONS = (
         "entanglement",
         "Entanglement of the blocks",
         {"entanglement": "Operator entanglement of the trained blocks, of each block size"},
-        {"entanglement.csv": "Operator Schmidt decomposition"},
+        {
+            "entanglement_differences.csv": "Trained blocks and random ones compared",
+            "entanglement.csv": "Operator Schmidt decomposition",
+        },
         entanglement_caption,
-        summary={"entanglement.csv": ("compression_ratio", "block_dim")},
+        summary={"entanglement.csv": ("compression_ratio", "block_dim", "kind")},
     ),
 )

@@ -27,8 +27,8 @@ def _nats(value: float) -> str:
     return significant(value) if value is None or not math.isfinite(value) else f"{value:.4f}".replace("-", "−")
 
 
-def _gates(value: float) -> str:
-    """A number of gates: exact where it is the same for all blocks, else their mean."""
+def _plain(value: float) -> str:
+    """A whole number as one, any other to significant digits: counts, and means of counts."""
     return whole(value) if math.isfinite(value) and value == round(value) else significant(value)
 
 
@@ -56,11 +56,11 @@ _HEADINGS: dict[str, tuple[str, Callable[[Any], str] | None]] = {
     "gate_fidelity": ("gate fidelity (share)", "{:.4f}".format),
     "lambda_c": ("λ_c (noise scale)", significant),
     "adapter_parameters": ("parameters", whole),
-    "two_qubit_gates": ("two-qubit gates a block", _gates),
-    "cz": ("CZ a block", _gates),
-    "sx": ("SX a block", _gates),
-    "rz": ("RZ a block", _gates),
-    "depth": ("depth", _gates),
+    "two_qubit_gates": ("two-qubit gates a block", _plain),
+    "cz": ("CZ a block", _plain),
+    "sx": ("SX a block", _plain),
+    "rz": ("RZ a block", _plain),
+    "depth": ("depth", _plain),
     "perplexity_compressed": ("perplexity without blocks", significant),
     "perplexity_ideal": ("perplexity, λ\u00a0=\u00a00", significant),
     "perplexity_device": ("perplexity, λ\u00a0=\u00a01", significant),
@@ -162,7 +162,7 @@ def _writer(name: str, values: pd.Series) -> Callable[[Any], str]:
         return lambda value: "yes" if value else "no"
     if pd.api.types.is_integer_dtype(values):
         return whole
-    return significant if pd.api.types.is_numeric_dtype(values) else str
+    return _plain if pd.api.types.is_numeric_dtype(values) else str
 
 
 def _text(value: Any, write: Callable[[Any], str]) -> str:
