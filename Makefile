@@ -1,19 +1,28 @@
 # make phase_diagram   the map of the default experiment
 # make test            all tests
 # make bench           the figures that the README states
+# make browser         Chromium for the tests of the report, where it is missing
 # Each sets up .venv first; CORES is what Snakemake may use at most.
 PYTHON ?= python3.11
 CORES ?= 8
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test bench lint clean
+.PHONY: phase_diagram test bench lint browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
 
-test: $(READY)
+test: $(READY) browser
 	$(VENV)/bin/python -m pytest
+
+# Chromium, in which tests open the report: Debian's package where it is missing and root asks. Without one these tests
+# are skipped; with CI=true they fail and say what to install.
+browser:
+	@if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	else echo "No Chromium: tests of the report are skipped. As root: apt-get install chromium"; fi
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

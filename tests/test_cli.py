@@ -19,8 +19,18 @@ def cayley(*arguments, cwd):
 def test_help_lists_every_stage(tmp_path):
     done = cayley("--help", cwd=tmp_path)
     assert done.returncode == 0
-    stages = ("prepare", "compress", "train", "transpile", "evaluate", "aggregate", "phase_diagram", "entanglement")
-    for stage in (*stages, "config"):
+    stages = (
+        "prepare",
+        "compress",
+        "train",
+        "transpile",
+        "evaluate",
+        "aggregate",
+        "phase_diagram",
+        "entanglement",
+        "report",
+    )
+    for stage in (*stages, "report", "config"):
         assert f" {stage} " in done.stdout
 
 

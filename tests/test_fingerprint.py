@@ -49,6 +49,16 @@ def test_entanglement_code_touches_its_stage_only(package):
         assert touched(package, f"{module}.py", "\nEDITED = 1\n") == {"entanglement"}
 
 
+def test_charts_touch_the_report_too(package):
+    pictures = {"phase_diagram", "scaling", "recovery", "entanglement", "compare_models"}
+    assert touched(package, "charts.py", "\nEDITED = 1\n") == {*pictures, "report"}
+
+
+def test_templates_and_styles_count(package):
+    for name in ("report.html.j2", "report.css", "report.js"):
+        assert touched(package, f"report/{name}", "\n") == {"report"}
+
+
 def test_comments_and_docstrings_touch_nothing(package):
     assert touched(package, "simulator.py", "\n# a comment\n") == set()
     path = package / "executors.py"

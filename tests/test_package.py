@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,19 @@ def test_peft_knows_the_adapters_in_either_order(order):
 def test_every_public_name_is_there():
     code = "import cayley_adapters as c; print(all(getattr(c, name) is not None for name in c.__all__), len(c.__all__))"
     assert run(code) == "True 20"
+
+
+def test_a_wheel_holds_templates_and_styles():
+    root = Path(__file__).parents[1]
+    setuptools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packed = {
+        path
+        for package, patterns in setuptools["package-data"].items()
+        for pattern in patterns
+        for path in (root / "src" / package.replace(".", "/")).glob(pattern)
+    }
+    files = {path for path in (root / "src/cayley_adapters").rglob("*") if path.is_file()}
+    assert packed == {path for path in files if path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts}
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -282,7 +282,13 @@ def _curves(
     base = alt.Chart(_plain(lines)).encode(
         x=_columns(alt, axis),
         y=height,
-        color=alt.Color("block:N", sort=order, title="Block", scale=alt.Scale(domain=order, range=_COLOURS)),
+        color=alt.Color(
+            "block:N",
+            sort=order,
+            title="Block",
+            scale=alt.Scale(domain=order, range=_COLOURS),
+            legend=alt.Legend(labelLimit=300),
+        ),
         opacity=alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.12)),
         tooltip=_tooltips(lines),
     )
@@ -296,10 +302,17 @@ def _curves(
             alt.Tooltip("adapter_parameters", title="Adapter parameters", format=",.0f"),
         ],
     )
+    # Controls lie close together: their lines are named by their tooltips alone.
+    named = [
+        rules.transform_filter(f"datum.method == '{method}'")
+        .mark_text(align="left", dx=4, dy=dy, color="#555")
+        .encode(x=alt.value(0), text="method:N")
+        for method, dy in (("compressed", -6), ("uncompressed", 8))
+    ]
     line = base.mark_line().encode(strokeDash=dash)
     return alt.layer(
         rules.mark_rule(color="#555", strokeDash=[6, 3]),
-        rules.mark_text(align="left", dx=4, dy=-6, color="#555").encode(x=alt.value(0), text="method:N"),
+        *named,
         line.add_params(picked) if first else line,  # once: the legend it is bound to is shared
         base.mark_point(filled=True, size=45).encode(shape=shape),
     ).properties(width=_width(axis), height=260)

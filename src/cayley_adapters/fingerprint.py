@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent
 def fingerprint(module: str, root: Path = ROOT) -> str:
     """Hex digest of a module of this package and of all modules of the package that it imports, however deep.
 
-    Comments, docstrings and layout do not count: only what runs.
+    Comments, docstrings and layout do not count: only what runs, and the templates and styles of imported packages.
 
     Args:
         module: dotted name below the package, such as ``stages.train``.
@@ -24,7 +24,12 @@ def fingerprint(module: str, root: Path = ROOT) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(imported_modules(module, root)):
-        digest.update(name.encode() + ast.dump(_parse(_path(name, root))).encode())
+        path = _path(name, root)
+        digest.update(name.encode() + ast.dump(_parse(path)).encode())
+        if path.name == "__init__.py":
+            for data in sorted(path.parent.iterdir()):
+                if data.is_file() and data.suffix not in (".py", ".pyc"):
+                    digest.update(data.name.encode() + data.read_bytes())
     return digest.hexdigest()[:16]
 
 

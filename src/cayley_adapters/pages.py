@@ -12,7 +12,7 @@ from cayley_adapters.files import atomic_file
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["save_html"]
+__all__ = ["chart_json", "save_html", "vega_script"]
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -44,11 +44,20 @@ def save_html(chart: alt.TopLevelMixin, path: Path | str, title: str = "Phase di
         path: where to; the file appears whole or not at all.
         title: of the page.
     """
+    page = _PAGE.format(title=html.escape(title), script=vega_script(), spec=chart_json(chart))
+    with atomic_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def vega_script() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script of about 0.9 MB that defines ``vegaEmbed``."""
     import altair as alt
     import vl_convert
 
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    spec = json.dumps(chart.to_dict(), allow_nan=False).replace("<", "\\u003c")
-    page = _PAGE.format(title=html.escape(title), script=vl_convert.javascript_bundle(vl_version=version), spec=spec)
-    with atomic_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    return vl_convert.javascript_bundle(vl_version=version)
+
+
+def chart_json(chart: alt.TopLevelMixin) -> str:
+    """A chart's specification as JSON that may stand in a script element, whatever its texts hold."""
+    return json.dumps(chart.to_dict(), allow_nan=False).replace("<", "\\u003c")

@@ -64,5 +64,5 @@ def fresh(tmp_path) -> Project:
 def built(tmp_path_factory) -> Project:
     """A copy in which the ``ci`` experiment has run; tests must leave it as it is."""
     project = copy_project(tmp_path_factory.mktemp("built"))
-    project.snakemake("phase_diagram", "--config", "experiment=ci")
+    project.snakemake("phase_diagram", "report", "--config", "experiment=ci")
     return project

@@ -73,6 +73,22 @@ def test_an_edit_of_the_library_runs_the_jobs_that_it_touches(built, tmp_path):
     assert set(project.planned()) == {"evaluate", *TABLES_AND_PICTURES}
 
 
+def test_the_report_runs_again_for_what_it_shows(built):
+    assert built.planned(target="report") == {}
+    assert built.planned("track.mode=disabled", target="report") == {"configure": 1, "write_report": 1}
+    planned = built.planned("transpile.compared_blocks=1", target="report")
+    assert set(planned) == {"configure", "compare_circuits", "write_report"}
+
+
+def test_an_edit_of_the_page_writes_it_again(built, tmp_path):
+    shutil.copytree(built.folder, tmp_path / "p", symlinks=True)
+    project = type(built)(tmp_path / "p")
+    with (project.folder / "src/cayley_adapters/report/report.css").open("a") as file:
+        file.write("p { color: black }\n")
+    assert project.planned() == {}
+    assert project.planned(target="report") == {"write_report": 1}
+
+
 def test_a_dry_run_writes_nothing(fresh):
     fresh.planned()
     assert not (fresh.folder / "results").exists()

@@ -1,0 +1,22 @@
+"""Write the report of a run: one page that opens without a network."""
+
+from __future__ import annotations
+
+from cayley_adapters.files import atomic_file
+from cayley_adapters.layout import Job
+from cayley_adapters.progress import say
+from cayley_adapters.report import Evidence, calibration_date, render_report
+from cayley_adapters.settings import load_settings
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write ``report.html`` from the files that the stage's inputs name."""
+    inputs, outputs = job.inputs(), job.outputs()
+    settings = load_settings(inputs["config"][0])
+    files = {path.name: path.read_bytes() for paths in inputs.values() for path in paths}
+    page = render_report(Evidence.from_files(settings, files), calibration_date(settings))
+    with atomic_file(outputs["report"]) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    say(f"{outputs['report']}: {len(page.encode()) / 1e6:.1f} MB; open it in a browser")

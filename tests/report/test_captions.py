@@ -1,0 +1,136 @@
+"""What the report's words say, against the configuration and the tables it was given."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from synthetic import VARIED, Parsed, evidence_of
+
+from cayley_adapters.report import SECTIONS, calibration_date, render_report
+from cayley_adapters.report.headline import headline, limits, verdict, verdicts
+from cayley_adapters.report.methods import REFERENCES, methods
+from cayley_adapters.report.page import _cite
+from cayley_adapters.report.provenance import environment
+from cayley_adapters.report.words import interval, significant
+
+
+def numbers(text: str) -> set[float]:
+    return {float(found.replace(",", "")) for found in re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", text)}
+
+
+@pytest.mark.parametrize("overrides", [(), VARIED])
+def test_captions_state_the_configuration_and_no_other_number(overrides):
+    evidence = evidence_of(*overrides, files={"circuits.csv": b"compression_ratio,cz\n0.2,3\n0.3,4\n"})
+    settings = evidence.settings
+    sweep, train = settings.sweep, settings.train
+    text = {section.anchor: " ".join(section.caption(evidence)) for section in SECTIONS}
+    axes = {*sweep.block_dim, *sweep.noise_scale, *sweep.compression_ratio}
+    counts = {*map(float, settings.evaluate.shots), *sweep.seed, *(train.layers or ()), 240, 8}
+    assert axes | counts <= numbers(text["phase-diagram"])
+    assert numbers(text["phase-diagram"]) <= axes | counts | {0, 1, 95}
+    steps = {train.steps, train.batch_windows * settings.data.window, *settings.control.block_dims}
+    said = evidence.tables["recovery.csv"]
+    best = {float(significant(value).replace(",", "")) for value in said["perplexity"]} | set(
+        said["adapter_parameters"]
+    )
+    best |= {round(value, 3) for value in said["recovery"]}
+    assert steps <= numbers(text["recovery"])
+    pairs = len(evidence.tables["recovery_differences.csv"])
+    assert numbers(text["recovery"]) <= axes | counts | steps | best | {0, 95, pairs}
+    assert numbers(text["noise-budget"]) == {settings.transpile.compared_blocks, 1, 3}  # optimisation level 3, λ = 1
+    for name in (*train.targets, settings.noise.backend, settings.compress.method):
+        assert name in text["phase-diagram"]
+    assert ("with idle noise" in text["phase-diagram"]) == settings.noise.idle
+    assert "1,000 paired bootstrap" not in text["transition"]
+    assert "200 paired bootstrap replicates over 8 documents" in text["transition"]
+
+
+@pytest.mark.parametrize(
+    ("censored", "critical", "ci95", "axis", "expected"),
+    [
+        (None, 1.2, [1.05, 1.4], [0, 0.1, 1, 3], "helps"),
+        (None, 1.2, [0.9, 1.4], [0, 0.1, 1, 3], "undecided"),
+        (None, 0.4, [0.3, 0.5], [0, 0.1, 1, 3], "harms"),
+        (None, 0.9, [0.7, 1.1], [0, 0.1, 1, 3], "undecided"),
+        (None, 0.0, [0.0, 0.0], [0, 1], "harms"),
+        ("above", 3.0, [3.0, 3.0], [0, 1, 3], "helps"),
+        ("above", 0.3, [0.3, 0.3], [0, 0.1, 0.3], "not measured"),
+        ("above", 1.0, [1.0, 1.0], [0, 0.1, 1], "helps"),
+        ("above", 1.0, [0.8, 1.0], [0, 0.1, 1], "undecided"),
+        ("below", 1.0, [1.0, 1.0], [0, 1, 3], "harms"),
+        ("below", 2.0, [2.0, 2.0], [0, 2, 3], "not measured"),
+        ("below", 1.0, [1.0, 1.0], [0, 1], "undecided"),
+        (None, 1.2, [None, None], [0, 1, 3], "helps"),
+        ("above", 0.0, [0.0, 0.0], [0], "not measured"),
+    ],
+)
+def test_verdicts(censored, critical, ci95, axis, expected):
+    assert verdict({"censored": censored, "lambda_c": critical, "ci95": ci95}, axis) == expected
+
+
+def test_the_headline_is_that_of_the_tables(made):
+    text, table = headline(made), verdicts(made)
+    assert len(table) == 6
+    for ratio in (0.2, 0.3):
+        assert f"{significant(made.perplexity('compressed', ratio))} at ratio {ratio}" in text
+    for part in made.transition["ratios"]:
+        for block in part["blocks"]:
+            assert f"{significant(block['lambda_c'])} ({interval(*block['ci95'])})" in text
+    here = made.cells.query("executor == 'noisy' and noise_scale == 1 and compression_ratio == 0.3 and block_dim == 4")
+    row = table.query("compression_ratio == 0.3 and block_dim == 4").iloc[0]
+    assert row.perplexity_device == pytest.approx(here.perplexity.iloc[0])
+    helps = made.map.query("noise_scale == 1").assign(level=lambda cells: cells.compression_ratio * 3 + 2.9)
+    assert (table.at_device == "helps").tolist() == (helps.nll < helps.level).tolist()
+    assert "LoRA with" in text
+    assert "4,321 parameters" in text
+    assert "over 8 test documents" in limits(made)
+
+
+def test_a_run_without_noise_has_no_critical_noise():
+    evidence = evidence_of("sweep.noise_scale=0", "transpile.synthesis=none", "evaluate.shots=[inf]", "sweep.seed=0,1")
+    text = headline(evidence)
+    assert "no λ_c" in text
+    assert "FakeFez" not in text + limits(evidence) + methods(evidence, None)
+    assert "2 seeds" in limits(evidence)
+    assert calibration_date(evidence.settings) is None
+    assert "Device" not in environment(evidence, None)
+    assert "<h2>Phase diagram</h2>" in render_report(evidence, None)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "overrides", "words"),
+    [
+        ("ci", (), "its numbers mean nothing"),
+        ("paper_llama31_8b", ("model=smollm2_135m",), "nothing was compressed"),
+        ("recovery_small", (), "blocks of d = 2, 4, 8 and 32"),
+        ("paper_smollm2", (), "the 3 seeds are averaged"),
+    ],
+)
+def test_every_preset_has_a_report(experiment, overrides, words):
+    page = render_report(evidence_of(*overrides, experiment=experiment), None)
+    assert words in page
+    assert not re.search(r"\bnan\b|\bNone\b", "".join(Parsed(page).text))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cited", "words"),
+    [
+        ((), {"paper", "smollm2", "svd_llm", "adam", "distillation", "peft", "lora", "qiskit", "aer"}, "96 windows"),
+        (("compress=mpo",), {"paper", "compactifai", "tensorly"}, "matrix product operators"),
+        (("train.distillation=0", "control=none"), {"paper", "adam"}, "on next-token cross-entropy, readout"),
+        (("evaluate.readout=characterised", "evaluate.mitigation=readout"), {"paper"}, "mitigation readout"),
+        (("data=wikitext2",), {"paper", "wikitext"}, "Salesforce/wikitext"),
+    ],
+)
+def test_methods_cite_what_was_used(overrides, cited, words):
+    text = methods(evidence_of(*overrides), "2025-02-26")
+    pieces, keys = _cite(text)
+    assert keys[0] == "paper"
+    assert cited <= set(keys) <= set(REFERENCES)
+    assert ("lora" in keys) == ("control=none" not in overrides)
+    assert ("distillation" in keys) == ("train.distillation=0" not in overrides)
+    assert words in "".join(piece for piece, _ in pieces)
+    assert "{" not in "".join(piece for piece, _ in pieces)
+    assert "calibrated on 2025-02-26" in text
+    assert REFERENCES["paper"][1] == "https://arxiv.org/abs/2605.05914"
