@@ -1,6 +1,7 @@
 # Targets and includes only; the stages' rules are in workflow/rules, their table in src/cayley_adapters/layout.py.
 #
 #   snakemake --cores 8 phase_diagram
+#   snakemake --cores 8 dashboard
 #   snakemake --cores 8 phase_diagram --config experiment=quickstart overrides="sweep.block_dim=2,4 train.steps=5 run=mine"
 
 include: "workflow/rules/common.smk"
@@ -10,6 +11,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/transpile.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/dashboard.smk"
 
 
 localrules:

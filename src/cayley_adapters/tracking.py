@@ -102,10 +102,11 @@ def log_run(
         return
     group = tracking_group(base)
     identity = f"{group}-{name.replace(' ', '-')}"[:128]
-    stale = list(Path(base, "wandb").glob(f"offline-run-????????_??????-{identity}"))  # of results that are replaced
     try:
         import wandb
 
+        for stale in Path(base, "wandb").glob(f"offline-run-????????_??????-{identity}"):  # of results now replaced
+            shutil.rmtree(stale)
         run = wandb.init(
             mode=track["mode"],
             project=track["project"],
@@ -131,8 +132,6 @@ def log_run(
                 _use(run, _artifact(group, item))
             for item in made:
                 run.log_artifact(_artifact(group, item))
-        for path in stale:
-            shutil.rmtree(path)
     except Exception as error:  # whatever tracking meets, the results are already on disk
         say(f"warning: {name} was not tracked with W&B ({type(error).__name__}: {error}); results are not affected")
 
