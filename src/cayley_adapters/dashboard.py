@@ -34,6 +34,7 @@ TRAINING = {
     "train/gradient_norm": "Gradient norm",
     "train/validation": "Validation loss (nats a token)",
 }
+PICTURES = {"phase_diagram_figure": "Phase diagram", "recovery_figure": "Recovery without noise"}
 AXIS_TITLE = "noise scale (0 ideal, 1 the device as calibrated)"
 COLUMNS = ("compression_ratio", "block_dim", "seed", "method")
 PAPER = "https://arxiv.org/abs/2605.05914"
@@ -93,7 +94,11 @@ def findings(result: Mapping[str, Any]) -> list[str]:
     for ratio in result["ratios"]:
         parts = [
             f"blocks of d = {block['block_dim']} "
-            + (f"help up to noise scale {_critical(block)}" if block["gain"] > 0 else "do not help even without noise")
+            + (
+                f"help up to noise scale {_critical(block)}"
+                if (block["gain"] or 0) > 0
+                else "do not help even without noise"
+            )
             for block in ratio["blocks"]
         ]
         sentences.append(f"Compression ratio {ratio['compression_ratio']:g}: {'; '.join(parts)}.")
@@ -109,17 +114,21 @@ def critical_noise_table(result: Mapping[str, Any]) -> str:
     for ratio in result["ratios"]:
         for block in ratio["blocks"]:
             low, high = block["ci95"]
-            gates = "–" if block["two_qubit_gates"] is None else f"{block['two_qubit_gates']:.3g}"
+            interval = "–" if low is None else f"{low:.3g} to {high:.3g}"
             lines.append(
-                f"| {ratio['compression_ratio']:g} | {block['block_dim']} | {gates} | {block['gain']:.3f} | "
-                f"{_critical(block)} | {low:.3g} to {high:.3g} |"
+                f"| {ratio['compression_ratio']:g} | {block['block_dim']} | {_text(block['two_qubit_gates'])} | "
+                f"{_text(block['gain'])} | {_critical(block)} | {interval} |"
             )
     return "\n".join(lines)
 
 
 def _critical(block: Mapping[str, Any]) -> str:
     mark = {"above": "above ", "below": "below "}.get(block["censored"], "")
-    return f"{mark}{block['lambda_c']:.3g}"
+    return mark + _text(block["lambda_c"])
+
+
+def _text(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
 
 
 def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
@@ -146,7 +155,7 @@ def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
         ],
         settings=ws.WorkspaceSettings(max_runs=100),
         runset_settings=ws.RunsetSettings(
-            filters=[in_group],
+            filters=expr.And(in_group),
             # One line a cell: its training, evaluations and results together, seeds averaged.
             groupby=[expr.Config("cell")],
             order=[expr.Ordering(expr.Config(f"{name}.value")) for name in COLUMNS[:3]],
@@ -158,9 +167,9 @@ def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
     )
 
     def grid(section: str, *job_types: str) -> wr.PanelGrid:
-        runs = in_group, expr.Metric("JobType").isin(list(job_types))
+        runs = expr.And(in_group, expr.Metric("JobType").isin(list(job_types)))
         return wr.PanelGrid(
-            runsets=[wr.Runset(name=", ".join(job_types), filters=list(runs))],
+            runsets=[wr.Runset(name=", ".join(job_types), filters=runs)],
             panels=_placed(_panels(measured)[section]),
         )
 
@@ -238,8 +247,7 @@ def _panels(measured: Measured) -> dict[str, list[Any]]:
         if key != "train/validation" or measured.validated
     ]
     sections["Pictures"] = [
-        wr.MediaBrowser(title=title, media_keys=[key], num_columns=1)
-        for key, title in {"phase_diagram": "Phase diagram", "recovery": "Recovery without noise"}.items()
+        wr.MediaBrowser(title=title, media_keys=[key], num_columns=1) for key, title in PICTURES.items()
     ]
     sections["Tables"] = [
         wr.WeavePanelSummaryTable(table_name=name)

@@ -78,7 +78,7 @@ def _log(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[st
             f"lambda_c/ratio{row.compression_ratio:g}/d{row.block_dim}": row.lambda_c for row in critical.itertuples()
         },
         tables={"phase_table": cells, "baselines_table": baselines, "critical_noise": critical},
-        pictures={"phase_diagram": outputs["picture_png"]},
+        pictures={"phase_diagram_figure": outputs["picture_png"]},
         used=[evaluation_files(path.with_name("cells.csv")) for path in inputs["losses"]],
         made=[
             TrackedFiles("phase_diagram", "phase-diagram", tables),

@@ -60,7 +60,7 @@ def run(job: Job) -> None:
         "recovery",
         {"model": str(baselines["model"].iloc[0]), "cell": "map"},
         tables={"recovery_table": table, "recovery_differences": differences},
-        pictures={"recovery": outputs["picture_png"]},
+        pictures={"recovery_figure": outputs["picture_png"]},
         made=[TrackedFiles("figures-recovery", "figures", [outputs["picture_png"], outputs["picture_svg"]])],
     )
 
