@@ -152,41 +152,43 @@ def test_nothing_of_the_environment_gets_in(tmp_path):
     assert not list(folder.rglob("requirements.txt"))
 
 
-def test_sync_uploads_what_was_logged_and_the_lineage(example):
-    (folder,) = (example / "wandb").glob("offline-run-*")
+ONLINE = (
+    "import sys; from pathlib import Path; from test_tracking import log_example, track_with\n"
+    "track_with({'mode': 'online', 'project': 'p', 'entity': 'team'}); log_example(Path(sys.argv[1]))\n"
+)
+
+
+@pytest.mark.parametrize("way", ["online", "offline, then wandb sync"])
+def test_a_server_is_sent_what_was_logged_and_the_lineage(offline, tmp_path, way):
+    command = [sys.executable, "-c", ONLINE, str(tmp_path)]
+    if way != "online":
+        log_example(tmp_path)
+        command = [sys.executable, "-m", "wandb", "sync", *map(str, (tmp_path / "wandb").glob("offline-run-*"))]
     with wandb_server() as server:
         environment = os.environ | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
-        done = subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", str(folder)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
+        assert "warning" not in done.stderr
         first = server.variables("UpsertBucket")[0]
-        assert (first["groupName"], first["jobType"], first["host"]) == (example.name, "train", None)
+        assert (first["groupName"], first["jobType"], first["host"]) == (tmp_path.name, "train", None)
         ids = {name: identity for (name, _), identity in server.artifacts.items()}
-        used, made = (ids[f"{example.name}-{name}"] for name in ("compressed-ratio0.2", "adapter-ratio0.2-d4-seed0"))
+        cell = "adapter-ratio0.2-d4-seed0"
+        used, made = (ids[f"{tmp_path.name}-{name}"] for name in ("compressed-ratio0.2", cell))
         assert {item["input"]["artifactID"] for item in server.variables("UseArtifact")} == {used}
         assert {item["artifactID"] for item in server.variables("CommitArtifact")} == set(ids.values())
         assert server.files[f"{made}/adapter.txt"] == b"bytes of the adapter"
         assert server.files[f"{used}/description.txt"] == b"bytes of the description"
-        uploaded = {
-            name.partition("/")[2].partition(".")[0].split("_")[0] for name in server.files if name != "manifest"
+        table = ids[f"run-{tmp_path.name}-train-ratio0.2-d4-seed0-phase_table"]
+        files = {name for name in server.files if not name.startswith("run/media/")}
+        assert files == {f"{made}/adapter.txt", f"{made}/table.txt", f"{used}/description.txt", "manifest", *CORE} | {
+            f"{table}/phase_table.table.json"
         }
-        assert uploaded == {
-            "adapter",
-            "table",
-            "description",
-            "phase",
-            "media/table/phase",
-            "media/images/phase",
-            *CORE,
-        }
+        media = {name.split("/")[3].split("_")[0] for name in server.files if name.startswith("run/media/")}
+        assert media == {"phase"}
 
 
-CORE = {"wandb-summary", "config"}
+CORE = {"run/wandb-summary.json", "run/config.yaml"}
 """What W&B itself uploads of a run: the summary and the configuration."""
 
 
@@ -205,7 +207,9 @@ def test_a_missing_file_fails_nothing_and_ends_the_run(offline, tmp_path, capsys
     import wandb
 
     log_run(str(tmp_path), "train x", "train", {}, made=[TrackedFiles("a", "adapter", [tmp_path / "absent"])])
-    assert "train x was not tracked" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "train x was not tracked" in told
+    assert "Traceback" not in told
     assert wandb.run is None
     assert "WANDB_DATA_DIR" not in os.environ
 

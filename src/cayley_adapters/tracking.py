@@ -122,7 +122,7 @@ def log_run(
             tags=list(dict.fromkeys([group[:64], job_type, *name.split()])),
             settings=_settings(),
         )
-        with run, _staging_in(Path(run.dir).parent):
+        with _finishing(run), _staging_in(Path(run.dir).parent):
             _log_history(run, history, axis)
             media = {label: wandb.Table(dataframe=_plain(frame)) for label, frame in (tables or {}).items()}
             media |= {label: wandb.Image(str(path)) for label, path in (pictures or {}).items()}
@@ -151,6 +151,17 @@ def _settings() -> wandb.Settings:
         x_save_requirements=False,
         silent=True,
     )
+
+
+@contextmanager
+def _finishing(run: wandb.Run) -> Iterator[None]:
+    """End the run whatever happens; its own context manager prints a traceback, which looks like a failed stage."""
+    try:
+        yield
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()
 
 
 @contextmanager
