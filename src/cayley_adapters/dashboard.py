@@ -7,7 +7,7 @@ empty.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
-__all__ = ["Dashboard", "Measured", "build_dashboard", "critical_noise_table", "definition", "findings", "publish"]
+__all__ = ["Dashboard", "Measured", "build_dashboard", "critical_noise_table", "definition", "findings"]
 
 BARS = {
     "perplexity": "Perplexity without noise (controls and references: exact)",
@@ -292,37 +292,3 @@ def definition(dashboard: Dashboard) -> dict[str, Any]:
         page: {"name": name, "spec": json.loads(spec.model_dump_json(by_alias=True, exclude_none=True))}
         for page, (name, spec) in pages.items()
     }
-
-
-def publish(dashboard: Dashboard, earlier: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Save both pages to W&B, in place of earlier ones if they are still there.
-
-    Args:
-        dashboard: what to save.
-        earlier: what this function yielded for the pages to be replaced; empty for new ones.
-
-    Yields:
-        ``report`` or ``workspace`` and its URL, once it is saved. The report comes first: saving it makes the project.
-    """
-    import wandb_workspaces.reports.v2 as wr
-    import wandb_workspaces.workspaces as ws
-
-    parts = {
-        "report": ("title", "description", "blocks", "width"),
-        "workspace": ("name", "sections", "settings", "runset_settings"),
-    }
-    for kind, page in ((wr.Report, "report"), (ws.Workspace, "workspace")):
-        made = getattr(dashboard, page)
-        if saved := _load(kind, earlier.get(page)):
-            for part in parts[page]:
-                setattr(saved, part, getattr(made, part))
-            made = saved
-        yield page, made.save().url
-
-
-def _load(kind: Any, url: str | None) -> Any:
-    """A page as it is saved; None if there is none any more."""
-    try:
-        return kind.from_url(url) if url else None
-    except Exception:  # the library has no class of error for pages that are gone
-        return None

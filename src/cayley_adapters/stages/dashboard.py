@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.dashboard import Dashboard, Measured, build_dashboard, definition, publish
+from cayley_adapters.dashboard import Dashboard, Measured, build_dashboard, definition
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
 from cayley_adapters.progress import say
@@ -60,11 +61,45 @@ def _publish(dashboard: Dashboard, memory: Path) -> None:
     known = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
     place = f"{dashboard.workspace.entity}/{dashboard.workspace.project}"
     urls = known.setdefault(place, {})
-    for page, url in publish(dashboard, dict(urls)):
+    for page, url in _save(dashboard, dict(urls)):
         urls[page] = url
         with atomic_file(memory) as temporary:
             temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
         say(f"{page}: {url}")
+
+
+def _save(dashboard: Dashboard, earlier: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Save both pages to W&B, in place of earlier ones if they are still there.
+
+    Args:
+        dashboard: what to save.
+        earlier: what this function yielded for the pages to be replaced; empty for new ones.
+
+    Yields:
+        ``report`` or ``workspace`` and its URL, once it is saved. The report comes first: saving it makes the project.
+    """
+    import wandb_workspaces.reports.v2 as wr
+    import wandb_workspaces.workspaces as ws
+
+    parts = {
+        "report": ("title", "description", "blocks", "width"),
+        "workspace": ("name", "sections", "settings", "runset_settings"),
+    }
+    for kind, page in ((wr.Report, "report"), (ws.Workspace, "workspace")):
+        made = getattr(dashboard, page)
+        if saved := _load(kind, earlier.get(page)):
+            for part in parts[page]:
+                setattr(saved, part, getattr(made, part))
+            made = saved
+        yield page, made.save().url
+
+
+def _load(kind: Any, url: str | None) -> Any:
+    """A page as it is saved; None if there is none any more."""
+    try:
+        return kind.from_url(url) if url else None
+    except Exception:  # the library has no class of error for pages that are gone
+        return None
 
 
 def _commands(job: Job) -> list[str]:
