@@ -2,6 +2,7 @@
 #
 #   snakemake --cores 8 phase_diagram
 #   snakemake --cores 8 report
+#   snakemake --cores 8 dashboard
 #   snakemake --cores 8 phase_diagram --config experiment=quickstart overrides="sweep.block_dim=2,4 train.steps=5 run=mine"
 
 include: "workflow/rules/common.smk"
@@ -12,6 +13,7 @@ include: "workflow/rules/transpile.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/dashboard.smk"
 
 
 localrules:

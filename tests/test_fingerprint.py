@@ -59,6 +59,11 @@ def test_templates_and_styles_count(package):
         assert touched(package, f"report/{name}", "\n") == {"report"}
 
 
+def test_what_is_shown_online_touches_no_result(package):
+    assert touched(package, "dashboard.py", "\nEDITED = 1\n") == {"dashboard"}
+    assert touched(package, "cell_runs.py", "\nEDITED = 1\n") == {"phase_diagram", "dashboard"}
+
+
 def test_comments_and_docstrings_touch_nothing(package):
     assert touched(package, "simulator.py", "\n# a comment\n") == set()
     path = package / "executors.py"

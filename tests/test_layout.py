@@ -26,11 +26,10 @@ def test_every_leaf_is_read_by_some_stage():
 
     read = {leaf for stage in STAGES.values() for leaf in stage.leaves}
     unread = {key for key in fields() if not any(key == leaf or key.startswith(f"{leaf}.") for leaf in read)}
-    # These axes choose the cells, the experiment names its preset, and tracking changes no result.
-    assert {key for key in unread if not key.startswith("track.")} == {
+    # These axes choose the cells.
+    assert unread == {
         "control.block_dims",
         "control.methods",
-        "experiment",
         "sweep.block_dim",
         "sweep.compression_ratio",
         "sweep.seed",

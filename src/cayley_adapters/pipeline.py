@@ -275,6 +275,13 @@ STAGES: dict[str, Stage] = {
         (),
         "gather tables, pictures, methods and environment on one page",
     ),
+    "dashboard": Stage(
+        {"cells": TABLES["cells"], "baselines": TABLES["baselines"]} | TRANSITION,
+        {"definition": "{base}/dashboard.json"},
+        ("run", "experiment", "track", "train.validation_windows"),
+        (),
+        "make the W&B workspace and report, and publish them if track.mode=online",
+    ),
     # One page for several models: its base is the run's folder, one level above the models' own.
     "compare_models": Stage(
         {"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -15,7 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from offline_runs import OfflineRun, read_runs
 
+from cayley_adapters.dashboard import TABLES
 from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS
 
 
@@ -129,23 +133,104 @@ def test_adapters_load_with_peft(built):
         assert model.peft_config["default"].block_dim == row.block_dim
 
 
-def test_tracking_runs_can_be_read_back(built):
-    folder = built.folder / "results" / "ci" / "wandb"
-    runs = {path.name.split("-", 3)[3]: path for path in folder.glob("offline-run-*")}
-    assert set(runs) == {
-        *(f"ci-control-ratio0.3-{name}-seed0" for name in ("lora-d4", "oft-d4", "boft-d4", "ia3")),
-        "ci-train-ratio0.3-d2-seed0",
-        "ci-train-ratio0.3-d4-seed0",
-        "ci-evaluate-ratio0.3-d2-seed0",
-        "ci-evaluate-ratio0.3-d4-seed0",
-        "ci-phase_diagram",
+@pytest.fixture(scope="module")
+def tracked(built) -> dict[str, OfflineRun]:
+    """The offline W&B runs, by their ids without the group."""
+    runs = read_runs(built.folder / "results" / "ci" / "wandb")
+    return {name.removeprefix("ci-"): run for name, run in runs.items()}
+
+
+def test_every_stage_that_measures_is_tracked(tracked):
+    controls = [f"ratio0.3-{name}-seed0" for name in ("lora-d4", "oft-d4", "boft-d4", "ia3")]
+    blocks = ["ratio0.3-d2-seed0", "ratio0.3-d4-seed0"]
+    assert set(tracked) == {
+        *(f"{stage}-{cell}" for stage in ("control", "evaluate_control", "cell") for cell in controls),
+        *(f"{stage}-{cell}" for stage in ("train", "evaluate", "cell") for cell in blocks),
+        *("reference", "baseline-ratio0.3", "cell-uncompressed", "cell-ratio0.3-compressed"),
+        *("compare_circuits", "phase_diagram", "recovery"),
     }
-    # Run files hold protocol buffers, in which strings stand as they are.
-    content = {name: next(path.glob("*.wandb")).read_bytes() for name, path in runs.items()}
-    assert b"cross_entropy" in content["ci-train-ratio0.3-d4-seed0"]
-    assert b"perplexity" in content["ci-evaluate-ratio0.3-d2-seed0"]
-    assert list(runs["ci-phase_diagram"].glob("files/media/images/*.png"))
-    assert list(runs["ci-phase_diagram"].glob("files/media/table/*.json"))
+    assert {run.run["run_group"] for run in tracked.values()} == {"ci"}
+
+
+def test_tracked_numbers_are_those_of_the_results(built, tracked):
+    folder = built.folder / "results" / "ci"
+    cells, baselines = pd.read_csv(folder / "phase_diagram.csv"), pd.read_csv(folder / "baselines.csv")
+    on_device = cells[(cells.block_dim == 4) & (cells.executor == "noisy") & (cells.shots == 8192)]
+    run = tracked["evaluate-ratio0.3-d4-seed0"]
+    assert [point["evaluation/perplexity"] for point in run.history] == pytest.approx(on_device.perplexity.tolist())
+    assert [point["evaluation/noise_scale"] for point in run.history] == [0, 1]
+    unlimited = cells[(cells.block_dim == 4) & (cells.executor == "noisy") & (cells.shots == float("inf"))]
+    assert [point["evaluation/nll_inf_shots"] for point in run.history] == pytest.approx(unlimited.nll.tolist())
+    assert run.summary["evaluation/perplexity"] == pytest.approx(on_device.perplexity.iloc[0])
+    assert (run.config["compression_ratio"], run.config["block_dim"], run.config["seed"]) == (0.3, 4, 0)
+    cell = tracked["cell-ratio0.3-d4-seed0"]
+    assert [point["curve/recovery"] for point in cell.history] == pytest.approx(on_device.recovery.tolist())
+    oft = baselines.set_index("method").loc["oft"]
+    assert tracked["cell-ratio0.3-oft-d4-seed0"].summary["recovery"] == pytest.approx(oft.recovery)
+    assert tracked["evaluate_control-ratio0.3-oft-d4-seed0"].summary["evaluation/nll"] == pytest.approx(oft.nll)
+    curve = pd.read_csv(folder / "adapters/ratio0.3/d4/seed0/training.csv")
+    logged = [point["train/loss"] for point in tracked["train-ratio0.3-d4-seed0"].history if "train/loss" in point]
+    assert logged == pytest.approx(curve.loss.dropna().tolist())
+    table = tracked["phase_diagram"].table("phase_table")
+    assert table["columns"] == list(cells.columns)
+    assert [row[table["columns"].index("nll")] for row in table["data"]] == pytest.approx(cells.nll.tolist())
+
+
+def test_adapters_and_tables_are_tracked_with_their_lineage(built, tracked):
+    """compressed model → train → adapter → evaluate → its rows → the map's table, by names and digests."""
+    ways: dict[str, dict[str, set[str]]] = {}
+    digests: dict[str, set[str]] = {}
+    for name, run in tracked.items():
+        for artifact in run.artifacts.values():
+            way = "used" if artifact.get("use_after_commit") else "made"
+            ways.setdefault(artifact["name"], {}).setdefault(way, set()).add(name)
+            digests.setdefault(artifact["name"], set()).add(artifact["digest"])
+    cell = "ratio0.3-d4-seed0"
+    assert ways[f"ci-adapter-{cell}"] == {"made": {f"train-{cell}"}, "used": {f"evaluate-{cell}"}}
+    assert ways[f"ci-evaluation-{cell}"] == {"made": {f"evaluate-{cell}"}, "used": {"phase_diagram"}}
+    assert ways["ci-phase_diagram"] == {"made": {"phase_diagram"}}
+    assert f"train-{cell}" in ways["ci-compressed-ratio0.3"]["used"]
+    lora = "ratio0.3-lora-d4-seed0"
+    assert ways[f"ci-adapter-{lora}"] == {"made": {f"control-{lora}"}, "used": {f"evaluate_control-{lora}"}}
+    assert all(len(found) == 1 for found in digests.values())  # what is used is what was made, to the byte
+    folder = built.folder / "results/ci/adapters/ratio0.3/d4/seed0"
+    adapter = tracked[f"train-{cell}"].artifacts[f"ci-adapter-{cell}"]
+    assert {item["path"]: item["digest"] for item in adapter["manifest"]["contents"]} == {
+        name: base64.b64encode(hashlib.md5((folder / name).read_bytes()).digest()).decode()
+        for name in ("adapter_model.safetensors", "adapter_config.json")
+    }
+    files = {
+        item["path"] for run in tracked.values() for a in run.artifacts.values() for item in a["manifest"]["contents"]
+    }
+    assert not {"model.safetensors", "tokens.safetensors", "tokenizer.json"} & files  # neither model nor text
+
+
+def test_the_dashboard_shows_what_was_logged(built, tracked, tmp_path):
+    shutil.copytree(built.folder, tmp_path / "p", symlinks=True)
+    project = type(built)(tmp_path / "p")
+    done = project.snakemake("dashboard", "--config", "experiment=ci")
+    assert "wandb sync results/ci/wandb/offline-run-*" in done.stdout + done.stderr
+    assert "rule publish_dashboard:" in done.stderr
+    assert "rule draw:" not in done.stderr
+    made = json.loads((project.folder / "results/ci/dashboard.json").read_text())
+    logged = {key for run in tracked.values() for record in [run.summary, *run.history] for key in record}
+    media = {key.partition(".")[0] for key in logged if "." in key}
+    sections = made["workspace"]["spec"]["section"]["panelBankConfig"]["sections"]
+    assert [section["name"] for section in sections] == ["By cell", "Over noise", "Training", "Pictures", "Tables"]
+    grids = [block["metadata"] for block in made["report"]["spec"]["blocks"] if block["type"] == "panel-grid"]
+    panels = [panel for section in sections for panel in section["panels"]]
+    panels += [panel for grid in grids for panel in grid["panelBankSectionConfig"]["panels"]]
+    for config in (panel["config"] for panel in panels):
+        axes = {config[axis].removeprefix("summary:") for axis in ("xAxis", "yAxis") if axis in config}
+        assert axes | set(config.get("metrics", ())) <= logged
+        assert set(config.get("mediaKeys", ())) <= media
+    tables = set(re.findall(r'"(\w+_table|critical_noise)"', json.dumps(panels)))
+    assert tables == set(TABLES)
+    assert tables <= media
+    types = {run.run["job_type"] for run in tracked.values()}
+    for grid in grids:
+        wanted = grid["runSets"][0]["filters"]["filters"][1]["value"]
+        assert set(wanted) <= types
 
 
 def test_entanglement_of_the_trained_blocks(built, tmp_path):

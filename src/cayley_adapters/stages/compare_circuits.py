@@ -13,6 +13,7 @@ from cayley_adapters.layout import Job, manifest_columns
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.progress import Progress
 from cayley_adapters.tables import write_table
+from cayley_adapters.tracking import log_run
 
 __all__ = ["run"]
 
@@ -36,7 +37,9 @@ def run(job: Job) -> None:
                 cell | row for row in _rows(list(circuits.values()), noise, job.leaves["transpile.compared_blocks"])
             ]
         progress(index + 1, len(paths))
-    write_table(rows, job.outputs()["table"], COLUMNS)
+    table = write_table(rows, job.outputs()["table"], COLUMNS)
+    config = {"cell": "map", "noise": job.leaves["noise"]}
+    log_run(job.base, "compare_circuits", "compare_circuits", config, tables={"circuits_table": table})
 
 
 def _rows(projections: list[Any], noise: DeviceNoise, compared: int) -> list[dict[str, Any]]:

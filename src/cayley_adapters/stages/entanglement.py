@@ -26,7 +26,7 @@ from cayley_adapters.layout import Job, manifest_columns
 from cayley_adapters.plots import save_figure
 from cayley_adapters.progress import Progress, say
 from cayley_adapters.tables import write_table
-from cayley_adapters.tracking import log_run
+from cayley_adapters.tracking import TrackedFiles, log_run
 
 __all__ = ["run"]
 
@@ -53,8 +53,17 @@ def run(job: Job) -> None:
             f"ratio {row.compression_ratio:g}, d = {row.block_dim}, {row.projection}: {row.measure} {row.trained:.4f}, "
             f"random {row.random:.4f}, ratio {row.ratio:.3f} ({row.ratio_ci95_low:.3f} to {row.ratio_ci95_high:.3f})"
         )
-    pictures = {"entanglement": outputs["picture_png"]}
-    log_run(job.base, "entanglement", "entanglement", job.leaves, summary=summary, table=differences, pictures=pictures)
+    figures = TrackedFiles("figures-entanglement", "figures", [outputs["picture_png"], outputs["picture_svg"]])
+    log_run(
+        job.base,
+        "entanglement",
+        "entanglement",
+        {"model": job.leaves["model.name"], "cell": "map"},
+        summary=summary,
+        tables={"entanglement_table": differences},
+        pictures={"entanglement_figure": outputs["picture_png"]},
+        made=[figures],
+    )
 
 
 def _rows(label: str, paths: list[Path]) -> Iterator[dict[str, Any]]:

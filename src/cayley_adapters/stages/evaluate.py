@@ -17,6 +17,7 @@ from cayley_adapters.progress import Progress
 from cayley_adapters.refine import next_noise_scale
 from cayley_adapters.stages.adapted_model import AdaptedModel
 from cayley_adapters.stages.common import method_of
+from cayley_adapters.stages.tracked import adapter_files, cell_config, evaluation_files
 from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
 from cayley_adapters.tracking import log_run
 
@@ -79,14 +80,38 @@ def run(job: Job) -> None:
         save_file({"losses": np.stack(losses), "documents": model.documents.ravel()}, temporary)
     key = {name: common[name] for name in ("compression_ratio", "block_dim", "qubits", "seed")}
     write_table([key | row for row in budget], outputs["budget"], BUDGET_COLUMNS)
-    table = write_table(rows, outputs["cells"], CELL_COLUMNS)
-    curve = [
-        {name: row[name] for name in ("noise_scale", "nll", "perplexity")}
-        for row in sorted(rows, key=lambda row: row["noise_scale"])
-        if _is_main(row, first_shots)
-    ]
-    config = cell | {"evaluate": options, "noise": leaves["noise"]}
-    log_run(job.base, job.label.replace(" ", "-"), "evaluate", config, history=curve, table=table, summary=curve[0])
+    write_table(rows, outputs["cells"], CELL_COLUMNS)
+    _log(job, rows)
+
+
+def _log(job: Job, rows: list[dict[str, Any]]) -> None:
+    """Track the curve over noise, and as final numbers those at the smallest noise scale."""
+    options, inputs = job.leaves["evaluate"], job.inputs()
+    device = [row for row in rows if row["executor"] != "exact"]
+    curves: dict[float, dict[str, Any]] = {}
+    for row in sorted(device, key=lambda row: row["noise_scale"]):
+        # The map's number of shots has the plain keys; the others are told apart by theirs.
+        suffix = "" if row["shots"] == float(options["shots"][0]) else f"_{row['shots']:g}_shots"
+        point = curves.setdefault(row["noise_scale"], {"evaluation/noise_scale": row["noise_scale"]})
+        point |= {f"evaluation/{key}{suffix}": row[key] for key in ("perplexity", "nll", "nll_se")}
+    exact = {f"evaluation/{key}_exact": rows[0][key] for key in ("perplexity", "nll", "nll_se")}
+    fixed = ("model", "compression", "ansatz", "qubits", "readout", "mitigation", "synthesis")
+    config = {**cell_config(job), **{key: device[0][key] for key in fixed}, "train": job.leaves["train"]}
+    log_run(
+        job.base,
+        job.label,
+        job.stage,
+        config | {"evaluate": options, "noise": job.leaves["noise"], "noise_scales": job.leaves["sweep.noise_scale"]},
+        history=list(curves.values()),
+        axis="evaluation/noise_scale",
+        summary={
+            **curves[min(curves)],
+            **exact,
+            **{key: device[0][key] for key in ("two_qubit_gates", "adapter_parameters", "tokens")},
+        },
+        used=[adapter_files(job, inputs["adapter"][0].parent)],
+        made=[evaluation_files(job.outputs()["cells"])],
+    )
 
 
 def _is_main(row: dict[str, Any], shots: float) -> bool:

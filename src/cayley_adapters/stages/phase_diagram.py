@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis import transition
+from cayley_adapters.cell_runs import CURVE_AXIS, cell_runs
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.noise_budget import model_circuits
 from cayley_adapters.plots import phase_diagram_chart, phase_diagram_figure, save_figure, save_html
 from cayley_adapters.progress import say
+from cayley_adapters.stages.tracked import evaluation_files
 from cayley_adapters.tables import read_table
-from cayley_adapters.tracking import log_run
+from cayley_adapters.tracking import TrackedFiles, log_run
+from cayley_adapters.transition_table import TRANSITION_COLUMNS, transition_rows
 
 __all__ = ["run"]
 
@@ -53,10 +57,35 @@ def run(job: Job) -> None:
             say(
                 f"ratio {ratio['compression_ratio']}, d = {block['block_dim']}: λ_c = {block['lambda_c']:.3g}{censored}"
             )
-    summary = {
-        f"lambda_c/ratio{ratio['compression_ratio']}/d{block['block_dim']}": block["lambda_c"]
-        for ratio in result["ratios"]
-        for block in ratio["blocks"]
-    }
-    pictures = {"phase_diagram": outputs["picture_png"]}
-    log_run(job.base, "phase_diagram", "phase_diagram", leaves, summary=summary, table=cells, pictures=pictures)
+    _log(job, cells, baselines, result)
+
+
+def _log(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[str, Any]) -> None:
+    """Track the map with its tables, picture and lineage, and one run a cell with all that is known of it."""
+    inputs, outputs = job.inputs(), job.outputs()
+    critical = pd.DataFrame(transition_rows(result), columns=TRANSITION_COLUMNS)
+    pictures = [outputs[name] for name in ("picture_png", "picture_svg", "picture_html")]
+    tables = [*inputs["cells"], *inputs["baselines"], outputs["transition"]]
+    settings = {key.rpartition(".")[2]: value for key, value in job.leaves.items()}
+    log_run(
+        job.base,
+        "phase_diagram",
+        "phase_diagram",
+        {"model": str(cells["model"].iloc[0]), "cell": "map", **settings},
+        summary={
+            f"lambda_c/ratio{ratio['compression_ratio']:g}/d{block['block_dim']}": block["lambda_c"]
+            for ratio in result["ratios"]
+            for block in ratio["blocks"]
+        },
+        tables={"phase_table": cells, "baselines_table": baselines, "critical_noise": critical},
+        pictures={"phase_diagram_figure": outputs["picture_png"]},
+        used=[evaluation_files(path.with_name("cells.csv")) for path in inputs["losses"]],
+        made=[
+            TrackedFiles("phase_diagram", "phase-diagram", tables),
+            TrackedFiles("figures-phase_diagram", "figures", pictures),
+        ],
+    )
+    for run in cell_runs(cells, baselines, result):
+        log_run(
+            job.base, f"cell {run.name}", "cell", run.config, history=run.history, axis=CURVE_AXIS, summary=run.summary
+        )

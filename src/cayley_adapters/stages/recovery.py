@@ -11,6 +11,7 @@ from cayley_adapters.progress import say
 from cayley_adapters.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
 from cayley_adapters.recovery_plot import recovery_figure
 from cayley_adapters.tables import read_table, write_table
+from cayley_adapters.tracking import TrackedFiles, log_run
 
 __all__ = ["run"]
 
@@ -53,6 +54,15 @@ def run(job: Job) -> None:
             f"ratio {row.compression_ratio:g}, {row.method}{size}, {row.readout}: perplexity {row.perplexity:.4g}, "
             f"recovery {row.recovery:.3f} ({row.recovery_ci95_low:.3f} to {row.recovery_ci95_high:.3f})"
         )
+    log_run(
+        job.base,
+        "recovery",
+        "recovery",
+        {"model": str(baselines["model"].iloc[0]), "cell": "map"},
+        tables={"recovery_table": table, "recovery_differences": differences},
+        pictures={"recovery_figure": outputs["picture_png"]},
+        made=[TrackedFiles("figures-recovery", "figures", [outputs["picture_png"], outputs["picture_svg"]])],
+    )
 
 
 def _noiseless(cells: pd.DataFrame, shots: float) -> np.ndarray:

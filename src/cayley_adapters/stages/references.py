@@ -12,7 +12,9 @@ from cayley_adapters.layout import Job
 from cayley_adapters.models import set_threads
 from cayley_adapters.progress import Progress
 from cayley_adapters.stages.common import evaluation_windows, method_of
-from cayley_adapters.tables import BASELINE_COLUMNS, write_table
+from cayley_adapters.stages.tracked import adapter_files, cell_config
+from cayley_adapters.tables import BASELINE_COLUMNS, read_table, write_table
+from cayley_adapters.tracking import log_run
 
 __all__ = ["reference_row", "save_losses"]
 
@@ -50,3 +52,19 @@ def save_losses(job: Job, losses: np.ndarray, documents: np.ndarray) -> None:
 
     with atomic_file(job.outputs()["losses"]) as temporary:
         save_file({"losses": losses, "documents": documents}, temporary)
+    _log(job)
+
+
+def _log(job: Job) -> None:
+    inputs, (row,) = job.inputs(), read_table(job.outputs()["row"]).to_dict("records")
+    config = {**cell_config(job), **{key: row[key] for key in ("model", "compression", "method", "compression_ratio")}}
+    evaluate = {key.partition(".")[2]: value for key, value in job.leaves.items() if key.startswith("evaluate.")}
+    measured = {f"evaluation/{key}": row[key] for key in ("perplexity", "nll", "nll_se")}
+    log_run(
+        job.base,
+        job.label,
+        job.stage,
+        config | {"evaluate": evaluate},
+        summary=measured | {key: row[key] for key in ("adapter_parameters", "tokens")},
+        used=[adapter_files(job, inputs["adapter"][0].parent)] if "adapter" in inputs else [],
+    )

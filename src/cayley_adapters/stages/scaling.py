@@ -17,7 +17,7 @@ from cayley_adapters.phase_map import average_seeds
 from cayley_adapters.plots import save_figure
 from cayley_adapters.progress import say
 from cayley_adapters.tables import read_table, write_table
-from cayley_adapters.tracking import log_run
+from cayley_adapters.tracking import TrackedFiles, log_run
 from cayley_adapters.transition_plot import transition_figure
 from cayley_adapters.transition_table import TRANSITION_COLUMNS, transition_rows
 
@@ -29,7 +29,7 @@ def run(job: Job) -> None:
     inputs, outputs, leaves = job.inputs(), job.outputs(), job.leaves
     result = json.loads(inputs["transition"][0].read_text(encoding="utf-8"))
     rows = transition_rows(result)
-    write_table(rows, outputs["table"], TRANSITION_COLUMNS)
+    table = write_table(rows, outputs["table"], TRANSITION_COLUMNS)
     budgets = pd.concat([read_table(path) for path in inputs["budgets"]], ignore_index=True)
     write_table(budgets, outputs["budget"], BUDGET_COLUMNS)
     noise = DeviceNoise.from_backend(**leaves["noise"])
@@ -44,9 +44,17 @@ def run(job: Job) -> None:
     for entry in result["scaling"]["collapse"]:
         verdict = "one curve" if entry["holds"] else "no single curve"
         say(f"cost over {entry['x']}: {verdict}, scatter by a factor of {entry['residual_factor']:.2f}")
-    summary = {f"collapse/{entry['x']}": entry["residual_factor"] for entry in result["scaling"]["collapse"]}
-    pictures = {"transition": outputs["picture_png"], "noise_budget": outputs["budget_png"]}
-    log_run(job.base, "scaling", "scaling", leaves, summary=summary, table=pd.DataFrame(rows), pictures=pictures)
+    figures = [outputs[f"{name}_{kind}"] for name in ("picture", "budget") for kind in ("png", "svg")]
+    log_run(
+        job.base,
+        "scaling",
+        "scaling",
+        {"model": model, "cell": "map", "noise": leaves["noise"]},
+        summary={f"collapse/{entry['x']}": entry["residual_factor"] for entry in result["scaling"]["collapse"]},
+        tables={"transition_table": table, "noise_budget_table": budgets},
+        pictures={"transition_figure": outputs["picture_png"], "noise_budget_figure": outputs["budget_png"]},
+        made=[TrackedFiles("figures-scaling", "figures", figures)],
+    )
 
 
 def _costs(job: Job, result: dict) -> pd.DataFrame:

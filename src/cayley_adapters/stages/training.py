@@ -15,6 +15,7 @@ from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.layout import Job
 from cayley_adapters.models import projections
 from cayley_adapters.progress import Progress
+from cayley_adapters.stages.tracked import adapter_files, cell_config, compressed_files
 from cayley_adapters.tables import write_table
 from cayley_adapters.tracking import log_run
 from cayley_adapters.training import Checkpoint, Recipe, TrainingText, load_targets, train_adapter
@@ -81,9 +82,26 @@ def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate:
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's template of a model card, all blanks
         write_table(history, folder / outputs["history"].name, HISTORY)
     checkpoint.remove()
-    final = {name: value for name, value in history[-1].items() if value is not None}
-    config = {**job.cell, "train": options}
-    log_run(job.base, job.label.replace(" ", "-"), job.stage, config, history=history[1:], summary=final)
+    _log(job, options, learning_rate, history)
+
+
+def _log(job: Job, options: dict[str, Any], learning_rate: float, history: list[dict[str, Any]]) -> None:
+    config = {**cell_config(job), "learning_rate": learning_rate, "train": options}
+    if options.get("noise_scale"):
+        config["noise"] = job.leaves["noise"]
+    curves = [{f"train/{name}": value for name, value in record.items()} for record in history]
+    final = {name: value for record in curves for name, value in record.items() if value is not None}
+    log_run(
+        job.base,
+        job.label,
+        job.stage,
+        config,
+        history=curves,
+        axis="train/step",
+        summary=final,
+        used=[compressed_files(job)],
+        made=[adapter_files(job, job.outputs()["adapter"].parent)],
+    )
 
 
 def _checkpoint(job: Job) -> Checkpoint:

@@ -10,7 +10,6 @@ import pytest
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.progress import Progress
 from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
-from cayley_adapters.tracking import ENVIRONMENT, log_run, track_with
 
 
 def test_progress_gives_an_estimate_and_does_not_flood(capsys):
@@ -38,22 +37,3 @@ def test_tables_read_back_to_the_same_numbers(tmp_path):
     assert pd.isna(table.recovery[0])
     with pytest.raises(CayleyError, match="cannot read the table"):
         read_table(tmp_path / "absent.csv")
-
-
-def test_tracking_that_fails_fails_nothing(tmp_path, monkeypatch, capsys):
-    import wandb
-
-    def broken(**_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(wandb, "init", broken)
-    monkeypatch.setenv(ENVIRONMENT, "")
-    track_with({"mode": "offline", "project": "p", "entity": None})
-    log_run(str(tmp_path), "train-x", "train", {})
-    assert "train-x was not tracked with W&B (OSError: disk full)" in capsys.readouterr().err
-
-
-def test_disabled_tracking_writes_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv(ENVIRONMENT, '{"mode": "disabled"}')
-    log_run(str(tmp_path), "x", "train", {})
-    assert list(tmp_path.iterdir()) == []
