@@ -104,7 +104,7 @@ def test_a_run_without_noise_has_no_critical_noise():
         ("ci", (), "its numbers mean nothing"),
         ("paper_llama31_8b", ("model=smollm2_135m",), "nothing was compressed"),
         ("recovery_small", (), "blocks of d = 2, 4, 8 and 32"),
-        ("paper_smollm2", (), "the 3 seeds are averaged"),
+        ("paper_smollm2", (), "8 test documents and 3 seeds"),
     ],
 )
 def test_every_preset_has_a_report(experiment, overrides, words):

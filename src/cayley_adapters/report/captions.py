@@ -6,6 +6,12 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.findings import (
+    budget_findings,
+    collapse_findings,
+    entanglement_findings,
+    prediction_findings,
+)
 from cayley_adapters.report.words import count, interval, listing, perplexity, share, significant, whole
 
 __all__ = [
@@ -106,7 +112,7 @@ def transition_caption(evidence: Evidence) -> list[str]:
         if law["a"] is not None and law["b"] is not None
         else f"The law λ_c = a · g^−b over g two-qubit gates a block is {law['note']}."
     )
-    return [text, fit]
+    return [text, *collapse_findings(evidence), *prediction_findings(evidence), fit]
 
 
 def recovery_caption(evidence: Evidence) -> list[str]:
@@ -182,6 +188,7 @@ def budget_caption(evidence: Evidence) -> list[str]:
             f"{settings.evaluate.mitigation}; blocks of d = {listing(settings.sweep.block_dim)} on "
             f"{where_adapted(evidence)}; {evidence.tokens:,} test tokens."
         )
+        paragraphs += budget_findings(evidence)
     if "circuits.csv" in evidence.tables:
         beside = (
             f", beside Qiskit's own synthesis (optimisation level 3, the same line of qubits) of "
@@ -213,6 +220,6 @@ def entanglement_caption(evidence: Evidence) -> list[str]:
         f"Operator Schmidt decomposition of the trained blocks of d = {listing(settings.sweep.block_dim)} on "
         f"{where_adapted(evidence)} (ansatz {settings.train.ansatz}, {count(settings.train.steps, 'step')}, "
         f"{'seed' if len(settings.sweep.seed) == 1 else 'seeds'} {listing(settings.sweep.seed)}): entropy and "
-        "effective "
-        "bond dimension."
+        "effective bond dimension.",
+        *entanglement_findings(evidence),
     ]

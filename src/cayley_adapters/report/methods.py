@@ -60,6 +60,10 @@ REFERENCES = {
         "https://arxiv.org/abs/2405.08810",
     ),
     "aer": ("Qiskit Aer: simulators with noise models", "https://github.com/Qiskit/qiskit-aer"),
+    "percentiles": (
+        "Hesterberg: What Teachers Should Know About the Bootstrap, The American Statistician 69, 371 (2015)",
+        "https://doi.org/10.1080/00031305.2015.1089789",
+    ),
     "runtime": (
         "Qiskit IBM Runtime: backends and their calibrations",
         "https://github.com/Qiskit/qiskit-ibm-runtime",
@@ -255,15 +259,19 @@ def _statistics(evidence: Evidence) -> str:
     bootstrap = evidence.transition["bootstrap"]
     windows = evidence.settings.evaluate.windows
     intervals = (
-        f"intervals are 95 % percentiles of {bootstrap['replicates']:,} paired bootstrap replicates over "
-        "documents (seed "
-        f"{bootstrap['seed']}) and do not cover training seeds"
+        f"intervals (95 %) are expanded percentiles {{percentiles}} of {bootstrap['replicates']:,} paired bootstrap "
+        f"replicates over documents and with them shots (seed {bootstrap['seed']}), "
+        + (
+            f"and over {seeds} training seeds with Student's t"
+            if (seeds := len(evidence.settings.sweep.seed)) > 1
+            else "and do not cover training seeds"
+        )
         if bootstrap["documents"] > 1
         else "there are no intervals, since one document cannot be resampled"
     )
     crossing = (
-        "λ_c is the first λ at which the nll is that of the compressed model without blocks, interpolated linearly in "
-        "log λ; "
+        "λ_c is the first λ at which the nll is that of the compressed model without blocks, with the cost between "
+        "grid points taken as a power of λ, whose exponent may change within its interval; "
         if np.any(np.asarray(evidence.settings.sweep.noise_scale) > 0)
         else ""
     )

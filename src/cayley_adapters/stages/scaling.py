@@ -35,7 +35,7 @@ def run(job: Job) -> None:
     noise = DeviceNoise.from_backend(**leaves["noise"])
     circuits = model_circuits(budgets, noise, leaves["train.ansatz"])
     model = str(read_table(inputs["cells"][0])["model"].iloc[0])
-    heading = f"{model} on {noise.name}, readout {result['readout']}, {result['shots']} shots"
+    heading = f"{model} on {leaves['noise']['backend']}, readout {result['readout']}, {result['shots']} shots"
     figure = transition_figure(result, _costs(job, result), heading)
     save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
     means = budgets.groupby(["compression_ratio", "qubits", "source"], as_index=False)[["cost", "cost_se"]].mean()

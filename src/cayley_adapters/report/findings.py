@@ -1,0 +1,108 @@
+"""What the tables of a run say, as sentences under the captions of their sections."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.words import count, interval, listing, share, significant
+
+__all__ = ["budget_findings", "collapse_findings", "entanglement_findings", "prediction_findings"]
+
+_X = {
+    "noise_scale": "λ alone",
+    "noise_scale * two_qubit_gates": "λ × two-qubit gates",
+    "noise_scale * depth": "λ × depth",
+    "noise_scale * error_budget": "λ × error budget",
+}
+_SOURCES = {"cz": "two-qubit gates", "sx": "one-qubit gates", "readout": "readout"}
+
+
+def collapse_findings(evidence: Evidence) -> list[str]:
+    """Whether the costs of all blocks lie on one curve, over what."""
+    entries = evidence.transition["scaling"]["collapse"]
+    if not entries:
+        return ["Too few costs can be told from none to say whether they lie on one curve."]
+    parts = []
+    for entry in entries:
+        alone = "" if entry["sampling_factor"] is None else f", {entry['sampling_factor']:.2f} from sampling alone"
+        dims = f"d = {listing(entry['block_dims'])}"
+        parts.append(f"over {_X[entry['x']]} within a factor of {entry['residual_factor']:.2f} ({dims}{alone})")
+    holding = [_X[entry["x"]] for entry in entries if entry["holds"]]
+    verdict = f"They collapse over {listing(holding)}." if holding else "They collapse over none of these."
+    return [
+        f"Costs lie on one curve {'; '.join(parts)}. {verdict} The error budget of a block is the sum of "
+        "−ln(1 − error) over its circuit's gates, and of its qubits' mean readout flips, at λ = 1."
+    ]
+
+
+def prediction_findings(evidence: Evidence) -> list[str]:
+    """What other blocks' costs predict, beside what was measured, and the gate errors at which blocks would pay."""
+    paragraphs = []
+    table = pd.DataFrame(evidence.transition["scaling"]["predictions"])
+    for ratio, rows in table.groupby("compression_ratio") if len(table) else ():
+        measured = [
+            f"n = {row.qubits}: {significant(row.lambda_c)} ({interval(*row.ci95)}), measured "
+            f"{significant(row.lambda_c_measured)}"
+            for row in rows[rows["lambda_c_measured"].notna()].itertuples()
+        ]
+        needed = [
+            f"{significant(row.two_qubit_error_needed, 2)} for n = {row.qubits}"
+            + (
+                f" ({significant(row.two_qubit_error_needed_readout_as_is, 2)} with readout as it is)"
+                if not np.isnan(row.two_qubit_error_needed_readout_as_is or np.nan)
+                else " (none, with readout as it is: it alone costs more than the gain)"
+            )
+            for row in rows[rows["qubits"] > 2].itertuples()
+        ]
+        text = f"Ratio {ratio:g}."
+        if measured:
+            text += f" λ_c as the costs of the other blocks predict it: {listing(measured)}."
+        if needed:
+            today = rows["two_qubit_error"].dropna().mean()
+            text += (
+                f" For blocks to pay at λ = 1, with all errors shrinking alike, the device's two-qubit error of "
+                f"{significant(today, 2)} would have to be {listing(needed)}."
+            )
+        paragraphs.append(text)
+    if paragraphs:
+        paragraphs.append(
+            "Blocks that were not trained are taken to gain what the largest trained ones do; those of more than five "
+            "qubits to have no more gates than their parameters need."
+        )
+    return paragraphs
+
+
+def budget_findings(evidence: Evidence) -> list[str]:
+    """Which source of errors costs most, for each number of qubits."""
+    table = evidence.tables.get("noise_budget.csv")
+    if table is None or not len(table):
+        return []
+    parts = []
+    for (ratio, n), rows in table.groupby(["compression_ratio", "qubits"]):
+        cost = rows.groupby("source")["cost"].mean()
+        alone = cost.drop("all").sort_values(ascending=False)
+        sources = [f"{_SOURCES[name]} {significant(value, 2)}" for name, value in alone.items()]
+        parts.append(f"n = {n} at ratio {ratio:g}: {listing(sources)}, together {significant(cost['all'], 2)}")
+    return [f"Cost at λ = 1 of each source alone, nats a token: {'; '.join(parts)}."]
+
+
+def entanglement_findings(evidence: Evidence) -> list[str]:
+    """Trained blocks against random ones of the same norm."""
+    table = evidence.tables.get("entanglement_differences.csv")
+    if table is None:
+        return []
+    rows = table[(table["measure"] == "entropy") & (table["bipartition"] == "all") & (table["projection"] == "all")]
+    parts = [
+        f"d = {row.block_dim} at ratio {row.compression_ratio:g}: {significant(row.trained)} bits, {share(row.ratio)} "
+        f"({interval(row.ratio_ci95_low, row.ratio_ci95_high, share)}) times that of random blocks"
+        for row in rows.itertuples()
+    ]
+    if not parts:
+        return []
+    seeds = count(int(rows["seeds"].max()), "seed")
+    return [
+        f"Entropy, mean over bipartitions, projections and blocks ({seeds}): {'; '.join(parts)}. Random blocks have "
+        "the norm of the trained ones and a random direction; 95 % intervals by a bootstrap over layers."
+    ]

@@ -1,0 +1,87 @@
+"""Sentences about results say what the tables hold."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from synthetic import evidence_of
+
+from cayley_adapters.report.findings import (
+    budget_findings,
+    collapse_findings,
+    entanglement_findings,
+    prediction_findings,
+)
+
+COLLAPSE = [
+    {"x": "noise_scale", "block_dims": [2, 4], "residual_factor": 2.914, "sampling_factor": None, "holds": False},
+    {"x": "noise_scale * error_budget", "block_dims": [2, 4], "residual_factor": 1.1834, "sampling_factor": 1.12,
+     "holds": True},
+]  # fmt: skip
+PREDICTION = {
+    "compression_ratio": 0.2, "block_dim": 8, "qubits": 3, "lambda_c": 0.3675, "ci95": [0.31, 0.43],
+    "lambda_c_measured": 0.4423, "two_qubit_error": 0.00426, "two_qubit_error_needed": 0.00157,
+    "two_qubit_error_needed_readout_as_is": 0.00073,
+}  # fmt: skip
+BUDGET = b"""compression_ratio,qubits,source,cost
+0.2,2,cz,0.0564
+0.2,2,sx,0.0277
+0.2,2,readout,0.1638
+0.2,2,all,0.2376
+"""
+ENTANGLEMENT = b"""compression_ratio,block_dim,projection,bipartition,measure,seeds,trained,ratio,ratio_ci95_low,\
+ratio_ci95_high
+0.2,4,all,all,entropy,1,0.06791,1.0049,0.9957,1.0142
+0.2,4,all,all,distance,1,0.5,9,9,9
+0.2,4,v_proj,all,entropy,1,0.7,9,9,9
+"""
+
+
+def with_scaling(collapse, predictions):
+    evidence = evidence_of()
+    scaling = evidence.transition["scaling"] | {"collapse": collapse, "predictions": predictions}
+    return dataclasses.replace(evidence, transition=evidence.transition | {"scaling": scaling})
+
+
+def test_the_collapse_is_judged_by_what_holds():
+    (text,) = collapse_findings(with_scaling(COLLAPSE, []))
+    assert "over λ alone within a factor of 2.91 (d = 2 and 4)" in text
+    assert "over λ × error budget within a factor of 1.18 (d = 2 and 4, 1.12 from sampling alone)" in text
+    assert "They collapse over λ × error budget." in text
+    (none,) = collapse_findings(with_scaling(COLLAPSE[:1], []))
+    assert "They collapse over none of these." in none
+    assert "Too few costs" in collapse_findings(with_scaling([], []))[0]
+
+
+def test_predictions_stand_beside_what_was_measured():
+    untrained = PREDICTION | {
+        "block_dim": 32, "qubits": 5, "lambda_c_measured": None, "two_qubit_error_needed": 0.000137,
+        "two_qubit_error_needed_readout_as_is": None,
+    }  # fmt: skip
+    text, assumption = prediction_findings(with_scaling(COLLAPSE, [PREDICTION, untrained]))
+    assert "n = 3: 0.367 (0.310 to 0.430), measured 0.442" in text or "n = 3: 0.368 (0.310 to 0.430)" in text
+    assert "0.0016 for n = 3 (0.00073 with readout as it is)" in text
+    assert "0.00014 for n = 5 (none, with readout as it is: it alone costs more than the gain)" in text
+    assert "n = 5: " not in text  # nothing was measured there
+    assert "not trained" in assumption
+    assert prediction_findings(with_scaling(COLLAPSE, [])) == []
+
+
+def test_the_dearest_source_comes_first():
+    (text,) = budget_findings(evidence_of(files={"noise_budget.csv": BUDGET}))
+    assert text.endswith(
+        "n = 2 at ratio 0.2: readout 0.16, two-qubit gates 0.056 and one-qubit gates 0.028, together 0.24."
+    )
+    assert budget_findings(evidence_of()) == []
+
+
+def test_trained_blocks_are_set_beside_random_ones():
+    (text,) = entanglement_findings(evidence_of(files={"entanglement_differences.csv": ENTANGLEMENT}))
+    assert "d = 4 at ratio 0.2: 0.0679 bits, 1.005 (0.996 to 1.014) times that of random blocks" in text
+    assert "0.500" not in text
+    assert entanglement_findings(evidence_of()) == []
+
+
+def test_an_empty_table_says_nothing():
+    empty = b"compression_ratio,qubits,source,cost\n"
+    assert budget_findings(evidence_of(files={"noise_budget.csv": empty})) == []
