@@ -45,6 +45,12 @@ TABLES = {
     "baselines": "{base}/baselines.csv",
     "manifest": "{base}/adapters/manifest.csv",
 }
+QUESTION_SET = {"items": "{base}/questions/items.jsonl", "about": "{base}/questions/set.json"}
+ANSWERS = {
+    "arms": "{base}/questions/arms.csv",
+    "answers": "{base}/questions/answers.safetensors",
+    "texts": "{base}/questions/texts.csv",
+}
 TRANSITION = {"transition": "{base}/transition.json"}
 SHARED_TRAINING = (
     "targets",
@@ -212,6 +218,47 @@ STAGES: dict[str, Stage] = {
         ("evaluate.shots",),
         (),
         "what blocks of each dimension recover without noise, beside the controls",
+    ),
+    "question_set": Stage(
+        {"tokens": PREPARED["tokens"]},
+        QUESTION_SET,
+        (
+            *("data.source", "data.calibration_windows"),
+            *(f"questions.{name}" for name in ("source", "path", "task", "format", "limit")),
+        ),
+        (),
+        "build or read the set of multiple-choice questions",
+    ),
+    # Of one cell: which, cayley_adapters.layout says.
+    "answer_questions": Stage(
+        QUESTION_SET
+        | {"model": PREPARED["model"]}
+        | COMPRESSED
+        | ADAPTER
+        | CIRCUITS
+        | {"control": CONTROL_ADAPTER["adapter"], "control_config": CONTROL_ADAPTER["adapter_config"]},
+        ANSWERS,
+        (
+            *("model.name", "evaluate.readout", "evaluate.mitigation", "noise"),
+            *(f"questions.{name}" for name in ("noise_scale", "shots", "sampled", "chosen", "temperatures")),
+            *(f"questions.{name}" for name in ("texts", "new_tokens", "batch_tokens", "threads")),
+        ),
+        (),
+        "put the questions to the models with and without blocks, and to LoRA",
+    ),
+    "questions": Stage(
+        QUESTION_SET | ANSWERS,
+        {
+            "table": "{base}/questions.csv",
+            "comparisons": "{base}/question_comparisons.csv",
+            "flips": "{base}/question_flips.csv",
+            "samples": "{base}/question_samples.csv",
+            "picture_png": "{base}/questions.png",
+            "picture_svg": "{base}/questions.svg",
+        },
+        ("questions.temperatures", "questions.draws"),
+        (),
+        "accuracy, comparisons and flips of the answers",
     ),
     # One page for several models: its base is the run's folder, one level above the models' own.
     "compare_models": Stage(
