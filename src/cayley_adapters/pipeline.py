@@ -45,7 +45,7 @@ TABLES = {
     "baselines": "{base}/baselines.csv",
     "manifest": "{base}/adapters/manifest.csv",
 }
-QUESTION_SET = {"items": "{base}/questions/items.jsonl", "about": "{base}/questions/set.json"}
+QUESTION_SET = {"questions": "{base}/questions/items.jsonl", "about": "{base}/questions/set.json"}
 ANSWERS = {
     "arms": "{base}/questions/arms.csv",
     "answers": "{base}/questions/answers.safetensors",
