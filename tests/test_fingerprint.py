@@ -25,13 +25,14 @@ def touched(package, module: str, addition: str) -> set[str]:
 
 
 def test_an_edit_touches_the_stages_that_import_it(package):
-    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {"evaluate"}
+    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {"evaluate", "answer_questions"}
 
 
 def test_training_code_touches_training_only(package):
     assert touched(package, "training/loop.py", "\nEDITED = 1\n") == {"train", "control"}
     assert touched(package, "training/distillation.py", "\nEDITED = 1\n") == {"teacher", "train", "control"}
-    assert touched(package, "training/controls.py", "\nEDITED = 1\n") == {"control", "evaluate_control"}
+    stages = {"control", "evaluate_control", "answer_questions"}
+    assert touched(package, "training/controls.py", "\nEDITED = 1\n") == stages
 
 
 def test_evaluation_code_touches_evaluations_only(package):
@@ -40,7 +41,15 @@ def test_evaluation_code_touches_evaluations_only(package):
 
 
 def test_figures_touch_the_picture_only(package):
-    assert touched(package, "plots.py", "\nEDITED = 1\n") == {"phase_diagram", "recovery", "compare_models"}
+    assert touched(package, "plots.py", "\nEDITED = 1\n") == {
+        *("phase_diagram", "recovery", "compare_models", "questions")
+    }
+
+
+def test_question_code_touches_questions_only(package):
+    assert touched(package, "questions/scoring.py", "\nEDITED = 1\n") == {"answer_questions", "questions"}
+    assert touched(package, "questions/encyclopedia.py", "\nEDITED = 1\n") == {"question_set"}
+    assert touched(package, "questions/plot.py", "\nEDITED = 1\n") == {"questions"}
 
 
 def test_comments_and_docstrings_touch_nothing(package):

@@ -35,13 +35,13 @@ class Project:
         environment = os.environ | {"PYTHONPATH": str(self.folder / "src")}
         return {"cwd": self.folder, "env": environment}
 
-    def planned(self, overrides: str = "", experiment: str = "ci") -> dict[str, int]:
+    def planned(self, overrides: str = "", experiment: str = "ci", target: str = "phase_diagram") -> dict[str, int]:
         """The jobs of a dry run, by rule, without the target."""
         config = [f"experiment={experiment}", *([f"overrides={overrides}"] if overrides else [])]
-        done = self.snakemake("--dry-run", "phase_diagram", "--config", *config)
+        done = self.snakemake("--dry-run", target, "--config", *config)
         table = re.search(r"Job stats:\njob\s+count\n[-\s]+\n(.*?)\n\n", done.stdout, re.S)
         rows = [line.split() for line in table[1].splitlines()] if table else []
-        return {name: int(count) for name, count in rows if name not in ("total", "phase_diagram")}
+        return {name: int(count) for name, count in rows if name not in ("total", target)}
 
 
 def copy_project(folder: Path) -> Project:

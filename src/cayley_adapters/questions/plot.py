@@ -23,7 +23,7 @@ _STYLES = {
     "lora": ("s", "#D55E00", "full"),
 }
 _ROW = 0.36  # inches
-_TOP, _BOTTOM = 0.62, 1.0
+_TOP, _BOTTOM = 0.48, 0.86
 
 
 def neighbours(arms: pd.DataFrame) -> list[tuple[str, str]]:
@@ -76,6 +76,8 @@ def _label(row: Any) -> str:
 
 
 def _accuracy(axes: Axes, table: pd.DataFrame, labels: dict[str, str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.axvline(100 * table["chance"].iloc[0], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)))
     axes.annotate(
         "chance",
@@ -108,13 +110,17 @@ def _accuracy(axes: Axes, table: pd.DataFrame, labels: dict[str, str]) -> None:
     ]
     axes.set_yticks(range(len(table)), names)
     axes.set(ylim=(len(table) - 0.5, -0.65), xlabel="Right answers in % (95 % interval)")
-    axes.set_xlim(max(0, min(axes.get_xlim()[0], 100 * table["chance"].iloc[0] - 4)), None)
+    ends = 100 * table[["accuracy_ci95_low", "accuracy_ci95_high", "chance"]].to_numpy()
+    axes.set_xlim(max(ends.min() - 5, 0), min(ends.max() + 5, 100))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.grid(axis="x", color="0.9", linewidth=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(length=2, width=0.6)
 
 
 def _flips(axes: Axes, pairs: pd.DataFrame, labels: dict[str, str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     places = np.arange(len(pairs))
     lost = axes.barh(places, -pairs["only_first"], height=0.55, color="white", edgecolor="black", hatch="////", lw=0.7)
     gained = axes.barh(places, pairs["only_second"], height=0.55, color="#0072B2", edgecolor="black", lw=0.7)
@@ -123,13 +129,13 @@ def _flips(axes: Axes, pairs: pd.DataFrame, labels: dict[str, str]) -> None:
     axes.bar_label(lost, labels=[str(value) for value in pairs["only_first"]], padding=2, fontsize=6.8)
     axes.bar_label(gained, labels=[str(value) for value in pairs["only_second"]], padding=2, fontsize=6.8)
     widest = max(pairs[["only_first", "only_second"]].to_numpy().max(), 1)
-    axes.set_xlim(-1.3 * widest, 1.3 * widest)
+    axes.set_xlim(-1.45 * widest, 1.45 * widest)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(places, [f"{labels[first]}\n→ {labels[second]}" for first, second in pairs.index])
     axes.set_ylim(len(pairs) - 0.5, -0.65)
-    axes.xaxis.set_major_locator(_whole_ticks())
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
-    axes.set_xlabel("Questions whose answer changes")
+    axes.set_xlabel("Questions that flip")
     axes.tick_params(length=2, width=0.6)
     heading = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "fontsize": 6.8}
     axes.annotate("← right → wrong", (-0.08 * widest, 1), (0, 2), ha="right", **heading)
@@ -145,12 +151,6 @@ def _flips(axes: Axes, pairs: pd.DataFrame, labels: dict[str, str]) -> None:
             va="center",
             fontsize=6.5,
         )
-
-
-def _whole_ticks() -> Any:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(5, integer=True)
 
 
 def _note(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
