@@ -68,8 +68,8 @@ def cell_wildcards(settings: Settings) -> dict[str, dict[str, Any]]:
 def question_axes(settings: Settings) -> dict[str, list[str]]:
     """The one cell that answers questions, by wildcard; no control where LoRA of that size is not trained.
 
-    It is the smallest compression that is one, blocks of dimension 4 or else the smallest, and the first seed, unless
-    ``questions.compression_ratio`` and ``questions.block_dim`` say otherwise.
+    Unless ``questions.compression_ratio`` and ``questions.block_dim`` say otherwise, it has the smallest ratio above 0
+    and blocks of dimension 4, or else the smallest; and the first seed.
     """
     sweep, wanted = settings.sweep, settings.questions
     ratio, d = wanted.compression_ratio, wanted.block_dim

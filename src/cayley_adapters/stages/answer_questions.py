@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
+from cayley_adapters.circuit_files import load_circuits
+from cayley_adapters.compression import load_compressed
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job, manifest_columns
@@ -21,6 +24,7 @@ from cayley_adapters.questions.scoring import encode_set, log_likelihoods
 from cayley_adapters.stages.common import base_model, model_folder
 from cayley_adapters.stages.execution import make_executor
 from cayley_adapters.tables import write_table
+from cayley_adapters.training.controls import free_parameters
 
 __all__ = ["run"]
 
@@ -81,11 +85,6 @@ def _arms(job: Job) -> Iterator[tuple[dict[str, Any], Any]]:
     """Each arm and its model, ready to answer."""
     from peft import PeftModel
     from safetensors.torch import load_file
-
-    from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
-    from cayley_adapters.circuit_files import load_circuits
-    from cayley_adapters.compression import load_compressed
-    from cayley_adapters.training.controls import free_parameters
 
     leaves, inputs = job.leaves, job.inputs()
     compressed = inputs["compressed"][0].parent
