@@ -3,6 +3,7 @@
 #   snakemake --cores 8 phase_diagram
 #   snakemake --cores 8 report
 #   snakemake --cores 8 dashboard
+#   snakemake --cores 8 questions
 #   snakemake --cores 8 phase_diagram --config experiment=quickstart overrides="sweep.block_dim=2,4 train.steps=5 run=mine"
 
 include: "workflow/rules/common.smk"
@@ -14,10 +15,12 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/dashboard.smk"
+include: "workflow/rules/questions.smk"
 
 
 localrules:
     phase_diagram,
+    questions,
 
 
 rule phase_diagram:
@@ -25,3 +28,13 @@ rule phase_diagram:
     input:
         [path for base in BASES for path in targets(base)],
         [path for page in COMPARISON for path in page.outputs().values()],
+
+
+rule questions:
+    input:
+        [
+            pattern.format(base=base)
+            for base in BASES
+            for stage in ("configure", "questions")
+            for pattern in STAGES[stage].outputs.values()
+        ],

@@ -9,6 +9,8 @@ import pytest
 from cayley_adapters.fingerprint import ROOT, fingerprint, imported_modules
 from cayley_adapters.pipeline import STAGES
 
+PICTURES = {"phase_diagram", "scaling", "recovery", "entanglement", "questions", "compare_models"}
+
 
 @pytest.fixture
 def package(tmp_path):
@@ -25,13 +27,14 @@ def touched(package, module: str, addition: str) -> set[str]:
 
 
 def test_an_edit_touches_the_stages_that_import_it(package):
-    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {"evaluate"}
+    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {"evaluate", "answer_questions"}
 
 
 def test_training_code_touches_training_only(package):
     assert touched(package, "training/loop.py", "\nEDITED = 1\n") == {"train", "control"}
     assert touched(package, "training/distillation.py", "\nEDITED = 1\n") == {"teacher", "train", "control"}
-    assert touched(package, "training/controls.py", "\nEDITED = 1\n") == {"control", "evaluate_control"}
+    stages = {"control", "evaluate_control", "answer_questions"}
+    assert touched(package, "training/controls.py", "\nEDITED = 1\n") == stages
 
 
 def test_evaluation_code_touches_evaluations_only(package):
@@ -40,8 +43,7 @@ def test_evaluation_code_touches_evaluations_only(package):
 
 
 def test_figures_touch_the_picture_only(package):
-    pictures = {"phase_diagram", "scaling", "recovery", "entanglement", "compare_models"}
-    assert touched(package, "plots.py", "\nEDITED = 1\n") == pictures
+    assert touched(package, "plots.py", "\nEDITED = 1\n") == PICTURES
 
 
 def test_entanglement_code_touches_its_stage_only(package):
@@ -50,8 +52,7 @@ def test_entanglement_code_touches_its_stage_only(package):
 
 
 def test_charts_touch_the_report_too(package):
-    pictures = {"phase_diagram", "scaling", "recovery", "entanglement", "compare_models"}
-    assert touched(package, "charts.py", "\nEDITED = 1\n") == {*pictures, "report"}
+    assert touched(package, "charts.py", "\nEDITED = 1\n") == {*PICTURES, "report"}
 
 
 def test_templates_and_styles_count(package):
@@ -62,6 +63,12 @@ def test_templates_and_styles_count(package):
 def test_what_is_shown_online_touches_no_result(package):
     assert touched(package, "dashboard.py", "\nEDITED = 1\n") == {"dashboard"}
     assert touched(package, "cell_runs.py", "\nEDITED = 1\n") == {"phase_diagram", "dashboard"}
+
+
+def test_question_code_touches_questions_only(package):
+    assert touched(package, "questions/scoring.py", "\nEDITED = 1\n") == {"answer_questions", "questions"}
+    assert touched(package, "questions/encyclopedia.py", "\nEDITED = 1\n") == {"question_set"}
+    assert touched(package, "questions/plot.py", "\nEDITED = 1\n") == {"questions"}
 
 
 def test_comments_and_docstrings_touch_nothing(package):

@@ -30,6 +30,8 @@ def test_every_leaf_is_read_by_some_stage():
     assert unread == {
         "control.block_dims",
         "control.methods",
+        "questions.block_dim",
+        "questions.compression_ratio",
         "sweep.block_dim",
         "sweep.compression_ratio",
         "sweep.seed",
@@ -69,6 +71,27 @@ def test_a_control_reads_one_step_size():
     ):
         after = texts(*overrides)
         assert {label.split()[2] for label in before if before[label] != after[label]} == changed
+
+
+def asked(*overrides):
+    (job,) = jobs(compose(overrides=overrides), "answer_questions")
+    return job
+
+
+def test_questions_are_put_to_one_cell():
+    job = asked()
+    assert job.axes == {"ratio": ["ratio0.2"], "block": ["d4"], "control": ["lora-d4"], "seed": ["seed0"]}
+    assert all(len(paths) == 1 for paths in job.inputs().values())
+    assert asked("sweep.seed=1,2", "sweep.block_dim=2,8", "sweep.compression_ratio=0,0.3,0.2").axes == {
+        "ratio": ["ratio0.2"],
+        "block": ["d2"],
+        "control": [],  # LoRA is trained to match d = 4 alone
+        "seed": ["seed1"],
+    }
+    chosen = asked("questions.block_dim=8", "questions.compression_ratio=0.3", "control.block_dims=[4,8]")
+    assert [folders[0] for folders in chosen.axes.values()] == ["ratio0.3", "d8", "lora-d8", "seed0"]
+    assert asked("control=none").inputs()["control"] == []
+    assert asked("compress=none", "sweep.compression_ratio=0").axes["ratio"] == ["ratio0"]
 
 
 def test_a_swept_model_adds_a_level():

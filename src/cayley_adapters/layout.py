@@ -22,6 +22,7 @@ __all__ = [
     "leaves_of",
     "make_job",
     "manifest_columns",
+    "question_axes",
 ]
 
 
@@ -62,6 +63,23 @@ def cell_wildcards(settings: Settings) -> dict[str, dict[str, Any]]:
         },
         "seed": {f"seed{value}": value for value in sweep.seed},
     }
+
+
+def question_axes(settings: Settings) -> dict[str, list[str]]:
+    """The one cell that answers questions, by wildcard; no control where LoRA of that size is not trained.
+
+    Unless ``questions.compression_ratio`` and ``questions.block_dim`` say otherwise, it has the smallest ratio above 0
+    and blocks of dimension 4, or else the smallest; and the first seed.
+    """
+    sweep, wanted = settings.sweep, settings.questions
+    ratio, d = wanted.compression_ratio, wanted.block_dim
+    if ratio is None:
+        ratio = min(sweep.compression_ratio, key=lambda value: (value == 0, value))
+    if d is None:
+        d = 4 if 4 in sweep.block_dim else min(sweep.block_dim)
+    folders = cell_wildcards(settings)
+    values = {"ratio": ratio, "block": d, "control": ("lora", d), "seed": sweep.seed[0]}
+    return {axis: [name for name, value in folders[axis].items() if value == values[axis]] for axis in folders}
 
 
 def control_of(folder: str) -> tuple[str, int | None]:
@@ -128,6 +146,8 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str])
         for name, folders in cell_wildcards(settings).items()
         if f"{{{name}}}" in wanted and name not in cell
     }
+    if stage == "answer_questions":
+        axes = question_axes(settings)
     leaves = leaves_of(settings, stage)
     if stage == "control":  # of the three step sizes it reads one
         method, _ = control_of(cell["control"])

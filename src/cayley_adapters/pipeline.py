@@ -9,44 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cayley_adapters.run_files import (
+    ADAPTER,
+    ANSWERS,
+    CELL,
+    CIRCUITS,
+    COMPRESSED,
+    CONTROL,
+    CONTROL_ADAPTER,
+    CONTROL_ROW,
+    EVALUATION,
+    PREPARED,
+    QUESTION_SET,
+    REPORTED,
+    TABLES,
+    TEACHER,
+    TRANSITION,
+)
+
 __all__ = ["STAGES", "Stage"]
 
-CELL = "{ratio}/{block}/{seed}"
-PREPARED = {"model": "{base}/prepared/model.json", "tokens": "{base}/prepared/tokens.safetensors"}
-COMPRESSED = {
-    "compressed": "{base}/compressed/{ratio}/model.safetensors",
-    "compression": "{base}/compressed/{ratio}/compression.json",
-}
-ADAPTER = {
-    "adapter": f"{{base}}/adapters/{CELL}/adapter_model.safetensors",
-    "adapter_config": f"{{base}}/adapters/{CELL}/adapter_config.json",
-}
-CIRCUITS = {
-    "angles": f"{{base}}/circuits/{CELL}/angles.safetensors",
-    "blocks": f"{{base}}/circuits/{CELL}/blocks.csv",
-}
-EVALUATION = {
-    "cells": f"{{base}}/evaluations/{CELL}/cells.csv",
-    "losses": f"{{base}}/evaluations/{CELL}/losses.safetensors",
-    "budget": f"{{base}}/evaluations/{CELL}/noise_budget.csv",
-}
-CONTROL = "{ratio}/{control}/{seed}"
-CONTROL_ADAPTER = {
-    "adapter": f"{{base}}/controls/{CONTROL}/adapter_model.safetensors",
-    "adapter_config": f"{{base}}/controls/{CONTROL}/adapter_config.json",
-}
-CONTROL_ROW = {
-    "row": f"{{base}}/controls/{CONTROL}/baselines.csv",
-    "losses": f"{{base}}/controls/{CONTROL}/losses.safetensors",
-}
-TEACHER = {"targets": "{base}/prepared/teacher.safetensors"}
 EVALUATED = ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads")
-TABLES = {
-    "cells": "{base}/phase_diagram.csv",
-    "baselines": "{base}/baselines.csv",
-    "manifest": "{base}/adapters/manifest.csv",
-}
-TRANSITION = {"transition": "{base}/transition.json"}
 SHARED_TRAINING = (
     "targets",
     "layers",
@@ -245,30 +228,52 @@ STAGES: dict[str, Stage] = {
         (),
         "operator Schmidt spectra of the trained blocks, beside random ones",
     ),
-    # What its sections show is in report/sections.py: a file is shown where it is among these inputs.
+    "question_set": Stage(
+        {"tokens": PREPARED["tokens"]},
+        QUESTION_SET,
+        (
+            *("data.source", "data.calibration_windows"),
+            *(f"questions.{name}" for name in ("source", "path", "task", "format", "limit")),
+        ),
+        (),
+        "build or read the set of multiple-choice questions",
+    ),
+    # Of one cell: which, cayley_adapters.layout says.
+    "answer_questions": Stage(
+        QUESTION_SET
+        | {"model": PREPARED["model"]}
+        | COMPRESSED
+        | ADAPTER
+        | CIRCUITS
+        | {"control": CONTROL_ADAPTER["adapter"], "control_config": CONTROL_ADAPTER["adapter_config"]},
+        ANSWERS,
+        (
+            *("model.name", "evaluate.readout", "evaluate.mitigation", "noise"),
+            *(f"questions.{name}" for name in ("noise_scale", "shots", "sampled", "chosen", "temperatures")),
+            *(f"questions.{name}" for name in ("texts", "new_tokens", "batch_tokens", "threads")),
+        ),
+        (),
+        "put the questions to the models with and without blocks, and to LoRA",
+    ),
+    "questions": Stage(
+        QUESTION_SET | ANSWERS,
+        {
+            "table": "{base}/questions.csv",
+            "comparisons": "{base}/question_comparisons.csv",
+            "flips": "{base}/question_flips.csv",
+            "samples": "{base}/question_samples.csv",
+            "picture_png": "{base}/questions.png",
+            "picture_svg": "{base}/questions.svg",
+        },
+        ("questions.temperatures", "questions.draws"),
+        (),
+        "accuracy, comparisons and flips of the answers",
+    ),
     "report": Stage(
         {
             "config": "{base}/config.yaml",
             "model": PREPARED["model"],
-            "cells": TABLES["cells"],
-            "baselines": TABLES["baselines"],
-            **TRANSITION,
-            **{f"phase_diagram_{kind}": f"{{base}}/phase_diagram.{kind}" for kind in ("png", "svg")},
-            "circuits": "{base}/circuits.csv",
-            "recovery": "{base}/recovery.csv",
-            "recovery_differences": "{base}/recovery_differences.csv",
-            "recovery_png": "{base}/recovery.png",
-            "recovery_svg": "{base}/recovery.svg",
-            "transition_table": "{base}/transition.csv",
-            "transition_png": "{base}/transition.png",
-            "transition_svg": "{base}/transition.svg",
-            "noise_budget": "{base}/noise_budget.csv",
-            "noise_budget_png": "{base}/noise_budget.png",
-            "noise_budget_svg": "{base}/noise_budget.svg",
-            "entanglement": "{base}/entanglement.csv",
-            "entanglement_differences": "{base}/entanglement_differences.csv",
-            "entanglement_png": "{base}/entanglement.png",
-            "entanglement_svg": "{base}/entanglement.svg",
+            **{name.replace(".", "_"): f"{{base}}/{name}" for name in REPORTED},
         },
         {"report": "{base}/report.html"},
         (),

@@ -11,6 +11,7 @@ from cayley_adapters.report.findings import (
     collapse_findings,
     entanglement_findings,
     prediction_findings,
+    question_findings,
 )
 
 COLLAPSE = [
@@ -85,3 +86,25 @@ def test_trained_blocks_are_set_beside_random_ones():
 def test_an_empty_table_says_nothing():
     empty = b"compression_ratio,qubits,source,cost\n"
     assert budget_findings(evidence_of(files={"noise_budget.csv": empty})) == []
+
+
+QUESTIONS = b"""arm,question_set,question_set_version,format,questions,chance,accuracy,accuracy_ci95_low,\
+accuracy_ci95_high
+compressed,titles,41e1,cloze,1000,0.25,0.465,0.4343,0.496
+blocks_exact,titles,41e1,cloze,1000,0.25,0.499,0.4681,0.5299
+blocks_noise1,titles,41e1,cloze,1000,0.25,0.435,0.4046,0.4659
+"""
+PAIRS = b"""first,second,only_first,only_second,mcnemar_p_holm,comparisons
+compressed,blocks_exact,22,56,0.000598,3
+compressed,blocks_noise1,65,35,0.00704,3
+"""
+
+
+def test_answers_and_flips_are_counted():
+    files = {"questions.csv": QUESTIONS, "question_comparisons.csv": PAIRS}
+    answers, flips = question_findings(evidence_of(files=files))
+    assert "1,000 questions of titles (version 41e1, format cloze; chance 25 %)" in answers
+    assert "blocks at λ = 1 43.5 % (40.5 to 46.6)" in answers
+    assert "compressed → exact blocks: 22 lost, 56 won (p = 0.00060)" in flips
+    assert "adjusted for 3 comparisons" in flips
+    assert question_findings(evidence_of(files={"questions.csv": QUESTIONS})) == []

@@ -89,6 +89,13 @@ def test_an_edit_of_the_page_writes_it_again(built, tmp_path):
     assert project.planned(target="report") == {"write_report": 1}
 
 
+def test_questions_run_one_cell_and_nothing_of_the_map(fresh):
+    planned = fresh.planned("sweep.block_dim=2,4,8 sweep.compression_ratio=0.2,0.3", target="questions")
+    once = ("configure", "prepare", "teacher", "compress", "train", "control", "transpile")
+    assert planned == dict.fromkeys([*once, "question_set", "answer_questions", "compare_answers"], 1)
+    assert "control" not in fresh.planned("control=none", target="questions")
+
+
 def test_a_dry_run_writes_nothing(fresh):
     fresh.planned()
     assert not (fresh.folder / "results").exists()

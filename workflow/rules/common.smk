@@ -53,7 +53,8 @@ def spec(stage):
 
 def cores(stage):
     """Cores of the machine that a job keeps busy: the thread count of the configuration, on which results depend."""
-    section = stage if stage in ("compress", "train", "evaluate") else {"teacher": "train", "control": "train"}.get(stage, "evaluate")
+    others = {"teacher": "train", "control": "train", "answer_questions": "questions"}
+    section = stage if stage in ("compress", "train", "evaluate") else others.get(stage, "evaluate")
     return lambda wildcards: BASES[wildcards.base].leaf(f"{section}.threads")
 
 
@@ -67,6 +68,12 @@ def user_files(wildcards):
     settings = BASES[wildcards.base]
     model = sorted(Path(settings.model.path).glob("*.safetensors")) if settings.model.path else []
     return [str(path) for path in [*(settings.data.train or ()), *(settings.data.test or ()), *model]]
+
+
+def question_file(wildcards):
+    """The user's own questions, so that editing them asks anew."""
+    path = BASES[wildcards.base].questions.path
+    return [path] if path else []
 
 
 def targets(base):

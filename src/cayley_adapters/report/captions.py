@@ -11,6 +11,7 @@ from cayley_adapters.report.findings import (
     collapse_findings,
     entanglement_findings,
     prediction_findings,
+    question_findings,
 )
 from cayley_adapters.report.words import count, interval, listing, perplexity, share, significant, whole
 
@@ -208,8 +209,8 @@ def questions_caption(evidence: Evidence) -> list[str]:
     settings = evidence.settings
     return [
         f"Multiple-choice questions answered by {settings.model.name}: uncompressed, compressed by "
-        f"{settings.compress.method} at ratio {listing(settings.sweep.compression_ratio)}, and with adapters on "
-        f"{where_adapted(evidence)}."
+        f"{settings.compress.method}, and with adapters on {where_adapted(evidence)}.",
+        *question_findings(evidence),
     ]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, interval, listing, share, significant
 
-__all__ = ["budget_findings", "collapse_findings", "entanglement_findings", "prediction_findings"]
+__all__ = ["budget_findings", "collapse_findings", "entanglement_findings", "prediction_findings", "question_findings"]
 
 _X = {
     "noise_scale": "λ alone",
@@ -86,6 +86,41 @@ def budget_findings(evidence: Evidence) -> list[str]:
         sources = [f"{_SOURCES[name]} {significant(value, 2)}" for name, value in alone.items()]
         parts.append(f"n = {n} at ratio {ratio:g}: {listing(sources)}, together {significant(cost['all'], 2)}")
     return [f"Cost at λ = 1 of each source alone, nats a token: {'; '.join(parts)}."]
+
+
+def question_findings(evidence: Evidence) -> list[str]:
+    """How many questions each model answers, and which differences are more than luck."""
+    table, pairs = (evidence.tables.get(f"{name}.csv") for name in ("questions", "question_comparisons"))
+    if table is None or pairs is None or not len(table):
+        return []
+    one = table.iloc[0]
+    rights = [
+        f"{_arm(row.arm)} {100 * row.accuracy:.1f} % "
+        f"({100 * row.accuracy_ci95_low:.1f} to {100 * row.accuracy_ci95_high:.1f})"
+        for row in table.itertuples()
+    ]
+    text = (
+        f"Right answers to {count(int(one['questions']), 'question')} of {one['question_set']} (version "
+        f"{one['question_set_version']}, format {one['format']}; chance {100 * one['chance']:.0f} %), 95 % Wilson "
+        f"intervals: {listing(rights)}."
+    )
+    flips = [
+        f"{_arm(row.first)} → {_arm(row.second)}: {row.only_first} lost, {row.only_second} won (p = "
+        f"{significant(row.mcnemar_p_holm, 2)})"
+        for row in pairs[pairs["first"] != "uncompressed"].itertuples()
+    ]
+    tested = (
+        f"Exact McNemar tests, p adjusted for {int(pairs['comparisons'].iloc[0])} comparisons (Holm): "
+        f"{'; '.join(flips)}. They cover questions, not training seeds."
+    )
+    return [text, tested] if flips else [text]
+
+
+def _arm(name: str) -> str:
+    """``blocks_noise1`` as ``blocks at λ = 1``."""
+    if name.startswith("blocks_noise"):
+        return f"blocks at λ = {name.removeprefix('blocks_noise')}"
+    return {"blocks_exact": "exact blocks", "lora": "LoRA"}.get(name, name)
 
 
 def entanglement_findings(evidence: Evidence) -> list[str]:

@@ -2,6 +2,7 @@
 
 from cayley_adapters.settings.compose import compose, find_conf_dir, from_snakemake_config, parse_cli
 from cayley_adapters.settings.overrides import SWEEPABLE, split_overrides
+from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.reference import reference
 from cayley_adapters.settings.schema import Settings, fields, load_settings, validate
 from cayley_adapters.settings.sections import Compress, Data, Evaluate, Model, Noise, Sweep, Track, Train
@@ -13,6 +14,7 @@ __all__ = [
     "Evaluate",
     "Model",
     "Noise",
+    "Questions",
     "Settings",
     "Sweep",
     "Track",

@@ -185,6 +185,9 @@ def _missing_files(settings: Settings) -> list[str]:
         lines.append(
             f"model.path={show(path)}: the folder {what}; give a folder that transformers' save_pretrained wrote"
         )
+    questions = settings.questions.path
+    if questions is not None and not os.path.isfile(questions):
+        lines.append(f"questions.path={show(questions)}: there is no such file; give a file of questions")
     train, test = settings.data.train or (), settings.data.test or ()
     for key, files in (("data.train", train), ("data.test", test)):
         for file in files:

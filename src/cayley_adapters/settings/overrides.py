@@ -233,9 +233,11 @@ def _sweepable() -> str:
 
 
 def _closest(key: str, known: Sequence[str]) -> str:
-    """Return the hint to the nearest key: one that ends alike, or else one that is spelt alike."""
+    """Return the hint to the nearest key: one that ends alike, best an axis, or else one that is spelt alike."""
     last = key.rpartition(".")[2]
     alike = [name for name in known if "." in name and last and re.search(rf"[._]{re.escape(last)}$", name)]
+    axes = [name for name in alike if name in SWEEPABLE]
+    alike = axes if len(axes) == 1 else alike
     if len(alike) == 1:
         return f"; did you mean '{alike[0]}'?"
     return nearest(key, known) or f"; known: {', '.join(known)}"

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.fields import Name, explain, show
+from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.sections import (
     LARGEST_NOISY_BLOCK,
     Compress,
@@ -48,6 +49,7 @@ class Settings(Section):
     transpile: Transpile
     noise: Noise
     evaluate: Evaluate
+    questions: Questions
     sweep: Sweep
     track: Track
 
@@ -88,6 +90,14 @@ class Settings(Section):
                 f"sweep.block_dim={min(self.sweep.block_dim)}: train.ansatz=brickwork needs two qubits or more; "
                 "leave out block dimension 2, or type train.ansatz=full"
             )
+        for key, axis in (("block_dim", self.sweep.block_dim), ("compression_ratio", self.sweep.compression_ratio)):
+            wanted = getattr(self.questions, key)
+            if wanted is not None and wanted not in axis:
+                known, wider = (",".join(map(show, values)) for values in (axis, sorted({*axis, wanted})))
+                raise ValueError(
+                    f"questions.{key}={show(wanted)}: the sweep has no such model; type questions.{key}=null or one of "
+                    f"{known}, or sweep.{key}={wider} as well"
+                )
         if self.evaluate.executor == "aer" and self.evaluate.readout == "characterised":
             raise ValueError(
                 "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"

@@ -36,9 +36,11 @@ __all__ = [
     "Noise",
     "Section",
     "Sweep",
+    "Threads",
     "Track",
     "Train",
     "Transpile",
+    "needs",
 ]
 
 COMPRESSION_METHODS = (
@@ -63,7 +65,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _needs(section: str, source: str, wanted: dict[str, Any], refused: dict[str, tuple[Any, str]]) -> None:
+def needs(section: str, source: str, wanted: dict[str, Any], refused: dict[str, tuple[Any, str]]) -> None:
     """Raise for keys that a source needs and lacks, and for keys that it has no use for.
 
     Args:
@@ -108,7 +110,7 @@ class Model(Section):
         }
         wanted = {key: value for key, (value, source, _) in keys.items() if source == self.source}
         refused = {key: (value, users) for key, (value, source, users) in keys.items() if source != self.source}
-        _needs("model", self.source, wanted, refused)
+        needs("model", self.source, wanted, refused)
         return self
 
 
@@ -135,7 +137,7 @@ class Data(Section):
         refused = {} if self.source == "text" else {key: (value, "data=text") for key, value in files.items()}
         if self.source != "wikitext2":
             refused |= {key: (value, "data=wikitext2") for key, value in hub.items()}
-        _needs("data", self.source, wanted, refused)
+        needs("data", self.source, wanted, refused)
         return self
 
 

@@ -1,0 +1,80 @@
+"""Where in a results folder each stage's files lie: name → path pattern, with the axes of the sweep as wildcards."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ADAPTER",
+    "ANSWERS",
+    "CELL",
+    "CIRCUITS",
+    "COMPRESSED",
+    "CONTROL",
+    "CONTROL_ADAPTER",
+    "CONTROL_ROW",
+    "EVALUATION",
+    "PREPARED",
+    "QUESTION_SET",
+    "REPORTED",
+    "TABLES",
+    "TEACHER",
+    "TRANSITION",
+]
+
+CELL = "{ratio}/{block}/{seed}"
+PREPARED = {"model": "{base}/prepared/model.json", "tokens": "{base}/prepared/tokens.safetensors"}
+COMPRESSED = {
+    "compressed": "{base}/compressed/{ratio}/model.safetensors",
+    "compression": "{base}/compressed/{ratio}/compression.json",
+}
+ADAPTER = {
+    "adapter": f"{{base}}/adapters/{CELL}/adapter_model.safetensors",
+    "adapter_config": f"{{base}}/adapters/{CELL}/adapter_config.json",
+}
+CIRCUITS = {
+    "angles": f"{{base}}/circuits/{CELL}/angles.safetensors",
+    "blocks": f"{{base}}/circuits/{CELL}/blocks.csv",
+}
+EVALUATION = {
+    "cells": f"{{base}}/evaluations/{CELL}/cells.csv",
+    "losses": f"{{base}}/evaluations/{CELL}/losses.safetensors",
+    "budget": f"{{base}}/evaluations/{CELL}/noise_budget.csv",
+}
+CONTROL = "{ratio}/{control}/{seed}"
+CONTROL_ADAPTER = {
+    "adapter": f"{{base}}/controls/{CONTROL}/adapter_model.safetensors",
+    "adapter_config": f"{{base}}/controls/{CONTROL}/adapter_config.json",
+}
+CONTROL_ROW = {
+    "row": f"{{base}}/controls/{CONTROL}/baselines.csv",
+    "losses": f"{{base}}/controls/{CONTROL}/losses.safetensors",
+}
+TEACHER = {"targets": "{base}/prepared/teacher.safetensors"}
+TABLES = {
+    "cells": "{base}/phase_diagram.csv",
+    "baselines": "{base}/baselines.csv",
+    "manifest": "{base}/adapters/manifest.csv",
+}
+QUESTION_SET = {"questions": "{base}/questions/items.jsonl", "about": "{base}/questions/set.json"}
+ANSWERS = {
+    "arms": "{base}/questions/arms.csv",
+    "answers": "{base}/questions/answers.safetensors",
+    "texts": "{base}/questions/texts.csv",
+}
+TRANSITION = {"transition": "{base}/transition.json"}
+REPORTED = (
+    "transition.json",
+    *(
+        f"{name}.csv"
+        for name in (
+            *("phase_diagram", "transition", "baselines", "recovery", "recovery_differences", "noise_budget"),
+            *("circuits", "questions", "question_comparisons", "question_flips", "question_samples"),
+            *("entanglement", "entanglement_differences"),
+        )
+    ),
+    *(
+        f"{name}.{kind}"
+        for name in ("phase_diagram", "transition", "recovery", "noise_budget", "questions", "entanglement")
+        for kind in ("png", "svg")
+    ),
+)
+"""Files that the report shows; in which of its sections, report/sections.py says."""

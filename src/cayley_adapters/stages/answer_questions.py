@@ -1,0 +1,148 @@
+"""The answers of each arm: models without adapters, with blocks in exact arithmetic and under noise, with LoRA."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
+from cayley_adapters.circuit_files import load_circuits
+from cayley_adapters.compression import load_compressed
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.files import atomic_file
+from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.models import load_tokenizer, set_threads
+from cayley_adapters.progress import Progress, say
+from cayley_adapters.questions.items import load_set
+from cayley_adapters.questions.report import ARM_COLUMNS, TEXT_COLUMNS, Marked
+from cayley_adapters.questions.sampling import disagreement, generate_texts
+from cayley_adapters.questions.scoring import encode_set, log_likelihoods
+from cayley_adapters.stages.common import base_model, model_folder
+from cayley_adapters.stages.execution import make_executor
+from cayley_adapters.tables import write_table
+from cayley_adapters.training.controls import free_parameters
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write the arms, the log-likelihood of every choice for each of them, and texts for some questions."""
+    from numba import config as numba_config
+    from numba import set_num_threads
+    from safetensors.numpy import save_file
+
+    leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
+    # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
+    set_num_threads(min(leaves["questions.threads"], numba_config.NUMBA_NUM_THREADS))
+    set_threads(leaves["questions.threads"])
+    items = load_set(inputs["questions"][0], inputs["about"][0])[0].items
+    if beyond := [number for number in leaves["questions.chosen"] if number >= len(items)]:
+        raise CayleyError(f"questions.chosen=[{beyond[0]}]: there are {len(items)} questions, 0 to {len(items) - 1}")
+    folder = model_folder(inputs["model"][0])
+    tokenizer = load_tokenizer(folder)
+    encoded = encode_set(tokenizer, items, _longest(folder))
+
+    arms, found = [], []
+    for arm, model in _arms(job):
+        progress = Progress(f"{job.label} {arm['arm']}")
+        found.append(log_likelihoods(model, encoded, leaves["questions.batch_tokens"], progress))
+        arms.append(arm)
+        del model  # one model in memory at a time
+    log_likelihood = np.stack(found)
+    chosen = leaves["questions.chosen"]
+    if not chosen:
+        chosen = disagreement(Marked(items, log_likelihood).right, leaves["questions.sampled"]).tolist()
+    texts = _texts(job, tokenizer, [items[number].prompt for number in chosen], chosen)
+    write_table(arms, outputs["arms"], ARM_COLUMNS)
+    write_table(texts, outputs["texts"], TEXT_COLUMNS)
+    with atomic_file(outputs["answers"]) as temporary:
+        save_file({"log_likelihood": log_likelihood, "chosen": np.array(chosen, dtype=np.int64)}, temporary)
+
+
+def _texts(job: Job, tokenizer: Any, prompts: list[str], numbers: list[int]) -> list[dict[str, Any]]:
+    rows = []
+    temperatures, count = job.leaves["questions.temperatures"], job.leaves["questions.texts"]
+    for arm, model in _arms(job) if prompts else ():
+        for place, temperature in enumerate(temperatures):
+            written = generate_texts(
+                model, tokenizer, prompts, temperature, count, job.leaves["questions.new_tokens"], seed=place
+            )
+            rows += [
+                {"arm": arm["arm"], "number": number, "temperature": temperature, "draw": draw, "text": text}
+                for number, of_prompt in zip(numbers, written, strict=True)
+                for draw, text in enumerate(of_prompt)
+            ]
+        del model
+        say(f"{job.label} {arm['arm']}: {len(prompts)} questions answered freely at {len(temperatures)} temperatures")
+    return rows
+
+
+def _arms(job: Job) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each arm and its model, ready to answer."""
+    from peft import PeftModel
+    from safetensors.torch import load_file
+
+    leaves, inputs = job.leaves, job.inputs()
+    compressed = inputs["compressed"][0].parent
+    cell = manifest_columns("/".join(job.axes[axis][0] for axis in ("ratio", "block", "seed")))
+    ratio, d, seed = float(cell["compression_ratio"]), int(cell["block_dim"]), int(cell["seed"])
+    none = {"model": leaves["model.name"], "shots": math.inf, "adapter_parameters": 0}
+    model = base_model(inputs["model"][0])
+    yield none | {"arm": "uncompressed", "method": "uncompressed", "compression_ratio": 0.0}, model
+    del model
+
+    none |= {"compression_ratio": ratio}
+    model = PeftModel.from_pretrained(load_compressed(compressed), inputs["adapter"][0].parent).eval()
+    with model.disable_adapter():
+        yield none | {"arm": "compressed", "method": "compressed"}, model
+    layers = adapted_layers(model)
+    blocks = {
+        name: blocks_of(layer.cayley_theta["default"].detach().double(), layer.cayley_config["default"])
+        for name, layer in layers.items()
+    }
+    parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
+    common = none | {"method": "cayley", "block_dim": d, "adapter_parameters": parameters}
+    circuits = load_circuits(inputs["angles"][0])
+    for arm in _executions(job):
+        if arm["executor"] == "noisy" and arm["noise_scale"] and not set(blocks) <= set(circuits):
+            say(f"{arm['arm']} is left out: these blocks have no circuits that noise could act on")
+            continue
+        set_executor(model, make_executor(arm, blocks, circuits, leaves["noise"], seed))
+        yield common | arm, model
+    del model
+
+    if not inputs["control"]:
+        say(f"lora is left out: none is trained that matches d = {d}; type control.methods=[lora,…] for one")
+        return
+    adapter = inputs["control"][0]
+    model = PeftModel.from_pretrained(load_compressed(compressed), adapter.parent).eval()
+    about = {"arm": "lora", "method": "lora", "block_dim": d}
+    yield none | about | {"adapter_parameters": free_parameters(load_file(adapter))}, model
+
+
+def _executions(job: Job) -> Iterator[dict[str, Any]]:
+    """How blocks are run: exact arithmetic, then the readout of the map at each noise scale."""
+    leaves = job.leaves
+    yield {"arm": "blocks_exact", "executor": "exact", "readout": "signed", "noise_scale": 0.0}
+    device = {
+        "executor": "noisy",
+        "readout": leaves["evaluate.readout"],
+        "mitigation": leaves["evaluate.mitigation"],
+        "shots": float(leaves["questions.shots"]),
+        "backend": leaves["noise"]["backend"],
+    }
+    for scale in leaves["questions.noise_scale"]:
+        yield {"arm": f"blocks_noise{scale:g}", "noise_scale": scale, **device}
+
+
+def _longest(folder: Path) -> int | None:
+    """Tokens that the model can read, all of them seeing each other."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder)
+    limits = [getattr(config, name, None) for name in ("max_position_embeddings", "sliding_window")]
+    return min((limit for limit in limits if limit), default=None)

@@ -1,0 +1,60 @@
+"""Accuracy, comparisons, flips and sampled answers: tables and a picture."""
+
+from __future__ import annotations
+
+from cayley_adapters.layout import Job
+from cayley_adapters.plots import save_figure
+from cayley_adapters.progress import say
+from cayley_adapters.questions.items import load_set
+from cayley_adapters.questions.plot import questions_figure
+from cayley_adapters.questions.report import SAMPLE_COLUMNS, TABLE_COLUMNS, Marked, flips, samples, table
+from cayley_adapters.questions.statistics import COMPARISON_COLUMNS, compare
+from cayley_adapters.tables import read_table, write_table
+from cayley_adapters.tracking import TrackedFiles, log_run
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write ``questions.csv``, the tables ``question_*.csv`` and the picture."""
+    from safetensors.numpy import load_file
+
+    leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
+    questions, about = load_set(inputs["questions"][0], inputs["about"][0])
+    arms, found = read_table(inputs["arms"][0]), load_file(inputs["answers"][0])
+    names, items = arms["arm"].tolist(), questions.items
+    marked = Marked(items, found["log_likelihood"])
+    accuracy, comparisons = table(arms, questions, about["format"], marked), compare(names, marked.right)
+    changed = flips(names, items, marked)
+    drawn = samples(
+        names,
+        items,
+        marked,
+        found["chosen"].tolist(),
+        leaves["questions.temperatures"],
+        leaves["questions.draws"],
+        read_table(inputs["texts"][0]),
+    )
+    write_table(accuracy, outputs["table"], TABLE_COLUMNS)
+    write_table(comparisons, outputs["comparisons"], COMPARISON_COLUMNS)
+    write_table(changed, outputs["flips"], list(changed.columns))
+    write_table(drawn, outputs["samples"], SAMPLE_COLUMNS)
+    save_figure(questions_figure(accuracy, comparisons), outputs["picture_png"], outputs["picture_svg"])
+    for row in accuracy.itertuples():
+        interval = f"{row.accuracy_ci95_low:.1%} to {row.accuracy_ci95_high:.1%}"
+        say(f"{row.arm}: {row.correct} of {row.questions} right, {row.accuracy:.1%} ({interval})")
+    log_run(
+        job.base,
+        "questions",
+        "questions",
+        {
+            "model": str(accuracy["model"].iloc[0]),
+            "cell": "map",
+            "question_set": questions.name,
+            "question_set_version": questions.version,
+        },
+        summary={f"accuracy/{row.arm}": row.accuracy for row in accuracy.itertuples()},
+        tables={"questions_table": accuracy, "question_comparisons_table": read_table(outputs["comparisons"])},
+        pictures={"questions_figure": outputs["picture_png"]},
+        made=[TrackedFiles("figures-questions", "figures", [outputs["picture_png"], outputs["picture_svg"]])],
+    )
