@@ -59,7 +59,7 @@ def test_questions_are_scored_as_the_harness_scores_them(model):
     ]
     reference = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=8).loglikelihood(requests, disable_tqdm=True)
     theirs = np.array([value for value, _ in reference]).reshape(20, 4)
-    assert np.abs(ours - theirs).max() < 3e-4  # float32 sums in another order; values are around −20
+    assert np.abs(ours - theirs).max() < 2e-4  # float32 sums in another order; values are around −20
     assert (ours.argmax(axis=1) == theirs.argmax(axis=1)).all()
     assert (ours.argmax(axis=1) == [item.answer for item in items]).mean() > 0.4  # chance is 0.25
 
