@@ -95,6 +95,32 @@ def test_tables_of_trained_blocks_become_circuits():
     found = model_circuits(pd.DataFrame(rows), NOISE, "full")
     assert [circuit.qubits for circuit in found] == [1, 2, 3, 4, 5, 6]
     assert found[2].two_qubit_gates == pytest.approx(12)
-    assert found[2].errors == pytest.approx({"cz": 0.06, "sx": 0.0, "readout": 0.03})
+    assert found[2].errors == pytest.approx({"cz": 0.06, "readout": 0.03})
     assert found[2].depth == pytest.approx(45)
     assert [circuit.qubits for circuit in model_circuits(pd.DataFrame(rows), NOISE, "brickwork")] == [3]
+
+
+def test_predictions_stop_where_the_layout_has_no_room():
+    rows = pd.DataFrame(
+        {"qubits": [2, 2], "source": ["cz", "all"], "gates": [3, 3], "infidelity": [0.01, 0.01], "depth": [np.nan, 17]}
+    )
+    short = ca.DeviceNoise.from_backend("FakeFez", layout=[4, 3, 16])
+    assert [circuit.qubits for circuit in model_circuits(rows, short, "full")] == [1, 2, 3]
+
+
+def test_blocks_that_are_dealt_over_lines_have_the_mean_of_their_errors():
+    best, worst = (list(NOISE.calibration.ranked(2)[place]) for place in (0, -1))
+    both = ca.DeviceNoise.from_backend("FakeFez", layout=[best, worst])
+    each = [ca.DeviceNoise.from_backend("FakeFez", layout=line).line(2).infidelity() for line in (best, worst)]
+    assert each[1] > 2 * each[0]
+    assert device_circuit(2, both).budget == pytest.approx(np.mean(each))
+    assert circuit_errors([synthesise(blocks(2))], both)["all"]["infidelity"] == pytest.approx(np.mean(each))
+
+
+def test_waiting_qubits_count_where_they_relax():
+    idle = ca.DeviceNoise.from_backend("FakeFez", idle=True)
+    plain, waiting = (device_circuit(3, noise) for noise in (NOISE, idle))
+    assert "idle" not in plain.errors
+    assert waiting.budget == pytest.approx(plain.budget + waiting.errors["idle"])
+    assert 0.001 < waiting.errors["idle"] < 0.5
+    assert device_circuit(1, idle).errors["idle"] == 0  # nobody to wait for

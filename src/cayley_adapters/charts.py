@@ -148,10 +148,10 @@ def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) 
         xOffset=alt.XOffset("model:N", sort=names),
         color=alt.Color("model:N", sort=names, title="Model", scale=alt.Scale(range=_COLOURS)),
         tooltip=[
-            alt.Tooltip(name, title=title, **({"format": ".3g"} if name in ("lambda_c", "low", "high") else {}))
+            alt.Tooltip(name, title=title, **({"format": ".3g"} if name == "lambda_c" else {}))
             for name, title in {
                 "model": "Model", "dim": "Block", "two_qubit_gates": "Two-qubit gates a block", "lambda_c": "λ_c",
-                "low": "95 % from", "high": "95 % to", "censored": "Beyond the axis",
+                "low_text": "95 % from", "high_text": "95 % to", "censored": "Beyond the axis",
             }.items()
         ],
     )  # fmt: skip
@@ -243,7 +243,7 @@ def _heat_map(
     line = alt.Chart(bounds).encode(
         y=rows,
         tooltip=[alt.Tooltip("block", title="Block"), alt.Tooltip("lambda_c", title="λ_c", format=".3g")]
-        + [alt.Tooltip(name, title=f"95 % {name}", format=".3g") for name in ("low", "high")]
+        + [alt.Tooltip(f"{name}_text", title=f"95 % {name}") for name in ("low", "high")]
         + [alt.Tooltip("censored", title="Beyond the axis")],
     )
     marks = [

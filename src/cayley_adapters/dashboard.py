@@ -122,7 +122,7 @@ def critical_noise_table(result: Mapping[str, Any]) -> str:
     for ratio in result["ratios"]:
         for block in ratio["blocks"]:
             low, high = block["ci95"]
-            interval = "–" if low is None else f"{low:.3g} to {high:.3g}"
+            interval = "–" if low is None else f"above {low:.3g}" if high is None else f"{low:.3g} to {high:.3g}"
             lines.append(
                 f"| {ratio['compression_ratio']:g} | {block['block_dim']} | {_text(block['two_qubit_gates'])} | "
                 f"{_text(block['gain'])} | {_critical(block)} | {interval} |"

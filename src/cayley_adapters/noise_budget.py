@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.ansatz import full
+from cayley_adapters.ansatz import Ansatz, full
 from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.circuits import circuit_summary
-from cayley_adapters.noise import SOURCES, DeviceNoise
+from cayley_adapters.calibration import Line
+from cayley_adapters.circuits import circuit_summary, native_gates
+from cayley_adapters.noise import DeviceNoise, delay_channel
+from cayley_adapters.schedule import scheduled
 
 __all__ = ["BUDGET_COLUMNS", "LARGEST_CIRCUIT", "Circuit", "circuit_errors", "device_circuit", "model_circuits"]
 
@@ -34,7 +36,8 @@ class Circuit:
     Attributes:
         qubits: n; the block dimension is 2ⁿ.
         two_qubit_gates, depth: of the circuit.
-        errors: source (``cz``, ``sx``, ``readout``) → sum of −ln(1 − error) over its gates or qubits at noise scale 1.
+        errors: source (``cz``, ``sx``, ``readout``, and ``idle`` where qubits that wait relax) → sum of −ln(1 − error)
+            over its gates, or of its qubits' mean flips, at noise scale 1.
         two_qubit_error: mean error of the couplers used, at noise scale 1; not a number for one qubit.
         counted: ``circuit`` if the gates are those of a synthesised circuit, ``parameter count`` if at least as many
             are needed for the block's number of parameters.
@@ -63,27 +66,45 @@ def circuit_errors(circuits: Sequence[BlockCircuits], noise: DeviceNoise) -> dic
 
     Args:
         circuits: the blocks of each projection.
-        noise: the device; errors are those at its noise scale, on its first line of qubits.
+        noise: the device; errors are those at its noise scale, means over its lines of qubits.
 
     Returns:
-        Source (``cz``, ``sx``, ``readout``, and ``all``) → ``gates`` (for readout the qubits), ``infidelity``, see
-        :meth:`cayley_adapters.calibration.Line.errors`, and, for all, ``depth``.
+        Source (``cz``, ``sx``, ``readout``, ``idle`` where qubits that wait relax, and ``all``) → ``gates`` (for
+        readout the qubits), ``infidelity``, see :class:`Circuit`, and, for all, ``depth``.
     """
     ansatz = circuits[0].ansatz
-    line = noise.line(ansatz.qubits)
     lengths, blocks = np.unique(np.concatenate([item.lengths for item in circuits]), return_counts=True)
-    total = {source: {"gates": 0.0, "infidelity": 0.0} for source in (*SOURCES, "all")}
-    total["all"]["depth"] = 0.0
+    total: dict[str, dict[str, float]] = {}
     for length, share in zip(lengths, blocks / blocks.sum(), strict=True):
         shorter = ansatz.first(int(length))
-        size, errors = circuit_summary(shorter), line.errors(shorter)
+        size, errors = circuit_summary(shorter), _errors(shorter, noise)
         counts = {"cz": size.cz, "sx": size.sx, "readout": size.qubits}
-        for source in SOURCES:
-            total[source]["gates"] += share * counts[source]
-            total[source]["infidelity"] += share * errors[source]
-        total["all"]["depth"] += share * size.depth
-    for name in ("gates", "infidelity"):
-        total["all"][name] = sum(total[source][name] for source in SOURCES)
+        for source, error in errors.items():
+            entry = total.setdefault(source, {"gates": 0.0, "infidelity": 0.0})
+            entry["gates"] += share * counts.get(source, 0)
+            entry["infidelity"] += share * error
+        entry = total.setdefault("all", {"gates": 0.0, "infidelity": 0.0, "depth": 0.0})
+        entry["gates"] += share * sum(counts.values())
+        entry["infidelity"] += share * sum(errors.values())
+        entry["depth"] += share * size.depth
+    return total
+
+
+def _errors(ansatz: Ansatz, noise: DeviceNoise) -> dict[str, float]:
+    """Errors of a circuit by source, means over the lines of qubits that blocks are dealt over."""
+    lines = noise.lines(ansatz.qubits)
+    found = [line.errors(ansatz) | ({"idle": _waiting(ansatz, line)} if line.idle else {}) for line in lines]
+    return {source: float(np.mean([errors[source] for errors in found])) for source in found[0]}
+
+
+def _waiting(ansatz: Ansatz, line: Line) -> float:
+    """Sum of −ln F over all delays, F the average gate fidelity of one qubit's relaxation."""
+    total = 0.0
+    for gate in scheduled(native_gates(ansatz), line):
+        if gate.name == "delay":
+            channel = delay_channel(line, gate.qubits[0], gate.offset)
+            process = (1 + 2 * channel.transverse[0] + channel.longitudinal[0]) / 4
+            total -= math.log((2 * process + 1) / 3)
     return total
 
 
@@ -99,22 +120,20 @@ def device_circuit(qubits: int, noise: DeviceNoise) -> Circuit:
         noise: the device; errors are those at its noise scale.
     """
     known = min(qubits, LARGEST_CIRCUIT)
-    line = noise.line(known)
-    couplers = [coupler.cz_error for coupler in line.couplers]
-    error = float(np.mean(couplers)) if couplers else math.nan
+    size, errors = circuit_summary(full(known)), _errors(full(known), noise)
     if qubits == known:
-        size = circuit_summary(full(qubits))
-        return Circuit(qubits, size.cz, size.depth, line.errors(full(qubits)), error)
+        return Circuit(qubits, size.cz, size.depth, errors, _coupler_error(known, noise))
     d = 2**qubits
     cz = math.ceil((d * (d - 1) / 2 - qubits) / 2) + math.ceil((d - 1 - qubits) / 2)
-    each = line.errors(full(known))
-    counts = circuit_summary(full(known))
-    errors = {
-        "cz": cz * each["cz"] / counts.cz,
-        "sx": (4 * cz + 2 * qubits) * each["sx"] / counts.sx,
-        "readout": qubits * each["readout"] / known,
-    }
-    return Circuit(qubits, cz, math.nan, errors, error, "parameter count")
+    more = {"cz": cz / size.cz, "sx": (4 * cz + 2 * qubits) / size.sx, "readout": qubits / known, "idle": cz / size.cz}
+    errors = {source: more[source] * error for source, error in errors.items()}
+    return Circuit(qubits, cz, math.nan, errors, _coupler_error(known, noise), "parameter count")
+
+
+def _coupler_error(qubits: int, noise: DeviceNoise) -> float:
+    """Mean error of the couplers used; not a number for one qubit."""
+    couplers = [coupler.cz_error for line in noise.lines(qubits) for coupler in line.couplers]
+    return float(np.mean(couplers)) if couplers else math.nan
 
 
 def model_circuits(budgets: pd.DataFrame, noise: DeviceNoise, ansatz: str) -> list[Circuit]:
@@ -124,7 +143,7 @@ def model_circuits(budgets: pd.DataFrame, noise: DeviceNoise, ansatz: str) -> li
         budgets: rows of :data:`BUDGET_COLUMNS`; those of several ratios and seeds are averaged.
         noise: the device.
         ansatz: of the trained blocks; with ``full``, and if there are any, blocks of all numbers of qubits up to
-            :data:`MOST_QUBITS` are described.
+            :data:`MOST_QUBITS` that the layout has room for are described.
 
     Returns:
         By number of qubits.
@@ -132,12 +151,12 @@ def model_circuits(budgets: pd.DataFrame, noise: DeviceNoise, ansatz: str) -> li
     circuits = []
     for qubits, rows in budgets.groupby("qubits"):
         means = rows.groupby("source")[["gates", "infidelity", "depth"]].mean()
-        errors = {source: float(means.infidelity.get(source, 0.0)) for source in SOURCES}
-        couplers = [coupler.cz_error for coupler in noise.line(int(qubits)).couplers]
-        gates = float(means.gates.get("cz", 0.0))
-        error = float(np.mean(couplers)) if couplers else math.nan
-        circuits.append(Circuit(int(qubits), gates, float(means.depth["all"]), errors, error))
+        errors = means.infidelity.drop("all").to_dict()
+        gates, depth = float(means.gates.get("cz", 0.0)), float(means.depth["all"])
+        circuits.append(Circuit(int(qubits), gates, depth, errors, _coupler_error(int(qubits), noise)))
     if circuits and ansatz == "full":
+        room = LARGEST_CIRCUIT if isinstance(noise.layout, str) else min(map(len, noise.layout))
+        most = MOST_QUBITS if room >= LARGEST_CIRCUIT else room
         known = {circuit.qubits for circuit in circuits}
-        circuits += [device_circuit(n, noise) for n in range(1, MOST_QUBITS + 1) if n not in known]
+        circuits += [device_circuit(n, noise) for n in range(1, most + 1) if n not in known]
     return sorted(circuits, key=lambda circuit: circuit.qubits)

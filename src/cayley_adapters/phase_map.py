@@ -173,7 +173,9 @@ def _difference(entry: Mapping[str, Any] | None, measured: bool) -> str:
 
 
 def _shared_axis(cells: pd.DataFrame) -> np.ndarray:
-    """The increasing noise scales that all compression ratios and block dimensions have."""
+    """The increasing noise scales that all compression ratios and block dimensions have, but for refined ones."""
+    if "refined" in cells:
+        cells = cells[cells["refined"].isna()]
     groups = cells.groupby(["compression_ratio", "block_dim"])["noise_scale"]
     return np.array(sorted(set.intersection(*(set(scales.astype(float)) for _, scales in groups))))
 
@@ -195,13 +197,18 @@ def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFr
     """λ_c of each ratio and block dimension with its place on the columns.
 
     Returns:
-        ``compression_ratio, block_dim, two_qubit_gates, lambda_c, censored, low, high, x, x_low, x_high``; ``censored``
-        is ``no``, ``below`` or ``above``.
+        ``compression_ratio, block_dim, two_qubit_gates, lambda_c, censored, low, high, low_text, high_text, x, x_low,
+        x_high``; ``censored`` is ``no``, ``below`` or ``above``, and an interval that is open above ends with the axis.
     """
     rows = []
     for part in transition["ratios"]:
         for block in part["blocks"]:
-            low, high = (block["lambda_c"] if bound is None else bound for bound in block["ci95"])
+            low, high = block["ci95"]
+            texts = ["–" if low is None else f"{low:.3g}", "–" if high is None else f"{high:.3g}"]
+            if low is None:  # one document: no interval
+                low = high = block["lambda_c"]
+            elif high is None:
+                high, texts[1] = float(axis[-1]), "beyond the axis"
             x, x_low, x_high = (column_of(axis, value) for value in (block["lambda_c"], low, high))
             if block["censored"] == "above":
                 x = len(axis) - 0.5
@@ -214,6 +221,8 @@ def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFr
                     "censored": block["censored"] or "no",
                     "low": low,
                     "high": high,
+                    "low_text": texts[0],
+                    "high_text": texts[1],
                     "x": x,
                     "x_low": x_low,
                     "x_high": x_high,

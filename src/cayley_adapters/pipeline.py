@@ -185,7 +185,7 @@ STAGES: dict[str, Stage] = {
         "find the boundary and draw the map",
     ),
     "scaling": Stage(
-        {"cells": TABLES["cells"]} | TRANSITION | {"losses": EVALUATION["losses"], "budgets": EVALUATION["budget"]},
+        {"cells": TABLES["cells"], "budgets": EVALUATION["budget"]} | TRANSITION,
         {
             "table": "{base}/transition.csv",
             "picture_png": "{base}/transition.png",

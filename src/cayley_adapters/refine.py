@@ -9,7 +9,7 @@ import numpy as np
 from cayley_adapters.analysis.crossing import critical_noise
 from cayley_adapters.analysis.resampling import bootstrap_means, interval
 
-__all__ = ["next_noise_scale"]
+__all__ = ["RANGE", "STEP", "next_noise_scale"]
 
 STEP = math.sqrt(10)
 """By how much an axis that does not hold the boundary is extended."""
@@ -23,9 +23,9 @@ def next_noise_scale(
 ) -> float | None:
     """The noise scale whose evaluation tells most about where a curve reaches the compressed model's loss.
 
-    Beyond the axis if the boundary lies there. Else the critical noise as it is estimated now; once that has a
-    neighbour on the axis closer than a quarter of the 95 % interval, the ends of the interval, by which the curve's
-    slope is known over all of it.
+    Beyond the axis if the boundary or an end of its 95 % interval lies there. Else the critical noise as it is
+    estimated now; once that has a neighbour on the axis closer than a quarter of the interval, the ends of the
+    interval, by which the curve's slope is known over all of it.
 
     Args:
         noise_scales: ``(L,)`` increasing, the first 0.
@@ -45,13 +45,16 @@ def next_noise_scale(
     if len(axis) < 2:
         return 1.0
     value, censored = critical_noise(axis, curve, level)
-    if censored:
-        wanted = axis[-1] * STEP if censored > 0 else axis[1] / STEP
-        return _digits(wanted) if RANGE[0] <= wanted <= RANGE[1] else None
     draws = bootstrap_means(np.vstack([losses, compressed]), documents, 200, np.random.default_rng(seed))
-    ends = interval(
-        critical_noise(axis, draws[:-1].T, draws[-1], rng=np.random.default_rng(seed))[0], len(np.unique(documents))
-    )
+    drawn, side = critical_noise(axis, draws[:-1].T, draws[-1], rng=np.random.default_rng(seed))
+    ends = interval(np.where(side > 0, np.inf, np.where(side < 0, 0.0, drawn)), len(np.unique(documents)))
+    beyond = bool(censored > 0) or (ends[0] is not None and ends[1] is None)
+    below = bool(censored < 0) or ends[0] == 0
+    for needed, wanted in ((beyond, axis[-1] * STEP), (below, axis[1] / STEP)):
+        if needed and RANGE[0] <= wanted <= RANGE[1]:
+            return _digits(wanted)
+    if censored:
+        return None
     low, high = (end or float(value) for end in ends)
     near = max(math.log(high / low) / 4, 0.02)
     for wanted in (float(value), low, high):

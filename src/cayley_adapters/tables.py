@@ -43,6 +43,7 @@ CELL_COLUMNS = [
     "idle",
     "layers",
     "nll_se_shots",
+    "refined",
 ]
 BASELINE_COLUMNS = [
     "model",

@@ -22,13 +22,11 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 _FILLS = ("full", "none", "left", "top")
 
 
-def transition_figure(transition: Mapping[str, Any], costs: pd.DataFrame, heading: str) -> Figure:
+def transition_figure(transition: Mapping[str, Any], heading: str) -> Figure:
     """Six panels: what blocks gain, what noise costs them, and what follows for larger blocks.
 
     Args:
         transition: ``transition.json``.
-        costs: ``compression_ratio, block_dim, noise_scale, cost, cost_ci95_low, cost_ci95_high``, nats a token, and
-            ``two_qubit_gates, error_budget`` of the block's circuit.
         heading: model and device.
     """
     import matplotlib as mpl
@@ -42,10 +40,13 @@ def transition_figure(transition: Mapping[str, Any], costs: pd.DataFrame, headin
         FigureCanvasAgg(figure)
         panels = figure.subplots(2, 3).ravel()
         _gain(panels[0], transition)
+        costs = _costs(transition)
         fits = {entry["x"]: entry for entry in transition["scaling"]["collapse"]}
         _cost(panels[1], transition, costs, "two_qubit_gates", fits.get("noise_scale * two_qubit_gates"))
         _cost(panels[2], transition, costs, "error_budget", fits.get("noise_scale * error_budget"))
         predictions = pd.DataFrame(transition["scaling"]["predictions"])
+        if len(predictions):
+            predictions = predictions[predictions["lambda_c"].notna()]
         _critical(panels[3], transition, predictions)
         _needed(panels[4], predictions)
         _width(panels[5], transition)
@@ -72,6 +73,21 @@ def _blocks(transition: Mapping[str, Any]) -> pd.DataFrame:
             }
             rows.append({"compression_ratio": part["compression_ratio"], **block, **ends})
     return pd.DataFrame(rows)
+
+
+def _costs(transition: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a cell: ``cost``, the ends of its interval, and ``two_qubit_gates, error_budget`` of its circuit."""
+    circuits = {(row.compression_ratio, row.block_dim): row for row in _blocks(transition).itertuples()}
+    rows = []
+    for part in transition["ratios"]:
+        for entry in part["recovery_nll"]:
+            block = circuits[part["compression_ratio"], entry["block_dim"]]
+            low, high = entry["cost_ci95"]
+            figures = {name: getattr(block, name) for name in ("two_qubit_gates", "error_budget")}
+            ends = {"cost_ci95_low": low, "cost_ci95_high": high}
+            rows.append({"compression_ratio": part["compression_ratio"], **entry, **figures, **ends})
+    numbers = ["cost", "cost_ci95_low", "cost_ci95_high", "two_qubit_gates", "error_budget"]
+    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
 
 
 def _styles(transition: Mapping[str, Any]) -> tuple[dict[int, tuple[str, str]], dict[float, str]]:
@@ -123,7 +139,7 @@ def _cost(
         line = sum(c * logs**power for power, c in enumerate(fit["coefficients"]))
         fitted = (np.gradient(line, logs) > 0) & (line < np.log(LARGEST_COST))
         axes.plot(np.exp(logs[fitted]), np.exp(line[fitted]), color="0.35", linewidth=1, zorder=0)
-        verdict = "one curve" if fit["holds"] else "no single curve"
+        verdict = {True: "one curve", False: "no single curve", None: "too few points to say"}[fit["holds"]]
         text = f"{verdict}: scatter ×{fit['residual_factor']:.2f}"
         if fit["sampling_factor"] is not None:
             text += f"\n(sampling alone ×{fit['sampling_factor']:.2f})"
@@ -148,6 +164,9 @@ def _critical(axes: Axes, transition: Mapping[str, Any], predictions: pd.DataFra
                 arrowprops={"arrowstyle": "-|>", "color": style[0]},
             )  # fmt: skip
     for _, part in predictions.groupby("compression_ratio") if not predictions.empty else ():
+        for row in part[part["lambda_c_measured"].isna()].itertuples():
+            low, high = (np.nan if end is None else end for end in row.ci95)
+            axes.plot([row.error_budget] * 2, [low, high], color="0.35", linewidth=0.8)
         axes.plot(part["error_budget"], part["lambda_c"], "x--", color="0.35", markersize=4, linewidth=0.8, zorder=0)
     if not predictions.empty:
         for row in predictions.drop_duplicates("qubits").itertuples():
@@ -172,7 +191,7 @@ def _needed(axes: Axes, predictions: pd.DataFrame) -> None:
         fill = fills[ratio]
         x = part["qubits"]
         axes.plot(x, part["two_qubit_error_needed"], "o-", color="#0072B2", fillstyle=fill, markersize=4.5, linewidth=1)
-        as_is = part["two_qubit_error_needed_readout_as_is"].astype(float)
+        as_is = part["two_qubit_error_needed_readout_as_is"].astype(float).replace(0, np.nan)  # none suffices
         axes.plot(x, as_is, "s--", color="#D55E00", fillstyle=fill, markersize=4.5, linewidth=1)
     axes.plot(table["qubits"], table["two_qubit_error"], "_", color="black", markersize=11)
     axes.set_yscale("log")

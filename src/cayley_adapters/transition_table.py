@@ -10,7 +10,8 @@ __all__ = ["TRANSITION_COLUMNS", "transition_rows"]
 _PAIRS = {"ci95": "lambda_c_ci95", "gain_ci95": "gain_ci95", "crossover_ci95": "crossover_ci95", "bracket": "bracket"}
 _PREDICTED = (
     "gain_of_block_dim", "affordable_budget", "two_qubit_error", "two_qubit_error_needed",
-    "two_qubit_error_needed_readout_as_is", "counted",
+    "two_qubit_error_needed_ci95_low", "two_qubit_error_needed_ci95_high", "two_qubit_error_needed_readout_as_is",
+    "counted",
 )  # fmt: skip
 TRANSITION_COLUMNS = [
     "compression_ratio", "block_dim", "qubits", "two_qubit_gates", "depth", "error_budget", "seeds",
@@ -40,6 +41,8 @@ def transition_rows(transition: Mapping[str, Any]) -> list[dict[str, Any]]:
             f"lambda_c_predicted{end}": value
             for end, value in (("", entry["lambda_c"]), ("_ci95_low", low), ("_ci95_high", high))
         }
+        needed = dict(zip(("low", "high"), entry["two_qubit_error_needed_ci95"], strict=True))
+        entry = entry | {f"two_qubit_error_needed_ci95_{end}": value for end, value in needed.items()}
         row |= {name: entry[name] for name in _PREDICTED}
     return [
         {"compression_ratio": ratio, "block_dim": dim, "qubits": dim.bit_length() - 1, **row}

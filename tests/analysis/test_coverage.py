@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cayley_adapters.analysis import Curve, bootstrap_means, critical_noise, interval
+from cayley_adapters.analysis import Curve, bootstrap_means, critical_noise
 
 TABLE = pd.read_csv(Path(__file__).with_name("document_losses.csv"))
 TOKENS = TABLE["tokens"].to_numpy(float)
@@ -58,9 +58,8 @@ def covers(losses, truth, rng, documents=23, noise=0.2):
     everything = np.vstack([rows.T, COMPRESSED[drawn]])[:, owner]
     draws = bootstrap_means(everything, owner, 300, rng)
     values = np.concatenate([everything.mean(axis=1, keepdims=True), draws], axis=1)
-    critical, _ = Curve(0.2, 8, GRID, values[:-1], values[-1], 17.0, 1, NONE, NONE).critical()
-    low, high = interval(critical[1:], documents)
-    return low <= truth <= high, np.log(high / low)
+    low, high = Curve(0.2, 8, GRID, values[:-1], values[-1], 17.0, 1, NONE, NONE).critical_interval(documents)
+    return low <= truth and (high is None or truth <= high), np.log((high or GRID[-1]) / max(low, GRID[1]))
 
 
 def coverage(name, trials=150):
@@ -80,6 +79,13 @@ def test_intervals_cover_curves_of_every_shape():
     assert shares.pop("step") >= 0.8, shares
     assert min(shares.values()) >= 0.9, shares
     assert 0.93 <= np.mean(list(shares.values())) <= 0.99, shares
+
+
+@pytest.mark.parametrize("where", [0.07, 0.105, 9.7, 14.0])
+def test_intervals_cover_what_lies_at_the_ends_of_the_axis_and_beyond(where):
+    rng = np.random.default_rng(5)
+    losses = documents_with(SHAPES["proportional"], where)
+    assert np.mean([covers(losses, where, rng)[0] for _ in range(60)]) >= 0.9
 
 
 def test_intervals_cover_the_real_curve():

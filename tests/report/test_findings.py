@@ -15,14 +15,19 @@ from cayley_adapters.report.findings import (
 )
 
 COLLAPSE = [
-    {"x": "noise_scale", "block_dims": [2, 4], "residual_factor": 2.914, "sampling_factor": None, "holds": False},
-    {"x": "noise_scale * error_budget", "block_dims": [2, 4], "residual_factor": 1.1834, "sampling_factor": 1.12,
-     "holds": True},
+    {
+        "x": "noise_scale", "block_dims": [2, 4], "residual_factor": 2.914, "sampling_factor": None, "holds": False,
+        "residual_factor_with_two_qubit_gates": None,
+    },
+    {
+        "x": "noise_scale * error_budget", "block_dims": [2, 4], "residual_factor": 1.1834, "sampling_factor": 1.12,
+        "holds": True, "residual_factor_with_two_qubit_gates": 1.07,
+    },
 ]  # fmt: skip
 PREDICTION = {
-    "compression_ratio": 0.2, "block_dim": 8, "qubits": 3, "lambda_c": 0.3675, "ci95": [0.31, 0.43],
-    "lambda_c_measured": 0.4423, "two_qubit_error": 0.00426, "two_qubit_error_needed": 0.00157,
-    "two_qubit_error_needed_readout_as_is": 0.00073,
+    "compression_ratio": 0.2, "block_dim": 8, "qubits": 3, "lambda_c": 0.3674, "ci95": [0.31, 0.43],
+    "lambda_c_measured": 0.4423, "two_qubit_error": 0.00426, "two_qubit_error_needed": 0.00188,
+    "two_qubit_error_needed_ci95": [0.00157, 0.00233], "two_qubit_error_needed_readout_as_is": 0.00131,
 }  # fmt: skip
 BUDGET = b"""compression_ratio,qubits,source,cost
 0.2,2,cz,0.0564
@@ -38,33 +43,37 @@ ratio_ci95_high
 """
 
 
-def with_scaling(collapse, predictions):
+def with_scaling(collapse, predictions, scatter=1.22):
     evidence = evidence_of()
-    scaling = evidence.transition["scaling"] | {"collapse": collapse, "predictions": predictions}
+    changed = {"collapse": collapse, "predictions": predictions, "prediction_scatter_factor": scatter}
+    scaling = evidence.transition["scaling"] | changed
     return dataclasses.replace(evidence, transition=evidence.transition | {"scaling": scaling})
 
 
 def test_the_collapse_is_judged_by_what_holds():
     (text,) = collapse_findings(with_scaling(COLLAPSE, []))
     assert "over λ alone within a factor of 2.91 (d = 2 and 4)" in text
-    assert "over λ × error budget within a factor of 1.18 (d = 2 and 4, 1.12 from sampling alone)" in text
+    budget = "1.18 (d = 2 and 4, 1.12 from sampling alone; 1.07 of blocks with two-qubit gates)"
+    assert f"over λ × error budget within a factor of {budget}" in text
     assert "They collapse over λ × error budget." in text
-    (none,) = collapse_findings(with_scaling(COLLAPSE[:1], []))
-    assert "They collapse over none of these." in none
-    assert "Too few costs" in collapse_findings(with_scaling([], []))[0]
+    (none,) = collapse_findings(with_scaling([COLLAPSE[0], COLLAPSE[1] | {"holds": None}], []))
+    assert "They collapse over none of these. Over λ × error budget blocks share too little of the axis to say." in none
+    assert "two or more block dimensions" in collapse_findings(with_scaling([], []))[0]
 
 
 def test_predictions_stand_beside_what_was_measured():
     untrained = PREDICTION | {
         "block_dim": 32, "qubits": 5, "lambda_c_measured": None, "two_qubit_error_needed": 0.000137,
-        "two_qubit_error_needed_readout_as_is": None,
+        "two_qubit_error_needed_ci95": [0.0001, None], "two_qubit_error_needed_readout_as_is": None,
     }  # fmt: skip
     text, assumption = prediction_findings(with_scaling(COLLAPSE, [PREDICTION, untrained]))
-    assert "n = 3: 0.367 (0.310 to 0.430), measured 0.442" in text or "n = 3: 0.368 (0.310 to 0.430)" in text
-    assert "0.0016 for n = 3 (0.00073 with readout as it is)" in text
-    assert "0.00014 for n = 5 (none, with readout as it is: it alone costs more than the gain)" in text
+    assert "n = 3: 0.367 (0.310 to 0.430), measured 0.442" in text
+    assert "0.0019 (0.0016 to 0.0023) for n = 3, 0.0013 with readout as it is" in text
+    assert text.endswith("and 0.00014 (above 0.00010) for n = 5.")
     assert "n = 5: " not in text  # nothing was measured there
-    assert "not trained" in assumption
+    assert "miss what was measured by a factor of 1.22" in assumption
+    never = PREDICTION | {"two_qubit_error_needed_readout_as_is": 0.0}
+    assert "none with readout as it is" in prediction_findings(with_scaling(COLLAPSE, [never]))[0]
     assert prediction_findings(with_scaling(COLLAPSE, [])) == []
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.crossing import critical_noise, crossover, curve_at
-from cayley_adapters.analysis.resampling import bootstrap_means, seed_deviations
+from cayley_adapters.analysis.resampling import bootstrap_means, interval, seed_deviations
 from cayley_adapters.errors import CayleyError
 
 __all__ = ["Curve", "make_curves", "select_cells"]
@@ -52,12 +52,27 @@ class Curve:
         """``(L, 1 + R)`` C(λ) = nll(λ) − nll(0), nats a token."""
         return self.nll - self.nll[0]
 
-    def critical(self) -> tuple[np.ndarray, int]:
-        """Critical noise of the estimate and of each replicate, ``(1 + R)``, and the estimate's censoring."""
-        value, censored = critical_noise(self.axis, self.nll.T, self.level)
+    def critical(self) -> tuple[np.ndarray, np.ndarray]:
+        """Critical noise of the estimate and of each replicate, ``(1 + R)``, and their censoring.
+
+        A censored one is the bound that the axis gives: its end, or its smallest positive scale.
+        """
+        estimate = critical_noise(self.axis, self.nll.T[:1], self.level[:1])
         rng = np.random.default_rng(self.block_dim)
-        value[1:] = critical_noise(self.axis, self.nll.T[1:], self.level[1:], rng=rng)[0]
-        return value, int(censored[0])
+        replicates = critical_noise(self.axis, self.nll.T[1:], self.level[1:], rng=rng)
+        value, censored = (np.concatenate(pair) for pair in zip(estimate, replicates, strict=True))
+        return value, censored
+
+    def critical_interval(self, clusters: int) -> list[float | None]:
+        """The 95 % interval of λ_c: None is an upper end beyond the axis, 0 a lower one below its positive scales.
+
+        Args:
+            clusters: documents behind the replicates; both ends are None for fewer than two.
+        """
+        value, censored = (part[1:] for part in self.critical())
+        low, _ = interval(np.where(censored < 0, 0.0, value), clusters)
+        _, high = interval(np.where(censored > 0, np.inf, value), clusters)
+        return [low, high]
 
     def crossover(self) -> np.ndarray:
         """Decades from half the gain lost to twice the gain lost, ``(1 + R)``, see :func:`crossing.crossover`."""
@@ -128,8 +143,7 @@ def make_curves(
     values = np.concatenate([means, draws], axis=1)  # column 0 is the estimate, the others are replicates
     values[np.isnan(values)] = np.inf
     if (cells["readout"] == "characterised").any() and "nll_se_shots" in cells:
-        spread = cells["nll_se_shots"].astype(float).fillna(0).to_numpy()[:, None]
-        values[: len(cells), 1:] += spread * rng.standard_normal((len(cells), bootstrap))
+        values[: len(cells), 1:] += _shared_shots(cells, bootstrap, rng)
     curves = []
     keys = zip(cells["compression_ratio"], cells["block_dim"], strict=True)
     owners = pd.Series(list(keys)).map(lambda key: (float(key[0]), int(key[1])))
@@ -140,12 +154,28 @@ def make_curves(
     return curves
 
 
+def _shared_shots(cells: pd.DataFrame, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws of what one measurement of all blocks adds to a cell's nll, ``(rows, R)``.
+
+    Each cell's standard error comes from two measurements only; they are pooled over a block dimension's noise scales,
+    and drawn with Student's t of as many degrees of freedom.
+    """
+    groups = cells.assign(square=cells["nll_se_shots"].astype(float).fillna(0) ** 2).groupby(
+        ["compression_ratio", "block_dim", "seed"]
+    )["square"]
+    spread, freedom = np.sqrt(groups.transform("mean").to_numpy()), groups.transform("size").to_numpy()
+    return spread[:, None] * rng.standard_t(freedom[:, None], size=(len(cells), replicates))
+
+
 def _curve(cells: pd.DataFrame, values: np.ndarray, level: np.ndarray, rng: np.random.Generator) -> Curve:
     """One curve; ``values`` is (cells, 1 + R) and ``level`` (1 + R)."""
     axis, by_seed = _common_axis(cells, values, level)
     nll, seeds = by_seed.mean(axis=0), len(by_seed)
-    nll[:, 1:] += seed_deviations(by_seed[..., 0], nll.shape[1] - 1, rng)
-    spread = by_seed[..., 0].std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.full(len(axis), np.nan)
+    with np.errstate(invalid="ignore"):
+        nll[:, 1:] += seed_deviations(by_seed[..., 0], nll.shape[1] - 1, rng)
+    nll[np.isnan(nll)] = np.inf  # a loss without bound in one seed is none in their mean
+    with np.errstate(invalid="ignore"):
+        spread = by_seed[..., 0].std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.full(len(axis), np.nan)
     return Curve(
         float(cells["compression_ratio"].iloc[0]),
         int(cells["block_dim"].iloc[0]),
@@ -155,16 +185,16 @@ def _curve(cells: pd.DataFrame, values: np.ndarray, level: np.ndarray, rng: np.r
         float(cells["two_qubit_gates"].mean()),
         seeds,
         spread,
-        _shot_error(cells, axis) / np.sqrt(seeds),
+        _shot_error(cells, axis),
     )
 
 
 def _shot_error(cells: pd.DataFrame, axis: np.ndarray) -> np.ndarray:
-    """What shots add to one seed's nll at each noise scale, the root mean square over seeds."""
+    """Standard error of the mean over the seeds that were run at each noise scale, from shots alone."""
     if "nll_se_shots" not in cells:
         return np.full(len(axis), np.nan)
-    squares = cells.assign(square=cells["nll_se_shots"].astype(float) ** 2).groupby("noise_scale")["square"].mean()
-    return np.sqrt(squares.reindex(axis).to_numpy())
+    squares = cells.assign(square=cells["nll_se_shots"].astype(float) ** 2).groupby("noise_scale")["square"]
+    return np.sqrt((squares.mean() / squares.size()).reindex(axis).to_numpy())
 
 
 def _common_axis(cells: pd.DataFrame, values: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

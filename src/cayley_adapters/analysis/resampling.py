@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-__all__ = ["bootstrap_means", "interval", "seed_deviations"]
+__all__ = ["bootstrap_means", "finite", "interval", "seed_deviations"]
 
 
 def bootstrap_means(losses: np.ndarray, documents: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -69,7 +69,8 @@ def interval(draws: np.ndarray, clusters: int, level: float = 0.95) -> list[floa
         level: nominal coverage.
 
     Returns:
-        Lower and upper end; both None with fewer than two clusters or no replicates to speak of.
+        Lower and upper end; an end that is infinite is None, and both are with fewer than two clusters or no
+        replicates to speak of.
     """
     from scipy import stats
 
@@ -79,4 +80,9 @@ def interval(draws: np.ndarray, clusters: int, level: float = 0.95) -> list[floa
     t = stats.t.ppf((1 + level) / 2, clusters - 1) * math.sqrt(clusters / (clusters - 1))
     # Inverted, so that infinite replicates are not averaged with finite ones.
     ends = np.quantile(known, stats.norm.cdf([-t, t]), method="inverted_cdf")
-    return [float(end) if math.isfinite(end) else None for end in ends]
+    return [finite(end) for end in ends]
+
+
+def finite(value: float) -> float | None:
+    """The number as JSON can hold it: None for what is infinite or not a number."""
+    return float(value) if math.isfinite(value) else None

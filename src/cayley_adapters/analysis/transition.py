@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
-from cayley_adapters.analysis.resampling import interval
+from cayley_adapters.analysis.resampling import finite, interval
 from cayley_adapters.analysis.scaling import describe_scaling
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.noise_budget import Circuit
 
-__all__ = ["transition"]
+__all__ = ["not_excluded", "transition"]
 
 _CENSORED = {-1: "below", 0: None, 1: "above"}
 _DEFINITION = (
@@ -31,10 +31,11 @@ _DEFINITION = (
     "blocks, at the same test tokens; nll is averaged over training seeds, and between positive grid points the cost "
     "is a power of the noise scale. It is 0 where the blocks do not help even without noise; 'above': never reached, "
     "lambda_c is the end of the axis (a lower bound); 'below': already passed at the smallest positive noise scale, "
-    "which lambda_c then is (an upper bound). bracket holds the neighbouring noise scales that were evaluated. ci95 is "
-    "a paired expanded-percentile bootstrap over test documents, in which a censored replicate counts with its bound; "
-    "shots that are drawn for every token are part of it, and so is the spread over training seeds where there are two "
-    "or more (seeds), and what the axis leaves open between its points."
+    "which lambda_c then is (an upper bound). bracket holds the neighbouring noise scales that were evaluated. ci95 "
+    "is a paired expanded-percentile bootstrap over test documents; its upper end is null where it lies beyond the "
+    "axis, its lower end 0 where it lies below. Shots that are drawn for every token are part of it, and so is the "
+    "spread over training seeds where there are two or more (seeds), and what the axis leaves open between its "
+    "points. ci95 of best_block holds the blocks that are not worse than another for certain, 0 for none."
 )
 _UNITS = {
     "lambda_c": "noise scale: 0 ideal, 1 the device as calibrated",
@@ -52,6 +53,18 @@ _UNITS = {
     "nll_se_shots": "nats a token: standard error from shots alone, part of ci95 as well",
     "nll_se_seeds": "nats a token: standard error of the mean over training seeds",
     "support": "share of replicates in which the block is the best; '0' is none better than the compressed model",
+    "cost": "nats a token: nll - nll(block_dim, noise scale 0)",
+    "depth.a, error_budget.a, a": "noise scale at which the law has its circuit figure at 1; b is an exponent",
+    "coefficients": "of ln(cost in nats a token) in powers of ln(x)",
+    "residual_factor": "exp of the root mean square of ln(cost) about the curve; _with_two_qubit_gates: of a curve for "
+    "blocks that have such gates alone",
+    "sampling_factor": "the same of bootstrap replicates about theirs: what sampling alone leaves",
+    "affordable_budget": "error budget at which the cost is the gain",
+    "prediction_scatter_factor": "exp of the root mean square of ln(predicted/measured lambda_c); part of ci95",
+    "two_qubit_error": "mean error of a two-qubit gate at noise scale 1",
+    "two_qubit_error_needed": "the same at which lambda_c = 1, all errors shrinking alike; from the measured lambda_c "
+    "where there is one",
+    "two_qubit_error_needed_readout_as_is": "the same with readout as it is; 0 where it alone costs more than the gain",
 }
 
 
@@ -66,6 +79,7 @@ def transition(
     shots: float = 8192,
     executor: str | None = None,
     circuits: Sequence[Circuit] = (),
+    readout_costs: Mapping[tuple[float, int], float] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -80,6 +94,7 @@ def transition(
         readout, shots, executor: the cells that count; unlimited shots are ``inf``, and the executor may be left out
             where only one has that readout and shots.
         circuits: circuits of the blocks, evaluated or not, on the device: what costs are compared with.
+        readout_costs: (ratio, block dimension) → cost of readout errors alone at noise scale 1, nats a token.
         bootstrap: replicates for the 95 % intervals.
         seed: of the bootstrap.
 
@@ -107,11 +122,11 @@ def transition(
             _ratio([curve for curve in curves if curve.compression_ratio == ratio], known, nll_uncompressed, clusters)
             for ratio in sorted({curve.compression_ratio for curve in curves})
         ],
-        "scaling": describe_scaling(curves, circuits, clusters),
+        "scaling": describe_scaling(curves, circuits, clusters, readout_costs),
         "readout": readout,
         "executor": str(chosen["executor"].iloc[0]),
         "shots": int(shots) if np.isfinite(shots) else "inf",
-        "nll_uncompressed": _number(nll_uncompressed),
+        "nll_uncompressed": finite(nll_uncompressed),
         "bootstrap": {"replicates": bootstrap, "seed": seed, "documents": clusters, "tokens": len(documents)},
         "units": dict(_UNITS),
         "definition": _DEFINITION,
@@ -124,18 +139,20 @@ def _ratio(curves: list[Curve], circuits: Mapping[int, Circuit], uncompressed: f
     span = level[0] - uncompressed
     return {
         "compression_ratio": curves[0].compression_ratio,
-        "nll_compressed": _number(level[0]),
+        "nll_compressed": finite(level[0]),
         "blocks": [_block(curve, circuits.get(curve.block_dim), clusters) for curve in curves],
-        "best_block": _best_blocks(curves),
+        "best_block": _best_blocks(curves, clusters),
         "recovery_nll": [
             {
                 "block_dim": curve.block_dim,
                 "noise_scale": float(scale),
-                "value": _number((level[0] - nll[0]) / span) if span > 0 else None,
-                "nll_difference": _number(nll[0] - level[0]),
+                "value": finite((level[0] - nll[0]) / span) if span > 0 else None,
+                "cost": finite(nll[0] - curve.nll[0, 0]),
+                "cost_ci95": interval(nll[1:] - curve.nll[0, 1:], clusters),
+                "nll_difference": finite(nll[0] - level[0]),
                 "nll_difference_ci95": interval(nll[1:] - level[1:], clusters),
-                "nll_se_shots": _number(shots),
-                "nll_se_seeds": _number(seeds),
+                "nll_se_shots": finite(shots),
+                "nll_se_seeds": finite(seeds),
             }
             for curve in curves
             for scale, nll, shots, seeds in zip(curve.axis, curve.nll, curve.shot_error, curve.seed_error, strict=True)
@@ -147,53 +164,61 @@ def _block(curve: Curve, circuit: Circuit | None, clusters: int) -> dict[str, An
     critical, censored = curve.critical()
     width = curve.crossover()
     after = int(np.searchsorted(curve.axis, critical[0]))
-    inside = censored == 0 and critical[0] > 0
+    inside = censored[0] == 0 and critical[0] > 0
     return {
         "block_dim": curve.block_dim,
-        "lambda_c": _number(critical[0]),
-        "ci95": interval(critical[1:], clusters),
-        "censored": _CENSORED[censored],
-        "two_qubit_gates": _number(curve.two_qubit_gates),
-        "gain": _number(curve.gain[0]),
+        "lambda_c": finite(critical[0]),
+        "ci95": curve.critical_interval(clusters),
+        "censored": _CENSORED[int(censored[0])],
+        "two_qubit_gates": finite(curve.two_qubit_gates),
+        "gain": finite(curve.gain[0]),
         "gain_ci95": interval(curve.gain[1:], clusters),
         "bracket": [float(curve.axis[after - 1]), float(curve.axis[after])] if inside else None,
-        "crossover_decades": _number(width[0]),
+        "crossover_decades": finite(width[0]),
         "crossover_ci95": interval(width[1:], clusters),
-        "depth": None if circuit is None else _number(circuit.depth),
-        "error_budget": None if circuit is None else _number(circuit.budget),
+        "depth": None if circuit is None else finite(circuit.depth),
+        "error_budget": None if circuit is None else finite(circuit.budget),
         "seeds": curve.seeds,
     }
 
 
-def _best_blocks(curves: list[Curve]) -> list[dict[str, Any]]:
+def _best_blocks(curves: list[Curve], clusters: int) -> list[dict[str, Any]]:
     """n*(λ) at every noise scale that all blocks share, with the blocks that the data do not exclude."""
     best = []
+    dims = np.array([0, *(curve.block_dim for curve in curves)])
     for scale in sorted(set.intersection(*(set(curve.axis.tolist()) for curve in curves))):
-        here = [(curve.block_dim, curve.nll[curve.axis == scale][0]) for curve in curves]
-        values = np.stack([curves[0].level, *(nll for _, nll in here)])
-        winner = np.array([0, *(dim for dim, _ in here)])[np.argmin(values, axis=0)]  # ties go to no blocks
-        dims, counts = np.unique(winner[1:], return_counts=True)
-        support = {str(dim): float(count / counts.sum()) for dim, count in zip(dims, counts, strict=True)}
-        best.append(
-            {
-                "noise_scale": scale,
-                "block_dim": int(winner[0]) or None,
-                "support": support,
-                "ci95": _supported(support),
-            }
-        )
+        values = np.stack([curves[0].level, *(curve.nll[curve.axis == scale][0] for curve in curves)])
+        winner = dims[np.argmin(values, axis=0)]  # ties go to no blocks
+        entry: dict[str, Any] = {"noise_scale": scale, "block_dim": int(winner[0]) or None}
+        if clusters > 1:
+            found, counts = np.unique(winner[1:], return_counts=True)
+            entry["support"] = {str(dim): float(count / counts.sum()) for dim, count in zip(found, counts, strict=True)}
+            entry["ci95"] = [int(dims[row]) for row in not_excluded(values, clusters)]
+        else:
+            entry |= {"support": None, "ci95": None}
+        best.append(entry)
     return best
 
 
-def _supported(support: Mapping[str, float]) -> list[int]:
-    """The fewest blocks that hold 95 % of the replicates; 0 is no block."""
-    held, total = [], 0.0
-    for dim, share in sorted(support.items(), key=lambda item: -item[1]):
-        if total < 0.95:
-            held.append(int(dim))
-            total += share
-    return sorted(held)
+def not_excluded(values: np.ndarray, clusters: int) -> list[int]:
+    """The rows that may be the lowest: none of the others is below them for certain.
 
+    A row is left out if its paired difference to some other one is above 0 by a one-sided t test of a level that holds
+    for all others at once (Bonferroni), so that the lowest row is in the set with 95 % probability or more.
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    Args:
+        values: ``(rows, 1 + R)`` estimates and paired replicates.
+        clusters: documents behind the replicates, at least two.
+    """
+    from scipy import stats
+
+    rows = len(values)
+    bound = stats.t.ppf(1 - 0.05 / max(rows - 1, 1), clusters - 1) * np.sqrt(clusters / (clusters - 1))
+    held = []
+    for row in np.flatnonzero(np.isfinite(values[:, 0])):
+        with np.errstate(invalid="ignore"):
+            differences = values[row] - values
+            errors = bound * differences[:, 1:].std(axis=1)
+        if not (differences[:, 0] > errors).any():  # an error that is no number excludes nothing
+            held.append(int(row))
+    return held

@@ -23,14 +23,21 @@ def collapse_findings(evidence: Evidence) -> list[str]:
     """Whether the costs of all blocks lie on one curve, over what."""
     entries = evidence.transition["scaling"]["collapse"]
     if not entries:
-        return ["Too few costs can be told from none to say whether they lie on one curve."]
+        return [
+            "Costs of two or more block dimensions, known well enough, would be needed to compare them over circuits."
+        ]
     parts = []
     for entry in entries:
         alone = "" if entry["sampling_factor"] is None else f", {entry['sampling_factor']:.2f} from sampling alone"
+        entangling = entry["residual_factor_with_two_qubit_gates"]
+        only = "" if entangling is None else f"; {entangling:.2f} of blocks with two-qubit gates"
         dims = f"d = {listing(entry['block_dims'])}"
-        parts.append(f"over {_X[entry['x']]} within a factor of {entry['residual_factor']:.2f} ({dims}{alone})")
+        parts.append(f"over {_X[entry['x']]} within a factor of {entry['residual_factor']:.2f} ({dims}{alone}{only})")
     holding = [_X[entry["x"]] for entry in entries if entry["holds"]]
+    unknown = [_X[entry["x"]] for entry in entries if entry["holds"] is None]
     verdict = f"They collapse over {listing(holding)}." if holding else "They collapse over none of these."
+    if unknown:
+        verdict += f" Over {listing(unknown)} blocks share too little of the axis to say."
     return [
         f"Costs lie on one curve {'; '.join(parts)}. {verdict} The error budget of a block is the sum of "
         "−ln(1 − error) over its circuit's gates, and of its qubits' mean readout flips, at λ = 1."
@@ -39,8 +46,8 @@ def collapse_findings(evidence: Evidence) -> list[str]:
 
 def prediction_findings(evidence: Evidence) -> list[str]:
     """What other blocks' costs predict, beside what was measured, and the gate errors at which blocks would pay."""
-    paragraphs = []
-    table = pd.DataFrame(evidence.transition["scaling"]["predictions"])
+    scaling, paragraphs = evidence.transition["scaling"], []
+    table = pd.DataFrame(scaling["predictions"])
     for ratio, rows in table.groupby("compression_ratio") if len(table) else ():
         measured = [
             f"n = {row.qubits}: {significant(row.lambda_c)} ({interval(*row.ci95)}), measured "
@@ -48,13 +55,10 @@ def prediction_findings(evidence: Evidence) -> list[str]:
             for row in rows[rows["lambda_c_measured"].notna()].itertuples()
         ]
         needed = [
-            f"{significant(row.two_qubit_error_needed, 2)} for n = {row.qubits}"
-            + (
-                f" ({significant(row.two_qubit_error_needed_readout_as_is, 2)} with readout as it is)"
-                if not np.isnan(row.two_qubit_error_needed_readout_as_is or np.nan)
-                else " (none, with readout as it is: it alone costs more than the gain)"
-            )
-            for row in rows[rows["qubits"] > 2].itertuples()
+            f"{significant(row.two_qubit_error_needed, 2)} "
+            f"({interval(*row.two_qubit_error_needed_ci95, lambda end: significant(end, 2))}) for n = {row.qubits}"
+            + _with_readout(row.two_qubit_error_needed_readout_as_is)
+            for row in rows[(rows["qubits"] > 2) & rows["two_qubit_error_needed"].notna()].itertuples()
         ]
         text = f"Ratio {ratio:g}."
         if measured:
@@ -67,20 +71,32 @@ def prediction_findings(evidence: Evidence) -> list[str]:
             )
         paragraphs.append(text)
     if paragraphs:
+        scatter = scaling["prediction_scatter_factor"]
+        missed = "" if scatter is None else f" Predictions miss what was measured by a factor of {scatter:.2f}, which "
         paragraphs.append(
-            "Blocks that were not trained are taken to gain what the largest trained ones do; those of more than five "
-            "qubits to have no more gates than their parameters need."
+            f"{missed}{'is part of their intervals. ' if missed else ''}Blocks that were not trained are taken to gain "
+            "what the largest trained ones do; those of more than five qubits to have no more gates than their "
+            "parameters need.".strip()
         )
-    return paragraphs
+    return [paragraph.strip() for paragraph in paragraphs]
+
+
+def _with_readout(error: float | None) -> str:
+    """What gates would need while readout stays as it is; nothing where that was not measured."""
+    if error is None or np.isnan(error):
+        return ""
+    if error == 0:
+        return ", none with readout as it is, which alone costs more than the gain"
+    return f", {significant(error, 2)} with readout as it is"
 
 
 def budget_findings(evidence: Evidence) -> list[str]:
     """Which source of errors costs most, for each number of qubits."""
     table = evidence.tables.get("noise_budget.csv")
-    if table is None or not len(table):
+    if table is None or not table["cost"].notna().any():
         return []
     parts = []
-    for (ratio, n), rows in table.groupby(["compression_ratio", "qubits"]):
+    for (ratio, n), rows in table.dropna(subset="cost").groupby(["compression_ratio", "qubits"]):
         cost = rows.groupby("source")["cost"].mean()
         alone = cost.drop("all").sort_values(ascending=False)
         sources = [f"{_SOURCES[name]} {significant(value, 2)}" for name, value in alone.items()]

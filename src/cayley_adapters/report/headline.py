@@ -33,12 +33,12 @@ def verdict(block: Mapping[str, Any], axis: Sequence[float]) -> str:
     if end == 0 or (censored == "above" and end < 1) or (censored == "below" and critical > 1):
         return "not measured"
     helps = critical > 1 or (censored == "above" and critical == 1)
-    if low is None or high is None:
+    if low is None:
         return "helps" if helps else "harms"
-    # Replicates beyond the axis count with its end: there an interval that touches 1 has still decided.
-    if helps:
-        return "helps" if low > 1 or low == 1 == end > first else "undecided"
-    return "harms" if high < 1 or high == 1 == first < end else "undecided"
+    if helps:  # an interval that begins where the axis ends lies beyond it
+        return "helps" if low > 1 or low == 1 == end else "undecided"
+    # One that ends where the positive scales begin lies below them.
+    return "harms" if high is not None and (high < 1 or high == 1 == first) else "undecided"
 
 
 def verdicts(evidence: Evidence) -> pd.DataFrame:

@@ -141,7 +141,7 @@ def _column(table: pd.DataFrame, name: str) -> Column:
         stem = name.removesuffix("ci95_low").rstrip("_")
         write = _writer(stem, table[name])
         ends = [[_text(value, write) for value in table[end]] for end in (name, high)]
-        texts = [f"{low} – {up}" if low and up else "" for low, up in zip(*ends, strict=True)]
+        texts = [f"{low} – {up}" if low and up else f"> {low}" if low else "" for low, up in zip(*ends, strict=True)]
         return Column(_interval_heading(stem), True, texts, [_key(value) for value in table[name]])
     values = table[name]
     heading, written = _HEADINGS.get(name, (name.replace("_", " "), None))

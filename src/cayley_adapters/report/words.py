@@ -43,8 +43,10 @@ def whole(value: float) -> str:
 
 
 def interval(low: float | None, high: float | None, write: Any = significant) -> str:
-    """Both ends of an interval, or ``–`` where there is none."""
+    """Both ends of an interval, ``above …`` where the upper one is open, or ``–`` where there is none."""
     ends = [write(end) for end in (low, high)]
+    if ends[1] == "–" != ends[0]:
+        return f"above {ends[0]}"
     return "–" if "–" in ends else f"{ends[0]} to {ends[1]}"
 
 

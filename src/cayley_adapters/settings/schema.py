@@ -73,6 +73,11 @@ class Settings(Section):
                 "transpile.synthesis=none: without circuits there is nothing that noise acts on; type "
                 "sweep.noise_scale=0 as well, or transpile.synthesis=exact"
             )
+        if 0.0 not in self.sweep.noise_scale:
+            raise ValueError(
+                f"sweep.noise_scale={show(list(self.sweep.noise_scale))}: costs are counted from noise scale 0; type "
+                "sweep.noise_scale=0 and the others after it"
+            )
         if self.evaluate.refine and self.sweep.noise_scale == (0.0,):
             raise ValueError(
                 f"evaluate.refine={self.evaluate.refine}: there is no noise axis to refine; add a positive noise scale "

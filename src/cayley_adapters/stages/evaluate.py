@@ -48,8 +48,7 @@ def run(job: Job) -> None:
         "layers": " ".join(map(str, leaves["train"]["layers"] or ())) or None,
     }
     arms = list(_arms(job, model.block_dim))
-    sources = _budget_sources(job, model)
-    total = len(arms) + options["refine"] + len(sources)
+    total = len(arms) + options["refine"]
     progress, rows, losses = Progress(job.label), [], []
 
     def measure(arm: dict[str, Any]) -> np.ndarray:
@@ -72,10 +71,10 @@ def run(job: Job) -> None:
         scale = next_noise_scale(axis, np.stack([known[a] for a in axis]), compressed, model.documents.ravel())
         if scale is None:
             break
-        known[scale] = measure(main[0] | {"noise_scale": scale})
-    total = len(rows) + len(sources)
-    device = DeviceNoise.from_backend(**leaves["noise"])
-    budget = _budget(model, device, main[0], known, sources, lambda done: progress(len(rows) + done, total, "budget"))
+        known[scale] = measure(main[0] | {"noise_scale": scale, "refined": True})
+    budget = _budget(
+        model, job, main[0], known, lambda done, of: progress(len(rows) + done, len(rows) + of, "noise budget")
+    )
     with atomic_file(outputs["losses"]) as temporary:
         save_file({"losses": np.stack(losses), "documents": model.documents.ravel()}, temporary)
     key = {name: common[name] for name in ("compression_ratio", "block_dim", "qubits", "seed")}
@@ -134,38 +133,31 @@ def _arms(job: Job, block_dim: int) -> Iterator[dict[str, Any]]:
             yield {"noise_scale": scale, "shots": count, **device}
 
 
-def _budget_sources(job: Job, model: AdaptedModel) -> list[str]:
-    """The sources of errors that the circuits have, whose costs are measured alone, and all of them."""
-    if not job.leaves["evaluate"]["noise_budget"] or not model.circuits or job.leaves["sweep.noise_scale"] == [0]:
-        return []
-    return [*(source for source in SOURCES if source != "cz" or model.block_dim > 2), "all"]
-
-
 def _budget(
     model: AdaptedModel,
-    noise: DeviceNoise,
+    job: Job,
     arm: dict[str, Any],
     known: dict[float, np.ndarray],
-    sources: list[str],
-    progress: Callable[[int], None],
+    progress: Callable[[int, int], None],
 ) -> Iterator[dict[str, Any]]:
-    """What each source of errors costs alone at noise scale 1, and all of them together."""
-    if not sources:
+    """Errors of the circuits by source, and what each costs alone at noise scale 1, and all together."""
+    if not model.circuits:
         return
-    errors = circuit_errors(list(model.circuits.values()), noise)
-    ideal, device = (
-        known[scale] if scale in known else model.losses(arm | {"noise_scale": scale}).ravel() for scale in (0.0, 1.0)
-    )
-    for done, source in enumerate(sources):
-        loss = device if source == "all" else model.losses(arm | {"noise_scale": 1.0, "source": source}).ravel()
-        cost = loss.astype(np.float64) - ideal
-        yield {
-            "source": source,
-            **errors[source],
-            "cost": cost.mean(),
-            "cost_se": clustered_error(cost, model.documents.ravel()),
-        }
-        progress(done + 1)
+    errors = circuit_errors(list(model.circuits.values()), DeviceNoise.from_backend(**job.leaves["noise"]))
+    measured = job.leaves["evaluate"]["noise_budget"] and job.leaves["sweep.noise_scale"] != [0]
+    alone = [source for source in SOURCES if measured and errors[source]["gates"]]
+    at = [known.get(scale) for scale in (0.0, 1.0)]
+    if measured and at[1] is None:
+        at[1] = model.losses(arm | {"noise_scale": 1.0}).ravel()
+    for done, source in enumerate(errors):
+        cost = {}
+        if measured and source in (*alone, "all"):
+            loss = at[1] if source == "all" else model.losses(arm | {"noise_scale": 1.0, "source": source}).ravel()
+            difference = loss.astype(np.float64) - at[0]
+            error = clustered_error(difference, model.documents.ravel())
+            cost = {"cost": difference.mean(), "cost_se": error}
+        yield {"source": source, **errors[source], **cost}
+        progress(done + 1, len(errors))
 
 
 def _layout_text(layout: str | list[Any]) -> str:

@@ -36,6 +36,7 @@ def run(job: Job) -> None:
     tables = [read_table(path.with_name("cells.csv")) for path in inputs["losses"]]
     noise = DeviceNoise.from_backend(**leaves["noise"])
     budgets = pd.concat([read_table(path) for path in inputs["budgets"]], ignore_index=True)
+    alone = budgets[budgets["source"] == "readout"].groupby(["compression_ratio", "block_dim"])
     result = transition(
         pd.concat(tables, ignore_index=True),
         np.concatenate([load_file(path)["losses"] for path in inputs["losses"]]),
@@ -45,6 +46,7 @@ def run(job: Job) -> None:
         shots=float(leaves["evaluate.shots"][0]),
         readout=leaves["evaluate.readout"],
         circuits=model_circuits(budgets, noise, leaves["train.ansatz"]),
+        readout_costs=alone["cost"].mean().dropna().to_dict(),
     )
     with atomic_file(outputs["transition"]) as temporary:
         temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
