@@ -16,7 +16,15 @@ from cayley_adapters.circuits import circuit_summary, native_gates
 from cayley_adapters.noise import DeviceNoise, delay_channel
 from cayley_adapters.schedule import scheduled
 
-__all__ = ["BUDGET_COLUMNS", "LARGEST_CIRCUIT", "Circuit", "circuit_errors", "device_circuit", "model_circuits"]
+__all__ = [
+    "BUDGET_COLUMNS",
+    "LARGEST_CIRCUIT",
+    "MOST_QUBITS",
+    "Circuit",
+    "circuit_errors",
+    "device_circuit",
+    "model_circuits",
+]
 
 BUDGET_COLUMNS = [
     "compression_ratio", "block_dim", "qubits", "seed", "source", "gates", "infidelity", "depth", "cost", "cost_se",

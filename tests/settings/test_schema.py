@@ -111,3 +111,10 @@ def test_every_field_has_a_description_and_bounds_reach_the_json_schema() -> Non
     steps, rate = definitions["Train"]["properties"]["steps"], definitions["Train"]["properties"]["learning_rate"]
     assert (steps["minimum"], steps["maximum"]) == (0, 10_000_000)
     assert (rate["exclusiveMinimum"], rate["maximum"]) == (0, 10)
+
+
+def test_a_noise_axis_starts_at_zero():
+    with pytest.raises(CayleyError, match="costs are counted from noise scale 0"):
+        compose("quickstart", ["sweep.noise_scale=0.1,1"])
+    with pytest.raises(CayleyError, match="no noise axis to refine"):
+        compose("quickstart", ["sweep.noise_scale=0", "evaluate.refine=2"])
