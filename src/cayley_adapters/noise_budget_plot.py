@@ -18,7 +18,7 @@ __all__ = ["noise_budget_figure"]
 
 # Hatches tell sources apart without colour (colours: Okabe and Ito, Color Universal Design, 2008).
 _STYLES = {
-    "cz": ("two-qubit gates (CZ)", "#0072B2", ""),
+    "cz": ("two-qubit gates (CZ)", "#56B4E9", ""),
     "sx": ("one-qubit gates (SX)", "#E69F00", "////"),
     "readout": ("readout", "#CC79A7", "...."),
     "all": ("all together", "0.25", ""),

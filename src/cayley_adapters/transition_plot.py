@@ -143,6 +143,9 @@ def _cost(
         text = f"{verdict}: scatter ×{fit['residual_factor']:.2f}"
         if fit["sampling_factor"] is not None:
             text += f"\n(sampling alone ×{fit['sampling_factor']:.2f})"
+        entangling = fit["residual_factor_with_two_qubit_gates"]
+        if entangling is not None and len(fit["block_dims"]) > 2:
+            text += f"\nwith two-qubit gates ×{entangling:.2f}"
         axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=6.5)
     for part in transition["ratios"]:
         gains = [block["gain"] for block in part["blocks"] if (block["gain"] or 0) > 0]
