@@ -86,8 +86,8 @@ def test_the_picture_shows_every_cell_and_what_is_predicted():
 )
 def test_every_kind_of_map_can_be_drawn(options, tmp_path):
     result = result_of(**options)
-    save_figure(transition_figure(result, "A heading"), tmp_path / "t.png", tmp_path / "t.svg")
-    assert (tmp_path / "t.png").stat().st_size > 20_000
+    transition_figure(result, "A heading").savefig(tmp_path / "t.png", dpi=50)
+    assert (tmp_path / "t.png").stat().st_size > 10_000
     assert len(transition_rows(result)) >= len(options.get("dims", (2, 4, 8)))
 
 

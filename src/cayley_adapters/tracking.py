@@ -112,7 +112,8 @@ def log_run(
             mode=track["mode"],
             project=track["project"],
             entity=track["entity"],
-            dir=base,
+            # Absolute: what writes the run may be another process, started elsewhere.
+            dir=str(Path(base).resolve()),
             id=identity,
             name=name,
             group=group,

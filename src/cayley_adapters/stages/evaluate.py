@@ -65,9 +65,8 @@ def run(job: Job) -> None:
     first_shots = float(options["shots"][0])
     main = [arm for arm in arms if arm["executor"] != "exact" and arm["shots"] == first_shots]
     known = {row["noise_scale"]: loss for row, loss in zip(rows, losses, strict=True) if _is_main(row, first_shots)}
-    compressed = load_file(inputs["compressed_losses"][0])["losses"]
     for _ in range(options["refine"]):
-        axis = sorted(known)
+        axis, compressed = sorted(known), load_file(inputs["compressed_losses"][0])["losses"]
         scale = next_noise_scale(axis, np.stack([known[a] for a in axis]), compressed, model.documents.ravel())
         if scale is None:
             break
