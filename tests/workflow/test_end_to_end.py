@@ -149,7 +149,7 @@ def test_every_stage_that_measures_is_tracked(tracked):
         *(f"{stage}-{cell}" for stage in ("control", "evaluate_control", "cell") for cell in controls),
         *(f"{stage}-{cell}" for stage in ("train", "evaluate", "cell") for cell in blocks),
         *("reference", "baseline-ratio0.3", "cell-uncompressed", "cell-ratio0.3-compressed"),
-        *("compare_circuits", "phase_diagram", "recovery"),
+        *("compare_circuits", "phase_diagram", "recovery", "scaling", "questions", "entanglement"),
     }
     assert {run.run["run_group"] for run in tracked.values()} == {"ci"}
 
@@ -258,16 +258,19 @@ def test_a_second_run_does_nothing_and_quickly(built):
 
 
 def test_same_seed_same_bytes(built, fresh):
-    fresh.snakemake("phase_diagram", "--config", "experiment=ci", "overrides=run=again track.mode=disabled")
-    for name in ("phase_diagram.csv", "baselines.csv"):
-        again = (fresh.folder / "results" / "again" / name).read_bytes()
-        assert again == (built.folder / "results" / "ci" / name).read_bytes()
+    overrides = "overrides=run=again track.mode=disabled control.methods=[lora]"
+    fresh.snakemake("results/again/phase_diagram.csv", "--config", "experiment=ci", overrides)
+    first, second = built.folder / "results" / "ci", fresh.folder / "results" / "again"
+    assert (second / "phase_diagram.csv").read_bytes() == (first / "phase_diagram.csv").read_bytes()
+    again = (second / "baselines.csv").read_text().splitlines()
+    assert len(again) == 4
+    assert again == (first / "baselines.csv").read_text().splitlines()[:4]  # the other controls come after LoRA
     assert not (fresh.folder / "results" / "again" / "wandb").exists()
 
 
 def test_a_killed_run_continues_to_the_same_result(built, fresh):
     """SIGKILL to the whole process group in the middle, then the very same command."""
-    arguments = ("phase_diagram", "--config", "experiment=ci", "overrides=control=none")
+    arguments = ("results/ci/phase_diagram.csv", "--config", "experiment=ci", "overrides=control=none")
     with (fresh.folder / "out").open("w") as out:
         process = subprocess.Popen(
             fresh.command(*arguments), stdout=out, stderr=subprocess.STDOUT, start_new_session=True, **fresh.options()
