@@ -12,18 +12,22 @@ from cayley_adapters.pipeline import STAGES
 PICTURES = {"phase_diagram", "scaling", "recovery", "entanglement", "questions", "compare_models"}
 
 
-@pytest.fixture
-def package(tmp_path):
-    shutil.copytree(ROOT, tmp_path / "p", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path / "p"
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """A copy that tests may edit and must put right again: most of its files are then parsed once."""
+    folder = tmp_path_factory.mktemp("package") / "p"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def touched(package, module: str, addition: str) -> set[str]:
     """The stages whose fingerprint changes when ``addition`` is appended to a module."""
     before = {stage: fingerprint(f"stages.{stage}", package) for stage in STAGES}
-    with (package / module).open("a", encoding="utf-8") as file:
-        file.write(addition)
-    return {stage for stage in STAGES if fingerprint(f"stages.{stage}", package) != before[stage]}
+    text = (package / module).read_text(encoding="utf-8")
+    (package / module).write_text(text + addition, encoding="utf-8")
+    after = {stage: fingerprint(f"stages.{stage}", package) for stage in STAGES}
+    (package / module).write_text(text, encoding="utf-8")
+    return {stage for stage in STAGES if after[stage] != before[stage]}
 
 
 def test_an_edit_touches_the_stages_that_import_it(package):

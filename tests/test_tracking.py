@@ -167,7 +167,7 @@ def test_a_server_is_sent_what_was_logged_and_the_lineage(offline, tmp_path, way
     with wandb_server() as server:
         environment = os.environ | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
         environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert "warning" not in done.stderr
         first = server.variables("UpsertBucket")[0]

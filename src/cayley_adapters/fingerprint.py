@@ -25,7 +25,7 @@ def fingerprint(module: str, root: Path = ROOT) -> str:
     digest = hashlib.sha256()
     for name in sorted(imported_modules(module, root)):
         path = _path(name, root)
-        digest.update(name.encode() + ast.dump(_parse(path)).encode())
+        digest.update(name.encode() + _read(path)[0])
         if path.name == "__init__.py":
             for data in sorted(path.parent.iterdir()):
                 if data.is_file() and data.suffix not in (".py", ".pyc"):
@@ -43,7 +43,7 @@ def imported_modules(module: str, root: Path = ROOT) -> set[str]:
         if name in found or path is None:
             continue
         found.add(name)
-        waiting += _imports(path)
+        waiting += _read(path)[1]
     return found
 
 
@@ -54,9 +54,15 @@ def _path(name: str, root: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def _read(path: Path) -> tuple[bytes, tuple[str, ...]]:
+    """A module's code without docstrings, and what it imports; read again when the file has changed."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
 @cache
-def _parsed(path: Path, _: float) -> ast.Module:
+def _parsed(path: Path, _: int) -> tuple[bytes, tuple[str, ...]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -66,20 +72,9 @@ def _parsed(path: Path, _: float) -> ast.Module:
                 and isinstance(first.value.value, str)
             ):
                 first.value.value = ""
-    return tree
-
-
-def _parse(path: Path) -> ast.Module:
-    """The syntax tree without docstrings, read again when the file has changed."""
-    return _parsed(path, path.stat().st_mtime_ns)
-
-
-def _imports(path: Path) -> list[str]:
-    names = []
-    for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
             parent = node.module.removeprefix(PACKAGE).lstrip(".")
             names += [parent, *(f"{parent}.{alias.name}".lstrip(".") for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name.removeprefix(f"{PACKAGE}.") for alias in node.names if alias.name.startswith(PACKAGE)]
-    return names
+    return ast.dump(tree).encode(), tuple(names)
