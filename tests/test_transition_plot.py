@@ -86,7 +86,11 @@ def test_the_picture_shows_every_cell_and_what_is_predicted():
 )
 def test_every_kind_of_map_can_be_drawn(options, tmp_path):
     result = result_of(**options)
-    transition_figure(result, "A heading").savefig(tmp_path / "t.png", dpi=50)
+    figure = transition_figure(result, "A heading")
+    if options == {"axis": (0,)}:  # gains, and nothing that noise did
+        said = [any(text.get_text() == "nothing to show" for text in axes.texts) for axes in figure.axes]
+        assert said == [False, True, True, True, True, True]
+    figure.savefig(tmp_path / "t.png", dpi=50)
     assert (tmp_path / "t.png").stat().st_size > 10_000
     assert len(transition_rows(result)) >= len(options.get("dims", (2, 4, 8)))
 

@@ -55,6 +55,8 @@ def transition_figure(transition: Mapping[str, Any], heading: str) -> Figure:
             axes.set_title("")
             axes.set_title(f"{letter}  {name}", fontsize=8, loc="left")
             axes.tick_params(width=0.6)
+            if not axes.containers and not any(line.get_marker() not in ("None", "", None) for line in axes.lines):
+                axes.text(0.5, 0.4, "nothing to show", transform=axes.transAxes, ha="center", color="0.35")
         figure.suptitle(heading, x=0.01, ha="left", fontweight="bold", fontsize=9)
         _legend(figure, transition)
         figure.tight_layout(rect=(0, 0.065, 1, 0.985), w_pad=1.4, h_pad=1.4)
@@ -147,7 +149,7 @@ def _cost(
         if entangling is not None and len(fit["block_dims"]) > 2:
             text += f"\nwith two-qubit gates ×{entangling:.2f}"
         axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=6.5)
-    for part in transition["ratios"]:
+    for part in transition["ratios"] if not shown.empty else ():
         gains = [block["gain"] for block in part["blocks"] if (block["gain"] or 0) > 0]
         if gains:
             axes.axhspan(min(gains), max(gains), color="0.82", zorder=-1)
