@@ -22,7 +22,6 @@ from cayley_adapters.progress import say
 
 if TYPE_CHECKING:
     import pandas as pd
-
     import wandb
 
 __all__ = ["ENVIRONMENT", "TrackedFiles", "log_run", "track_with", "tracking_group", "tracking_mode"]
