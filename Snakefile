@@ -4,6 +4,7 @@
 #   snakemake --cores 8 report
 #   snakemake --cores 8 dashboard
 #   snakemake --cores 8 questions
+#   snakemake --cores 8 qpu
 #   snakemake --cores 8 phase_diagram --config experiment=quickstart overrides="sweep.block_dim=2,4 train.steps=5 run=mine"
 
 include: "workflow/rules/common.smk"
@@ -16,6 +17,7 @@ include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/dashboard.smk"
 include: "workflow/rules/questions.smk"
+include: "workflow/rules/qpu.smk"
 
 
 localrules:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from cayley_adapters.errors import CayleyError
 
 if TYPE_CHECKING:
     from cayley_adapters.layout import Job
+    from cayley_adapters.settings import Settings
 
 __all__ = ["app", "main"]
 
@@ -25,6 +27,12 @@ app = typer.Typer(
     "Every command takes experiment=NAME and Hydra overrides, as the workflow does:\n\n"
     "cayley train experiment=quickstart train.steps=40 sweep.block_dim=2,4\n\n"
     "The whole map: snakemake --cores 8 phase_diagram",
+)
+
+qpu_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
 )
 
 Overrides = Annotated[
@@ -56,18 +64,33 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
 
 
 def _check_inputs(job: Job, made: set[Path], arguments: list[str]) -> None:
-    from cayley_adapters.pipeline import STAGES
-
-    makers = {pattern: name for name, stage in STAGES.items() for pattern in stage.outputs.values()}
-    for name, paths in job.inputs().items():
+    for paths in job.inputs().values():
         if missing := [path for path in paths if path not in made and not path.exists()]:
-            maker = makers[STAGES[job.stage].inputs[name]]
-            command = shlex.join(["cayley", maker, *arguments])
+            command = shlex.join(["cayley", *_command(_maker(missing[0], job.base)), *arguments])
             raise CayleyError(f"{job.label} needs {missing[0]}, which is not there. Make it with: {command}")
 
 
+def _maker(path: Path, base: str) -> str:
+    """The stage that writes a file of a results folder."""
+    from cayley_adapters.pipeline import STAGES
+
+    for name, stage in STAGES.items():
+        for pattern in stage.outputs.values():
+            parts = re.split(r"\{\w+\}", pattern.replace("{base}", base))
+            if re.fullmatch("[^/]+".join(map(re.escape, parts)), str(path)):
+                return name
+    raise RuntimeError(f"no stage writes {path}")
+
+
+def _command(stage: str) -> list[str]:
+    """The words that run a stage: ``train``, but ``qpu submit``."""
+    return ["qpu", stage.removeprefix("qpu_")] if stage.startswith("qpu_") else [stage]
+
+
 def _add(stage: str, text: str) -> None:
-    @app.command(stage, help=text[0].upper() + text[1:] + ".")
+    *group, name = _command(stage)
+
+    @(qpu_app if group else app).command(name, help=text[0].upper() + text[1:] + ".")
     def command(overrides: Overrides = None) -> None:
         _run_stage(stage, overrides)
 
@@ -77,6 +100,7 @@ def _add_all() -> None:
 
     for name, stage in STAGES.items():
         _add(name, stage.help)
+    app.add_typer(qpu_app, name="qpu")
 
 
 @app.command("config")
@@ -93,6 +117,39 @@ def show_config(
     experiment, given = parse_cli(overrides or [])
     for settings in compose(experiment, given):
         typer.echo(settings.to_yaml(), nl=False)
+
+
+@qpu_app.command("status")
+def qpu_status(overrides: Overrides = None) -> None:
+    """Print what was sent, what it used and what came back, without asking the service."""
+    from cayley_adapters.qpu.desk import status_table
+
+    for base, _ in _results_folders(overrides):
+        typer.echo(status_table(base))
+
+
+@qpu_app.command("resolve")
+def qpu_resolve(
+    tag: Annotated[str, typer.Argument(help="Tag of the submission whose fate is unknown.")],
+    overrides: Overrides = None,
+    adopt: Annotated[str | None, typer.Option(metavar="JOB", help="It arrived as this job.")] = None,
+    resubmit: Annotated[bool, typer.Option("--resubmit", help="It never arrived: send it again, and pay it.")] = False,
+) -> None:
+    """Decide what became of a submission that was never answered."""
+    from cayley_adapters.qpu.desk import resolve
+
+    if bool(adopt) == resubmit:
+        raise CayleyError(f"{tag}: give one of --adopt JOB and --resubmit")
+    [(base, settings)] = _results_folders(overrides)
+    resolve(base, settings, tag, adopt)
+
+
+def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:
+    from cayley_adapters.layout import bases
+    from cayley_adapters.settings import compose, parse_cli
+
+    experiment, given = parse_cli(overrides or [])
+    return list(bases(compose(experiment, given)).items())
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.pipeline import STAGES
-from cayley_adapters.settings import Settings
+from cayley_adapters.run_files import DEVICE_RESULTS
+from cayley_adapters.settings import Qpu, Questions, Settings
 
 __all__ = [
     "Job",
@@ -18,12 +19,16 @@ __all__ = [
     "cell_wildcards",
     "comparison_job",
     "control_of",
+    "device_axes",
     "jobs",
     "leaves_of",
     "make_job",
     "manifest_columns",
     "question_axes",
 ]
+
+
+CELL_AXES = ("ratio", "block", "seed")
 
 
 def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
@@ -36,6 +41,7 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
         "teacher": ("train.distillation_top_k",) if settings.train.distillation == 0 else (),
         "transpile": () if settings.transpile.synthesis == "noise_aware" else ("noise", "transpile.noise_scale"),
     }
+    unread |= {"qpu_train": unread["train"], "qpu_plan": unread["transpile"], "qpu_evaluate": unread["transpile"]}
     return settings.leaves(*(leaf for leaf in STAGES[stage].leaves if leaf not in unread.get(stage, ())))
 
 
@@ -66,13 +72,24 @@ def cell_wildcards(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def question_axes(settings: Settings) -> dict[str, list[str]]:
-    """The one cell that answers questions, by wildcard; no control where LoRA of that size is not trained.
+    """The one cell that answers questions, by wildcard; no control where LoRA of that size is not trained."""
+    return _one_cell(settings, settings.questions)
 
-    Unless ``questions.compression_ratio`` and ``questions.block_dim`` say otherwise, it has the smallest ratio above 0
-    and blocks of dimension 4, or else the smallest; and the first seed.
+
+def device_axes(settings: Settings) -> dict[str, list[str]]:
+    """The one cell whose blocks go to a processor, and whether it is the map's adapter or one trained for it."""
+    own = settings.qpu.targets is not None or settings.qpu.layers is not None
+    cell = _one_cell(settings, settings.qpu)
+    return {axis: cell[axis] for axis in CELL_AXES} | {"adapters": ["qpu/adapters" if own else "adapters"]}
+
+
+def _one_cell(settings: Settings, wanted: Questions | Qpu) -> dict[str, list[str]]:
+    """The cell that a section names, by wildcard.
+
+    Where its ``compression_ratio`` and ``block_dim`` are null it has the smallest ratio above 0 and blocks of dimension
+    4, or else the smallest; and it has the first seed.
     """
-    sweep, wanted = settings.sweep, settings.questions
-    ratio, d = wanted.compression_ratio, wanted.block_dim
+    sweep, ratio, d = settings.sweep, wanted.compression_ratio, wanted.block_dim
     if ratio is None:
         ratio = min(sweep.compression_ratio, key=lambda value: (value == 0, value))
     if d is None:
@@ -138,8 +155,16 @@ class Job:
         return " ".join([self.stage, *self.cell.values()])
 
 
-def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str]) -> Job:
-    """The job of a stage for one cell: it holds what the stage needs to know, and nothing else."""
+def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str], device: bool = False) -> Job:
+    """The job of a stage for one cell: it holds what the stage needs to know, and nothing else.
+
+    Args:
+        stage: Its name.
+        base: Results folder.
+        settings: The configuration.
+        cell: Wildcard → folder name.
+        device: Whether the map is to show what a processor measured even if that is not there yet.
+    """
     wanted = "".join(STAGES[stage].inputs.values())
     axes = {
         name: list(folders)
@@ -148,6 +173,11 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str])
     }
     if stage == "answer_questions":
         axes = question_axes(settings)
+    if stage in ("qpu_plan", "qpu_evaluate"):
+        axes = device_axes(settings)
+    if stage == "aggregate":
+        there = device or all(Path(path.format(base=base)).exists() for path in DEVICE_RESULTS.values())
+        axes["device"] = ["qpu"] if there else []
     leaves = leaves_of(settings, stage)
     if stage == "control":  # of the three step sizes it reads one
         method, _ = control_of(cell["control"])
@@ -182,5 +212,9 @@ def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
         return
     for base, item in bases(settings).items():
         wildcards, folders = STAGES[stage].wildcards, cell_wildcards(item)
+        if stage == "qpu_train":
+            folders = device_axes(item)
+            if folders["adapters"] == ["adapters"]:
+                continue  # the map's own goes to the processor
         for chosen in itertools.product(*(folders[name] for name in wildcards)):
             yield make_job(stage, base, item, dict(zip(wildcards, chosen, strict=True)))

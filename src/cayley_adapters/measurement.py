@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.noise import DeviceNoise
 
-__all__ = ["MITIGATIONS", "Mitigation", "characterise", "mitigation_for", "sample"]
+__all__ = ["MITIGATIONS", "Mitigation", "characterise", "maps_of", "mitigation_for", "preparation_slices", "sample"]
 
 MITIGATIONS = ("none", "readout", "readout+depolarizing")
 
@@ -136,11 +136,26 @@ def characterise(
     Returns:
         Maps (B, d, d) float64, with rows of norm 1.
     """
+    slices = preparation_slices(trained.shape[-1])
+    p = sample(run(np.repeat(slices[:, None], len(trained), axis=1)), shots, generator)
+    return maps_of(p if mitigation is None else mitigation(p), trained)
+
+
+def preparation_slices(d: int) -> np.ndarray:
+    """Return the slices that determine a block's effects: e_i, then (e_i + e_j)/sqrt2 for i < j; (d(d + 1)/2, d)."""
+    first, second = np.triu_indices(d, 1)
+    return np.concatenate([np.eye(d), (np.eye(d)[first] + np.eye(d)[second]) / math.sqrt(2)])
+
+
+def maps_of(p: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """Return the maps (B, d, d) that probabilities of :func:`preparation_slices` show, see :func:`characterise`.
+
+    Args:
+        p: Estimated probabilities, (d(d + 1)/2, B, d).
+        trained: The trained blocks, (B, d, d), whose rows lend their signs.
+    """
     count, d = trained.shape[:2]
     first, second = np.triu_indices(d, 1)
-    slices = np.concatenate([np.eye(d), (np.eye(d)[first] + np.eye(d)[second]) / math.sqrt(2)])
-    p = sample(run(np.repeat(slices[:, None], count, axis=1)), shots, generator)
-    p = p if mitigation is None else mitigation(p)
     effects = np.zeros((count, d, d, d))
     diagonal = p[:d].transpose(1, 2, 0)
     effects[:, :, np.arange(d), np.arange(d)] = diagonal

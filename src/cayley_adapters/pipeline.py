@@ -6,9 +6,7 @@ given only the leaves named here: it cannot read another one, and a change of an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
+from cayley_adapters.qpu.pipeline import QPU_STAGES
 from cayley_adapters.run_files import (
     ADAPTER,
     ANSWERS,
@@ -26,8 +24,9 @@ from cayley_adapters.run_files import (
     TEACHER,
     TRANSITION,
 )
+from cayley_adapters.stage import Stage
 
-__all__ = ["STAGES", "Stage"]
+__all__ = ["STAGES"]
 
 EVALUATED = ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads")
 SHARED_TRAINING = (
@@ -45,25 +44,6 @@ SHARED_TRAINING = (
     "threads",
 )
 """Of ``train``, what holds for the controls as well."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One rule and one subcommand.
-
-    Attributes:
-        inputs: name → path pattern; patterns with wildcards that the stage itself lacks stand for all their values.
-        outputs: name → path pattern.
-        leaves: dotted keys of the configuration that the stage may read.
-        wildcards: the axes it runs over, of ``ratio``, ``block``, ``control`` and ``seed``.
-        help: one line for ``cayley --help``.
-    """
-
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    leaves: tuple[str, ...]
-    wildcards: tuple[str, ...]
-    help: str
 
 
 STAGES: dict[str, Stage] = {
@@ -166,6 +146,8 @@ STAGES: dict[str, Stage] = {
             "rows": "{base}/baselines/{ratio}/baselines.csv",
             "controls": CONTROL_ROW["row"],
             "reference": "{base}/baselines/uncompressed/baselines.csv",
+            # Once there are any, or where they are asked for, see cayley_adapters.layout.
+            "device": "{base}/{device}/cells.csv",
         },
         TABLES,
         (),
@@ -269,6 +251,7 @@ STAGES: dict[str, Stage] = {
         (),
         "accuracy, comparisons and flips of the answers",
     ),
+    **QPU_STAGES,
     "report": Stage(
         {
             "config": "{base}/config.yaml",

@@ -11,13 +11,19 @@ __all__ = [
     "CONTROL",
     "CONTROL_ADAPTER",
     "CONTROL_ROW",
+    "COUNTS",
+    "DEVICE_ADAPTER",
+    "DEVICE_RESULTS",
     "EVALUATION",
     "PREPARED",
+    "QPU_ADAPTER",
     "QUESTION_SET",
     "REPORTED",
+    "SUBMITTED",
     "TABLES",
     "TEACHER",
     "TRANSITION",
+    "WORKLOAD",
 ]
 
 CELL = "{ratio}/{block}/{seed}"
@@ -47,6 +53,24 @@ CONTROL_ADAPTER = {
 CONTROL_ROW = {
     "row": f"{{base}}/controls/{CONTROL}/baselines.csv",
     "losses": f"{{base}}/controls/{CONTROL}/losses.safetensors",
+}
+QPU_ADAPTER = {
+    "adapter": f"{{base}}/qpu/adapters/{CELL}/adapter_model.safetensors",
+    "adapter_config": f"{{base}}/qpu/adapters/{CELL}/adapter_config.json",
+}
+DEVICE_ADAPTER = {
+    "adapter": f"{{base}}/{{adapters}}/{CELL}/adapter_model.safetensors",
+    "adapter_config": f"{{base}}/{{adapters}}/{CELL}/adapter_config.json",
+}
+"""What goes to the processor: the map's adapter (``adapters``), or one trained for it (``qpu/adapters``)."""
+
+WORKLOAD = {"workload": "{base}/qpu/workload.safetensors", "calibration": "{base}/qpu/calibration.json"}
+SUBMITTED = {"submitted": "{base}/qpu/submitted.json"}
+COUNTS = {"counts": "{base}/qpu/counts.safetensors"}
+DEVICE_RESULTS = {
+    "cells": "{base}/qpu/cells.csv",
+    "inference": "{base}/qpu/inference.csv",
+    "modes": "{base}/qpu/modes.csv",
 }
 TEACHER = {"targets": "{base}/prepared/teacher.safetensors"}
 TABLES = {

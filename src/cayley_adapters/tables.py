@@ -44,6 +44,7 @@ CELL_COLUMNS = [
     "layers",
     "nll_se_shots",
     "refined",
+    "nll_compressed",
 ]
 BASELINE_COLUMNS = [
     "model",

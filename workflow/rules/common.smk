@@ -13,6 +13,7 @@ from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
 from cayley_adapters.layout import bases, comparison_job, make_job
 from cayley_adapters.pipeline import STAGES
+from cayley_adapters.run_files import DEVICE_RESULTS
 from cayley_adapters.settings import from_snakemake_config
 from cayley_adapters.tracking import track_with
 
@@ -36,7 +37,9 @@ wildcard_constraints:
 def job(stage, wildcards):
     """The job of a stage for one set of wildcards."""
     cell = {name: getattr(wildcards, name) for name in STAGES[stage].wildcards}
-    return make_job(stage, wildcards.base, BASES[wildcards.base], cell)
+    # What a processor measured belongs on the map where it is asked for, and wherever it is there already.
+    asked = "qpu" in (workflow.dag_settings.targets or ())
+    return make_job(stage, wildcards.base, BASES[wildcards.base], cell, device=asked)
 
 
 def inputs(stage):
@@ -54,6 +57,7 @@ def spec(stage):
 def cores(stage):
     """Cores of the machine that a job keeps busy: the thread count of the configuration, on which results depend."""
     others = {"teacher": "train", "control": "train", "answer_questions": "questions"}
+    others |= {"qpu_train": "train", "qpu_plan": "qpu", "qpu_evaluate": "qpu"}
     section = stage if stage in ("compress", "train", "evaluate") else others.get(stage, "evaluate")
     return lambda wildcards: BASES[wildcards.base].leaf(f"{section}.threads")
 

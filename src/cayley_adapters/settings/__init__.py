@@ -2,6 +2,7 @@
 
 from cayley_adapters.settings.compose import compose, find_conf_dir, from_snakemake_config, parse_cli
 from cayley_adapters.settings.overrides import SWEEPABLE, split_overrides
+from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.reference import reference
 from cayley_adapters.settings.schema import Settings, fields, load_settings, validate
@@ -14,6 +15,7 @@ __all__ = [
     "Evaluate",
     "Model",
     "Noise",
+    "Qpu",
     "Questions",
     "Settings",
     "Sweep",

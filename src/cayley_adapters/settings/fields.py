@@ -30,6 +30,7 @@ __all__ = [
     "Projection",
     "Revision",
     "Shots",
+    "Text",
     "axis",
     "explain",
     "show",
@@ -229,6 +230,9 @@ Revision = Annotated[
     _like(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", "must be a revision: a commit hash, or else a tag or branch"),
 ]
 """A revision on the Hugging Face hub."""
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""Printable characters, not empty."""
 
 Path = Annotated[str, BeforeValidator(_path)]
 """One path; ``~`` is the home folder."""

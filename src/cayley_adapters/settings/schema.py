@@ -5,6 +5,7 @@ A :class:`Settings` is frozen, complete and resolved: what it says is what runs.
 
 from __future__ import annotations
 
+import itertools
 import math
 import types
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.fields import Name, explain, show
+from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.sections import (
     LARGEST_NOISY_BLOCK,
@@ -50,6 +52,7 @@ class Settings(Section):
     noise: Noise
     evaluate: Evaluate
     questions: Questions
+    qpu: Qpu
     sweep: Sweep
     track: Track
 
@@ -95,14 +98,22 @@ class Settings(Section):
                 f"sweep.block_dim={min(self.sweep.block_dim)}: train.ansatz=brickwork needs two qubits or more; "
                 "leave out block dimension 2, or type train.ansatz=full"
             )
-        for key, axis in (("block_dim", self.sweep.block_dim), ("compression_ratio", self.sweep.compression_ratio)):
-            wanted = getattr(self.questions, key)
+        for section, key in itertools.product(("questions", "qpu"), ("block_dim", "compression_ratio")):
+            wanted, axis = getattr(getattr(self, section), key), getattr(self.sweep, key)
             if wanted is not None and wanted not in axis:
                 known, wider = (",".join(map(show, values)) for values in (axis, sorted({*axis, wanted})))
                 raise ValueError(
-                    f"questions.{key}={show(wanted)}: the sweep has no such model; type questions.{key}=null or one of "
+                    f"{section}.{key}={show(wanted)}: the sweep has no such model; type {section}.{key}=null or one of "
                     f"{known}, or sweep.{key}={wider} as well"
                 )
+        several = (
+            len(self.qpu.targets or self.train.targets) > 1 or len(self.qpu.layers or self.train.layers or (0, 0)) > 1
+        )
+        if self.qpu.mode == "per_token" and several:
+            raise ValueError(
+                "qpu.mode=per_token: runs the slices of one projection of one layer, since those of a second depend on "
+                "what the first gave; type qpu.targets=[q_proj] qpu.layers=[15], or qpu.mode=characterise"
+            )
         if self.evaluate.executor == "aer" and self.evaluate.readout == "characterised":
             raise ValueError(
                 "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"

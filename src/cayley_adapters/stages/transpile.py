@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.calibration import Line
 
-__all__ = ["run"]
+__all__ = ["circuits_of", "line_of", "run"]
 
 COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 
@@ -41,12 +41,12 @@ def run(job: Job) -> None:
     if job.leaves["transpile.synthesis"] == "none":
         say(f"{job.label}: no circuits are asked for (transpile.synthesis=none)")
     elif config.block_dim <= LARGEST_NOISY_BLOCK:
-        line = _line(job, config.block_dim.bit_length() - 1)
+        line = line_of(job, config.block_dim.bit_length() - 1)
         stored = load_file(inputs["adapter"][0])
         progress = Progress(job.label)
         for index, (name, theta) in enumerate(stored.items()):
             projection = name.removeprefix("base_model.model.").removesuffix(".cayley_theta")
-            circuits[projection] = _circuits(theta.double(), config, line)
+            circuits[projection] = circuits_of(theta.double(), config, line)
             exact = blocks_of(theta.double(), config).numpy()
             deviations = np.abs(circuits[projection].unitaries() - exact).max(axis=(1, 2), initial=0.0)
             for block, (length, deviation) in enumerate(zip(circuits[projection].lengths, deviations, strict=True)):
@@ -62,7 +62,7 @@ def run(job: Job) -> None:
     write_table(rows, outputs["blocks"], COLUMNS)
 
 
-def _line(job: Job, qubits: int) -> Line | None:
+def line_of(job: Job, qubits: int) -> Line | None:
     """The qubits that circuits are made for; None for exact circuits, which serve all."""
     if job.leaves["transpile.synthesis"] == "exact":
         return None
@@ -72,7 +72,8 @@ def _line(job: Job, qubits: int) -> Line | None:
     return noise.line(qubits)
 
 
-def _circuits(theta: torch.Tensor, config: CayleyConfig, line: Line | None) -> BlockCircuits:
+def circuits_of(theta: torch.Tensor, config: CayleyConfig, line: Line | None) -> BlockCircuits:
+    """The circuits of a projection's blocks, made for a line's noise if one is given."""
     if config.ansatz == "brickwork":
         # Products of two-qubit rotations are short already: there is nothing to search for, and nothing to leave out.
         return brickwork_circuits(cayley(theta).numpy(), config.block_dim.bit_length() - 1, config.brickwork_depth)

@@ -1,0 +1,181 @@
+"""What a workload costs on a processor: circuits, executions, jobs, seconds and price.
+
+A parameter set of a packed circuit runs one (slice, block) pair on each of its lines of qubits. The processor repeats
+it for every shot, each time after a pause in which qubits relax to |0> (the repetition delay), so that a job takes ::
+
+    seconds = JOB_SECONDS + executions * (repetition delay + duration of the circuit)
+
+This is how IBM's guide "Workload usage" estimates a Sampler job; a job's true usage is billed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["COST_COLUMNS", "JOB_SECONDS", "PAPER", "Cost", "Packing", "paper_costs", "preparations"]
+
+JOB_SECONDS = 2.0
+"""Seconds that a job takes beside its executions."""
+
+PAPER = {"blocks": 1024, "block_dim": 4, "tokens": 83, "shots": 8192, "lines": 64}
+"""arXiv:2605.05914: one projection of Llama 3.1 8B and one sequence, 1,328 circuits: of 64 blocks each, as 83 tokens of
+1,024 blocks make 84,992 pairs (our arithmetic)."""
+
+COST_COLUMNS = [
+    *("workload", "mode", "spacing", "blocks", "tokens", "pairs", "lines", "mean_cz_error", "circuits", "shots"),
+    *("executions", "jobs", "seconds", "price_usd"),
+]
+
+
+def preparations(block_dim: int) -> int:
+    """Return the number of slices that determine a block's effects, d(d + 1)/2."""
+    return block_dim * (block_dim + 1) // 2
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How pairs of slice and block are put on a processor.
+
+    Attributes:
+        spacing: ``dense`` or ``sparse``.
+        lines: Lines of qubits that run at once.
+        mean_cz_error: Of their couplers; not a number where there are none.
+        seconds_per_execution: Repetition delay and duration of the circuit.
+    """
+
+    spacing: str
+    lines: int
+    mean_cz_error: float
+    seconds_per_execution: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a workload costs.
+
+    Attributes:
+        blocks: Number of blocks.
+        tokens: Tokens served; None for any number.
+        pairs: Slices run through a block: the circuits that would run one by one.
+        packing: How they are packed.
+        shots: Shots a circuit, those of all its random versions together.
+        executions_per_job: Limit of a job.
+        price_per_second: US dollars.
+    """
+
+    blocks: int
+    tokens: int | None
+    pairs: int
+    packing: Packing
+    shots: int
+    executions_per_job: int
+    price_per_second: float
+
+    @property
+    def mode(self) -> str:
+        """``per_token`` or ``characterise``."""
+        return "characterise" if self.tokens is None else "per_token"
+
+    @property
+    def circuits(self) -> int:
+        """Packed circuits, that is, parameter sets."""
+        if self.tokens is not None:
+            return math.ceil(self.pairs / self.packing.lines)
+        # All preparations of a block run on the same qubits.
+        return self.pairs // self.blocks * math.ceil(self.blocks / self.packing.lines)
+
+    @property
+    def executions(self) -> int:
+        """Runs of a circuit, over all shots."""
+        return self.circuits * self.shots
+
+    @property
+    def jobs(self) -> int:
+        """Jobs after splitting; a parameter set is never split."""
+        return math.ceil(self.circuits / max(1, self.executions_per_job // self.shots))
+
+    @property
+    def seconds(self) -> float:
+        """Estimated seconds of the processor."""
+        return self.jobs * JOB_SECONDS + self.executions * self.packing.seconds_per_execution
+
+    def row(self, workload: str) -> dict[str, object]:
+        """Return the columns of :data:`COST_COLUMNS`."""
+        return {
+            "workload": workload,
+            "mode": self.mode,
+            "spacing": self.packing.spacing,
+            "blocks": self.blocks,
+            "tokens": self.tokens,
+            "pairs": self.pairs,
+            "lines": self.packing.lines,
+            "mean_cz_error": self.packing.mean_cz_error,
+            "circuits": self.circuits,
+            "shots": self.shots,
+            "executions": self.executions,
+            "jobs": self.jobs,
+            "seconds": round(self.seconds, 1),
+            "price_usd": round(self.seconds * self.price_per_second, 2),
+        }
+
+
+def paper_costs(packings: list[Packing], executions_per_job: int, price: float) -> list[dict[str, object]]:
+    """Return the paper's protocol as it was run, and as it would be with other packings and in both modes.
+
+    Args:
+        packings: Ways to pack two-qubit blocks.
+        executions_per_job: Limit of a job.
+        price: US dollars a second.
+    """
+    blocks, tokens, shots = PAPER["blocks"], PAPER["tokens"], PAPER["shots"]
+    limits = shots, executions_per_job, price
+    own = Packing("paper", PAPER["lines"], math.nan, packings[0].seconds_per_execution)
+    rows = [Cost(blocks, tokens, blocks * tokens, own, *limits)]
+    rows += [Cost(blocks, tokens, blocks * tokens, packing, *limits) for packing in packings]
+    rows += [Cost(blocks, None, blocks * preparations(PAPER["block_dim"]), packing, *limits) for packing in packings]
+    return [cost.row("paper") for cost in rows]
+
+
+def cost_table(rows: list[dict[str, object]]) -> str:
+    """Return costs as a table to read in a terminal."""
+    import io
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    names = (
+        "workload",
+        "mode",
+        "lines",
+        "blocks",
+        "tokens",
+        "pairs",
+        "circuits",
+        "executions",
+        "jobs",
+        "QPU time",
+        "US $",
+    )
+    for name in names:
+        table.add_column(name, justify="left" if name in names[:2] else "right", no_wrap=True)
+    for row in rows:
+        minutes, seconds = divmod(round(row["seconds"]), 60)
+        table.add_row(
+            str(row["workload"]).rsplit("/", 1)[-1],
+            str(row["mode"]),
+            f"{row['lines']} {row['spacing']}",
+            f"{row['blocks']:,}",
+            "any" if row["tokens"] is None else f"{row['tokens']:,}",
+            f"{row['pairs']:,}",
+            f"{row['circuits']:,}",
+            f"{row['executions']:,}",
+            str(row["jobs"]),
+            f"{minutes} min {seconds:02d} s",
+            f"{row['price_usd']:,.0f}",
+        )
+    stream = io.StringIO()
+    Console(file=stream, width=140).print(table)
+    return stream.getvalue().rstrip()

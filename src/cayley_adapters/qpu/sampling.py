@@ -1,0 +1,67 @@
+"""How circuits are sampled: shots, jobs, and the options of the Sampler that change what is executed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Sampling"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Options of a workload's jobs.
+
+    Attributes:
+        shots: Asked for, a circuit.
+        dynamical_decoupling: ``none`` or the sequence of pulses on qubits that wait.
+        twirl_gates: Whether two-qubit gates are twirled.
+        twirl_readout: Whether readout is twirled.
+        randomizations: Random versions of a circuit where anything is twirled.
+        executions_per_job: Limit of a job.
+    """
+
+    shots: int
+    dynamical_decoupling: str = "none"
+    twirl_gates: bool = False
+    twirl_readout: bool = False
+    randomizations: int = 32
+    executions_per_job: int = 10_000_000
+
+    @classmethod
+    def of(cls, leaves: Mapping[str, Any]) -> Sampling:
+        """Read the options from a job's leaves, ``qpu.shots`` and so on."""
+        return cls(**{name: leaves[f"qpu.{name}"] for name in cls.__dataclass_fields__})
+
+    @property
+    def twirled(self) -> bool:
+        """Whether a circuit runs in random versions."""
+        return self.twirl_gates or self.twirl_readout
+
+    @property
+    def executions_per_circuit(self) -> int:
+        """Shots that are really taken: with twirling the same number of each random version, so more than asked for."""
+        if not self.twirled:
+            return self.shots
+        return self.randomizations * math.ceil(self.shots / self.randomizations)
+
+    @property
+    def circuits_per_job(self) -> int:
+        """Parameter sets of a full job."""
+        return max(1, self.executions_per_job // self.executions_per_circuit)
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of :class:`qiskit_ibm_runtime.executor_sampler.Sampler`."""
+        chosen: dict[str, Any] = {"default_shots": self.shots}
+        if self.dynamical_decoupling != "none":
+            chosen["dynamical_decoupling"] = {"enable": True, "sequence_type": self.dynamical_decoupling}
+        if self.twirled:
+            chosen["twirling"] = {
+                "enable_gates": self.twirl_gates,
+                "enable_measure": self.twirl_readout,
+                "num_randomizations": self.randomizations,
+                "shots_per_randomization": math.ceil(self.shots / self.randomizations),
+            }
+        return chosen

@@ -1,0 +1,91 @@
+"""The model whose blocks go to a processor: its blocks, their circuits, and the text that is put to it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from cayley_adapters.adapters import adapted_layers, blocks_of
+from cayley_adapters.compression import load_compressed
+from cayley_adapters.corpus import Windows
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.layout import Job
+from cayley_adapters.models import load_tokenizer, set_threads
+from cayley_adapters.stages.common import evaluation_windows, model_folder
+from cayley_adapters.stages.transpile import circuits_of, line_of
+
+__all__ = ["DeviceModel"]
+
+
+class DeviceModel:
+    """Model, blocks and circuits of a job that runs blocks on a processor.
+
+    Args:
+        job: Its inputs hold the compressed model, the adapter and the text.
+    """
+
+    def __init__(self, job: Job) -> None:
+        from numba import config as numba_config
+        from numba import set_num_threads
+        from peft import PeftModel
+
+        self._job, self._inputs = job, job.inputs()
+        threads = job.leaves["qpu.threads"] if "qpu.threads" in job.leaves else job.leaves["qpu"]["threads"]
+        # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
+        set_num_threads(min(threads, numba_config.NUMBA_NUM_THREADS))
+        set_threads(threads)
+        base = load_compressed(self._inputs["compressed"][0].parent)
+        self.model = PeftModel.from_pretrained(base, self._inputs["adapter"][0].parent).eval()
+        layers = adapted_layers(self.model)
+        self.config = next(iter(layers.values())).cayley_config["default"]
+        self._theta = {name: layer.cayley_theta["default"].detach().double() for name, layer in layers.items()}
+        self.blocks = {name: blocks_of(theta, self.config) for name, theta in self._theta.items()}
+        self.parameters = sum(theta.numel() for theta in self._theta.values())
+
+    @cached_property
+    def circuits(self):
+        """Projection → its synthesised blocks."""
+        line = line_of(self._job, self.config.block_dim.bit_length() - 1)
+        return {name: circuits_of(theta, self.config, line) for name, theta in self._theta.items()}
+
+    def windows(self, text: str | None, tokens: int) -> Windows:
+        """The text that is put to the model: one window of ``tokens`` scored tokens, or the whole of a given text.
+
+        Raises:
+            CayleyError: The text is too short, or longer than a window.
+        """
+        if text is None:
+            window = evaluation_windows(self._inputs["tokens"][0], 1)
+            longest = window.tokens.shape[1] - 1
+            if tokens > longest:
+                raise CayleyError(
+                    f"qpu.tokens={tokens}: a window has {longest} scored tokens; lower it, or raise data.window"
+                )
+            return Windows(window.tokens[:, : tokens + 1], window.documents[:, : tokens + 1])
+        ids = load_tokenizer(model_folder(self._inputs["model"][0])).encode(text, add_special_tokens=False)
+        if len(ids) < 2:
+            raise CayleyError(f"qpu.text: has {len(ids)} tokens, and nothing can be scored; give at least two words")
+        found = np.array([ids], dtype=np.int32)
+        return Windows(found, np.zeros_like(found))
+
+    def slices(self, projection: str, windows: Windows) -> np.ndarray:
+        """What enters a projection's blocks, ``(T, B, d)``, at every position but the last, which is not scored."""
+        import torch
+
+        seen: list[torch.Tensor] = []
+        layer = adapted_layers(self.model)[projection]
+        hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+        try:
+            with torch.no_grad():
+                self.model(input_ids=torch.as_tensor(windows.tokens, dtype=torch.long), use_cache=False)
+        finally:
+            hook.remove()
+        d = self.config.block_dim
+        return seen[0][0, :-1].float().numpy().reshape(windows.tokens.shape[1] - 1, -1, d)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the adapter."""
+        return self._inputs["adapter"][0].parent

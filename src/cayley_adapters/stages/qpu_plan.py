@@ -1,0 +1,109 @@
+"""Pack blocks on a processor, freeze what is to be measured, and tell what it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cayley_adapters.ansatz import full
+from cayley_adapters.calibration import Calibration, calibration_of
+from cayley_adapters.calibration_files import save_calibration
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.layout import Job
+from cayley_adapters.measurement import preparation_slices
+from cayley_adapters.plots import save_figure
+from cayley_adapters.progress import say
+from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, Packing, cost_table, paper_costs, preparations
+from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff
+from cayley_adapters.qpu.sampling import Sampling
+from cayley_adapters.qpu.service import connect
+from cayley_adapters.qpu.template import packed_template
+from cayley_adapters.qpu.workload import Workload, characterise_workload, per_token_workload
+from cayley_adapters.qpu_lines_plot import lines_figure
+from cayley_adapters.stages.device_model import DeviceModel
+from cayley_adapters.tables import write_table
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Write the workload, the calibration it is planned for, its cost in every mode, and the choice of lines."""
+    leaves, outputs = job.leaves, job.outputs()
+    backend = connect(leaves["qpu.service"], leaves["qpu.backend"], Path(job.base, "qpu"))
+    calibration, sampling = calibration_of(backend), Sampling.of(leaves)
+    model = DeviceModel(job)
+    n = model.config.block_dim.bit_length() - 1
+    packings = {spacing: _packing(backend, calibration, n, spacing, leaves) for spacing in ("dense", "sparse")}
+    lines = packings[leaves["qpu.spacing"]][1]
+    workload = _workload(job, model, lines, backend.name)
+
+    limits = sampling.executions_per_circuit, sampling.executions_per_job, leaves["qpu.price_per_second"]
+    blocks = sum(map(len, model.circuits.values()))
+    tokens = leaves["qpu.tokens"] if leaves["qpu.mode"] == "characterise" else len(workload.index)
+    rows = []
+    for packing, _ in packings.values():
+        rows.append(Cost(blocks, tokens, blocks * tokens, packing, *limits).row(job.base))
+        rows.append(Cost(blocks, None, blocks * preparations(model.config.block_dim), packing, *limits).row(job.base))
+    two = [packings[s][0] if n == 2 else _packing(backend, calibration, 2, s, leaves)[0] for s in packings]
+    rows += paper_costs(two, sampling.executions_per_job, leaves["qpu.price_per_second"])
+    write_table(rows, outputs["plan"], COST_COLUMNS)
+
+    tradeoff = [row | {"qubits": n} for sparse in (False, True) for row in line_tradeoff(calibration, n, sparse)]
+    write_table(tradeoff, outputs["lines"], list(tradeoff[0]))
+    save_figure(lines_figure(tradeoff, backend.name), outputs["lines_png"], outputs["lines_svg"])
+    about = {
+        "date": str(backend.properties().last_update_date),
+        "repetition_delay": backend.default_rep_delay,
+        "lines": workload.lines,
+    }
+    save_calibration(calibration, outputs["calibration"], about)
+    workload.save(outputs["workload"])
+    _tell(job, rows, workload)
+
+
+def _packing(
+    backend: Any, calibration: Calibration, n: int, spacing: str, leaves: Any
+) -> tuple[Packing, tuple[tuple[int, ...], ...]]:
+    """The lines of one spacing, and what they mean for the cost."""
+    lines = disjoint_lines(calibration, n, leaves["qpu.quality"], spacing == "sparse")
+    errors = [coupler.cz_error for line in lines for coupler in calibration.line(line).couplers]
+    duration = packed_template(full(n), lines, backend).circuit.estimate_duration(backend.target)
+    mean = float(np.mean(errors)) if errors else float("nan")
+    return Packing(spacing, len(lines), mean, backend.default_rep_delay + duration), lines
+
+
+def _workload(job: Job, model: DeviceModel, lines: tuple[tuple[int, ...], ...], backend: str) -> Workload:
+    leaves = job.leaves
+    if leaves["qpu.mode"] == "characterise":
+        return characterise_workload(model.circuits, preparation_slices(model.config.block_dim), lines, backend)
+    if len(model.circuits) > 1:
+        raise CayleyError(
+            f"qpu.mode=per_token: runs one projection, and the model has blocks on {len(model.circuits)}; type "
+            "qpu.targets=[q_proj] qpu.layers=[15], or qpu.mode=characterise"
+        )
+    [(name, circuits)] = model.circuits.items()
+    windows = model.windows(leaves["qpu.text"], leaves["qpu.tokens"])
+    return per_token_workload(name, circuits, model.slices(name, windows), lines, backend)
+
+
+def _tell(job: Job, rows: list[dict[str, Any]], workload: Workload) -> None:
+    """Print the table, and what would be sent."""
+    say(cost_table(rows))
+    [mine] = [
+        row
+        for row in rows
+        if row["workload"] == job.base
+        and (row["mode"], row["spacing"]) == (job.leaves["qpu.mode"], job.leaves["qpu.spacing"])
+    ]
+    say(
+        f"{job.label}: {len(workload)} pairs of slice and block in {mine['circuits']} circuits on "
+        f"{len(workload.lines)} lines of {workload.backend}, {mine['executions']:,} executions in {mine['jobs']} jobs, "
+        f"about {mine['seconds']:.0f} s of the processor, {mine['price_usd']:.2f} US dollars at its list price"
+    )
+    if mine["seconds"] > job.leaves["qpu.max_seconds"]:
+        say(
+            f"{job.label}: that is more than qpu.max_seconds={job.leaves['qpu.max_seconds']:g}, so it will not be "
+            f"sent; type qpu.max_seconds={mine['seconds'] + 1:.0f} to allow it"
+        )
