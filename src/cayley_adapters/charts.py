@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.device_marks import device_marks, mark_layer, mark_note
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.pages import save_html
 from cayley_adapters.phase_map import (
@@ -79,6 +80,7 @@ def phase_diagram_chart(
     bounds = bounds.merge(table[["block_dim", "block"]].drop_duplicates(), on="block_dim")
     references = reference_perplexities(baselines, transition)
     references["perplexity_text"] = references["perplexity"].map(short)
+    measured = device_marks(cells, axis).merge(table[["block_dim", "block"]].drop_duplicates(), on="block_dim")
     ratios = sorted(table["compression_ratio"].unique())
     picked = alt.selection_point(fields=["block"], bind="legend", name="block")
     main = table["variant"].iloc[0]
@@ -87,13 +89,13 @@ def phase_diagram_chart(
     for ratio in ratios:
         inner = {"labels": False, "ticks": False, "minExtent": 70} if maps else {"labelLimit": 260, "minExtent": 195}
         known = _at(references, ratio)
-        maps.append(_heat_map(_at(table, ratio), _at(bounds, ratio), known, axis, inner))
+        maps.append(_heat_map(_at(table, ratio), _at(bounds, ratio), known, axis, inner, _at(measured, ratio)))
         extent = inner["minExtent"]
         curves.append(_curves(_at(lines, ratio), known, axis, variants, picked, extent, first=len(maps) == 1))
     heading = alt.TitleParams(
         title or str(table["model"].iloc[0]),
         subtitle=[
-            *describe(table, transition, width=170).splitlines(),
+            *describe(table, transition, width=170, more=mark_note(measured)).splitlines(),
             "Number: perplexity. White cross: noise-dominated, nll above the compressed model (C > G). Black line: "
             "critical noise λ_c; bar: its 95 % interval.",
         ],
@@ -225,9 +227,14 @@ def _columns(alt: Any, axis: np.ndarray, field: str = "column", title: str | Non
 
 
 def _heat_map(
-    table: pd.DataFrame, bounds: pd.DataFrame, references: pd.DataFrame, axis: np.ndarray, side: dict[str, Any]
+    table: pd.DataFrame,
+    bounds: pd.DataFrame,
+    references: pd.DataFrame,
+    axis: np.ndarray,
+    side: dict[str, Any],
+    measured: pd.DataFrame,
 ) -> Any:
-    """One ratio's cells with their boundary."""
+    """One ratio's cells with their boundary, and what a processor measured."""
     import altair as alt
 
     order = table.sort_values("block_dim", ascending=False)["block"].unique().tolist()
@@ -260,7 +267,8 @@ def _heat_map(
         anchor="start",
         frame="group",
     )
-    layers = alt.layer(heat, *_numbers(alt, columns), *marks, bar)
+    stars = [mark_layer(measured, _columns(alt, axis, "x"), rows)] if len(measured) else []
+    layers = alt.layer(heat, *_numbers(alt, columns), *marks, bar, *stars)
     return layers.properties(width=_width(axis), height=_CELL[1] * len(order), title=heading)
 
 

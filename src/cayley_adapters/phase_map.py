@@ -121,6 +121,7 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
         (nll above the compressed model's), ``best`` (the best block at its noise scale), ``label`` (the block's),
         ``text`` (its perplexity) and ``variant`` (readout and shots).
     """
+    cells = cells[cells["executor"] != "qpu"]  # measured on a processor, on a text of its own: marks on the map
     main = cells.iloc[select_cells(cells, transition["readout"], transition["shots"], transition.get("executor"))]
     axis = _shared_axis(main)
     shots = pd.to_numeric(cells["shots"] if every else main["shots"])
@@ -231,8 +232,8 @@ def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFr
     return pd.DataFrame(rows).sort_values(["compression_ratio", "block_dim"], ignore_index=True)
 
 
-def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0) -> str:
-    """The caption: model, device, readout, shots, adapted projections, tokens, executor and intervals."""
+def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0, more: str = "") -> str:
+    """The caption: model, device, readout, shots, adapted projections, tokens, executor and intervals, and ``more``."""
     one = table.iloc[0]
     seeds = int(table["seeds"].max())
     shots = transition["shots"]
@@ -250,7 +251,7 @@ def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0)
         parts.append(f"Intervals: {bootstrap['replicates']:,} paired bootstrap replicates over documents.")
     elif bootstrap:
         parts.append("No intervals: one document cannot be resampled.")
-    text = " ".join(parts)
+    text = " ".join(parts) + more
     return textwrap.fill(text, width) if width else text
 
 

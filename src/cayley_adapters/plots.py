@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.charts import models_page, phase_diagram_chart
+from cayley_adapters.device_marks import device_marks, draw_device_marks, mark_handle, mark_note
 from cayley_adapters.files import atomic_file
 from cayley_adapters.pages import save_html
 from cayley_adapters.phase_map import (
@@ -67,13 +68,14 @@ def phase_diagram_figure(
     ratios = sorted(table["compression_ratio"].unique())
     references = reference_perplexities(baselines, transition)
     bounds = boundary_table(transition, axis)
+    measured = device_marks(cells, axis)
 
     across = min(len(ratios), _PANELS_A_ROW)
     down = -(-len(ratios) // across)
     beside = _LEFT + (across - 1) * _BETWEEN + _RIGHT
     panel = np.array([max(_CELL[0] * len(axis), (_WIDTHS[0] - beside) / across), max(_CELL[1] * len(dims), 0.9)])
     width = beside + across * panel[0]
-    note = describe(table, transition, width=int(width * 21.5))
+    note = describe(table, transition, width=int(width * 21.5), more=mark_note(measured))
     caption = _LINE * (2 + note.count("\n"))
     bottom = caption + (0.3 if width >= _WIDTHS[1] else 0.45) + _AXIS
     size = np.array([width, _TOP + down * panel[1] + (down - 1) * _ROWS_APART + bottom])
@@ -91,6 +93,7 @@ def phase_diagram_figure(
             of_bounds = bounds[bounds["compression_ratio"] == ratio]
             _draw_cells(axes, of_ratio, dict(zip(of_bounds["block_dim"], of_bounds["x"], strict=True)), dims, len(axis))
             _draw_boundary(axes, of_bounds, dims, len(axis))
+            draw_device_marks(axes, measured[measured["compression_ratio"] == ratio], dims)
             _dress(axes, axis, labels if column == 0 else labels.assign(label=""))
             _head(axes, ratio, references[references["compression_ratio"] == ratio], axis)
         low = bottom / size[1]
@@ -100,7 +103,7 @@ def phase_diagram_figure(
         figure.text(
             0.02, 1 - 0.12 / size[1], title or str(table["model"].iloc[0]), va="top", fontsize=9, fontweight="bold"
         )
-        _legend(figure, (0.012, caption / size[1]), wide=width >= _WIDTHS[1])
+        _legend(figure, (0.012, caption / size[1]), width >= _WIDTHS[1], bool(len(measured)))
         figure.text(0.02, (caption - 0.06) / size[1], note, va="top", fontsize=6, color="0.25", linespacing=1.25)
     return figure
 
@@ -232,7 +235,7 @@ def _colour_bar(figure: Figure, axes: Axes, clipped: bool) -> None:
     bar.set_label("Recovered share of nll", fontsize=7, labelpad=1)
 
 
-def _legend(figure: Figure, corner: tuple[float, float], wide: bool) -> None:
+def _legend(figure: Figure, corner: tuple[float, float], wide: bool, measured: bool) -> None:
     """Explain hatching and marks; ``corner`` is the lower left one, in shares of the figure."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -254,6 +257,11 @@ def _legend(figure: Figure, corner: tuple[float, float], wide: bool) -> None:
         "λ$_c$ beyond the axis": beyond,
         "device (λ = 1)": device,
     }
+    if measured:
+        entries["device (λ = 1); star: measured, white where blocks helped"] = (
+            entries.pop("device (λ = 1)"),
+            mark_handle(),
+        )
     order = [0, 3, 1, 4, 2, 5] if wide else [0, 3, 5, 1, 2, 4]  # a legend is filled column by column
     names = list(entries)
     figure.legend(

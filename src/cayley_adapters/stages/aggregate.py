@@ -20,6 +20,8 @@ def run(job: Job) -> None:
     compressed = baselines.query("method == 'compressed'").set_index("compression_ratio").perplexity
     cells = pd.concat([read_table(path) for path in inputs["cells"]], ignore_index=True)
     cells["recovery"] = _recovery(cells, cells.compression_ratio.map(compressed), uncompressed)
+    # A processor's rows are of a text of their own, on which their recovery is known already.
+    cells = pd.concat([cells, *(read_table(path) for path in inputs["device"])], ignore_index=True)
     order = ["compression_ratio", "block_dim", "seed", "executor", "shots", "noise_scale"]
     write_table(cells.sort_values(order, kind="stable"), outputs["cells"], CELL_COLUMNS)
 

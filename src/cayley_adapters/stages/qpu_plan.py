@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,10 @@ from cayley_adapters.progress import say
 from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, Packing, cost_table, paper_costs, preparations
 from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff
 from cayley_adapters.qpu.sampling import Sampling
-from cayley_adapters.qpu.service import connect
 from cayley_adapters.qpu.template import packed_template
 from cayley_adapters.qpu.workload import Workload, characterise_workload, per_token_workload
 from cayley_adapters.qpu_lines_plot import lines_figure
+from cayley_adapters.stages.device import device_of
 from cayley_adapters.stages.device_model import DeviceModel
 from cayley_adapters.tables import write_table
 
@@ -31,7 +30,7 @@ __all__ = ["run"]
 def run(job: Job) -> None:
     """Write the workload, the calibration it is planned for, its cost in every mode, and the choice of lines."""
     leaves, outputs = job.leaves, job.outputs()
-    backend = connect(leaves["qpu.service"], leaves["qpu.backend"], Path(job.base, "qpu"))
+    backend = device_of(job)[1]
     calibration, sampling = calibration_of(backend), Sampling.of(leaves)
     model = DeviceModel(job)
     n = model.config.block_dim.bit_length() - 1
