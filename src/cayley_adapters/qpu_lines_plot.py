@@ -33,7 +33,7 @@ def lines_figure(table: pd.DataFrame, heading: str, chosen: float | None = None)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    quantities = {"cz_error": "Mean CZ error of the couplers in use", "infidelity": "Mean estimated infidelity"}
+    quantities = {"cz_error": "Mean CZ error", "infidelity": "Mean estimated infidelity"}
     if table["cz_error"].isna().all():  # lines of one qubit have no coupler
         del quantities["cz_error"]
     with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
@@ -43,22 +43,24 @@ def lines_figure(table: pd.DataFrame, heading: str, chosen: float | None = None)
         for axes, (name, title) in zip(panels, quantities.items(), strict=True):
             _curves(axes, table, name, chosen)
             axes.set(xlabel="Lines that run at once", ylabel=title)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.13 * table[name].max())
         if "cz_error" in quantities:
             median = table["median_cz_error"].iloc[0]
             panels[0].axhline(median, color="0.35", linewidth=0.9, linestyle=":", label="median of the device")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.suptitle(heading, x=0.01, ha="left", fontweight="bold", fontsize=9)
-        spot = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.045)}
-        figure.legend(handles, labels, ncols=2 if len(quantities) == 2 else 1, fontsize=6.8, frameon=False, **spot)
+        spot = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.07)}
+        figure.legend(handles, labels, ncols=2, fontsize=6.8, frameon=False, **spot)
         note = "Numbers: share of the device's lines, best first, that may be used"
-        note += f"; ring: the share in use, {chosen:g}." if chosen is not None else "."
-        figure.text(0.012, 0.02, note, fontsize=6.3, color="0.25")
-        figure.tight_layout(rect=(0, 0.17 if len(quantities) == 2 else 0.24, 1, 1), w_pad=1.6)
+        note += "." if chosen is None else f";\nring: share in use, {chosen:g}."
+        figure.text(0.012, 0.012, note, fontsize=6.3, color="0.25")
+        figure.tight_layout(rect=(0, 0.17, 1, 1), w_pad=1.6)
     return figure
 
 
 def _curves(axes: Axes, table: pd.DataFrame, name: str, chosen: float | None) -> None:
+    from matplotlib.patheffects import withStroke
+
     for layout, (label, colour, marker, dashes) in _STYLES.items():
         rows = table[table["layout"] == layout]
         if rows.empty:
@@ -72,12 +74,13 @@ def _curves(axes: Axes, table: pd.DataFrame, name: str, chosen: float | None) ->
             axes.annotate(
                 f"{row.quality:g}",
                 place,
-                (0, 6 if above else -6),
+                (0, 7 if above else -7),
                 textcoords="offset points",
                 fontsize=6,
                 ha="center",
                 va="bottom" if above else "top",
                 color="0.25",
+                path_effects=[withStroke(linewidth=1.8, foreground="white")],
             )
         ring = rows[rows["quality"] == chosen]
         axes.plot(ring["lines"], ring[name], "o", markersize=8, fillstyle="none", color="black", markeredgewidth=0.9)
