@@ -13,6 +13,7 @@ here, a hundred times faster than by Aer. Parts are independent, so shots of dif
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def _run_whole(
     from qiskit_aer import AerSimulator
     from qiskit_aer.primitives import SamplerV2
 
-    noise = _gate_noise(backend, tuple(range(circuit.num_qubits)))
+    noise = _gate_noise(backend, tuple(range(circuit.num_qubits)), backend.target.operation_names)
     for qubit, table in enumerate(_confusions(backend)):
         noise.add_readout_error(table.T, [qubit])
     simulator = AerSimulator(method="density_matrix", noise_model=noise)
@@ -190,7 +191,8 @@ def _probabilities(circuit: QuantumCircuit, part: Part, values: np.ndarray, back
         small.append(instruction.operation, [place[qubit] for qubit in instruction.qubits])
     small.save_probabilities(part.measured)
     columns = {parameter: i for i, parameter in enumerate(circuit.parameters) if parameter in small.parameters}
-    simulator = _simulator(backend, part.qubits)
+    names = {instruction.operation.name for instruction in part.instructions}
+    simulator = _simulator(backend, part.qubits, tuple(sorted(names)))
     p = np.concatenate(
         [
             _run_sets(
@@ -233,20 +235,20 @@ def _check_native(circuit: QuantumCircuit, instruction: CircuitInstruction, back
 
 
 @lru_cache(maxsize=1024)
-def _simulator(backend: BackendV2, qubits: tuple[int, ...]) -> AerSimulator:
-    """Return a simulator of some of a device's qubits, with their gates' noise."""
+def _simulator(backend: BackendV2, qubits: tuple[int, ...], names: tuple[str, ...]) -> AerSimulator:
+    """Return a simulator of some of a device's qubits, with the noise of the named gates."""
     from qiskit_aer import AerSimulator
 
     return AerSimulator(
         method="density_matrix",
-        noise_model=_gate_noise(backend, qubits),
+        noise_model=_gate_noise(backend, qubits, names),
         runtime_parameter_bind_enable=True,
         max_parallel_threads=1,
     )
 
 
-def _gate_noise(backend: BackendV2, qubits: tuple[int, ...]) -> NoiseModel:
-    """Return Aer's noise of gates and delays on some of a device's qubits, numbered anew in the given order."""
+def _gate_noise(backend: BackendV2, qubits: tuple[int, ...], names: Iterable[str]) -> NoiseModel:
+    """Return Aer's noise of named gates, and of delays, on some of a device's qubits, numbered in the given order."""
     from qiskit.transpiler import Target
     from qiskit_aer import AerSimulator
     from qiskit_aer.noise import NoiseModel
@@ -255,12 +257,9 @@ def _gate_noise(backend: BackendV2, qubits: tuple[int, ...]) -> NoiseModel:
     properties = whole.qubit_properties and [whole.qubit_properties[q] for q in qubits]
     target = Target(num_qubits=len(qubits), dt=whole.dt, qubit_properties=properties)
     place = {q: i for i, q in enumerate(qubits)}
-    for name, entries in whole.items():
-        kept = {
-            tuple(place[q] for q in key): entry
-            for key, entry in (entries or {}).items()
-            if key is not None and place.keys() >= set(key)
-        }
+    for name in names:
+        entries = (whole[name] or {}).items()
+        kept = {tuple(place[q] for q in key): entry for key, entry in entries if key and place.keys() >= set(key)}
         if kept:
             target.add_instruction(whole.operation_from_name(name), kept, name=name)
     return NoiseModel.from_backend(AerSimulator(target=target), readout_error=False)
