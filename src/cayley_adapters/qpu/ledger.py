@@ -10,18 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import socket
 import sqlite3
-import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.qpu.ledger_schema import APPLICATION, MOVES, SCHEMA, VERSION
+from cayley_adapters.qpu.ledger_file import LedgerFile
+from cayley_adapters.qpu.ledger_schema import MOVES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,147 +24,16 @@ if TYPE_CHECKING:
 __all__ = ["Ledger"]
 
 
-class Ledger:
-    """A ledger file; reading needs no lock, writing happens inside :meth:`writing`.
-
-    Args:
-        path: The file; it is made where it is missing.
-        create: Refuse a missing file instead of making it.
-        clock: Returns seconds since 1970.
-
-    Raises:
-        CayleyError: If the file is missing, damaged, another program's or a later version's.
-    """
-
-    def __init__(self, path: Path | str, create: bool = True, clock: Any = time.time) -> None:
-        self.path, self._clock, self._held = Path(path), clock, False
-        if not create and not self.path.exists():
-            raise CayleyError(f"there is no ledger at {self.path}: `cayley qpu submit` makes it")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=60)
-        except (OSError, sqlite3.Error) as error:
-            raise CayleyError(f"cannot open the ledger {self.path}: {error}; nothing was sent") from None
-        try:
-            self._open()
-        except (sqlite3.DatabaseError, CayleyError) as error:
-            self._db.close()
-            if isinstance(error, sqlite3.OperationalError):  # locked, read-only, disk full: not a damage
-                raise CayleyError(f"cannot use the ledger {self.path}: {error}; nothing was sent") from None
-            if isinstance(error, CayleyError):
-                raise
-            raise self._damaged(str(error)) from None
-
-    def _open(self) -> None:
-        self._db.row_factory = sqlite3.Row
-        # A rollback journal works on network disks too, and EXTRA also syncs the folder after a commit: with FULL a
-        # power cut may bring back the state before the last one, that is forget an intent whose job has been sent.
-        self._db.execute("PRAGMA journal_mode = DELETE")
-        for pragma in ("synchronous = EXTRA", "fullfsync = ON", "foreign_keys = ON"):
-            self._db.execute(f"PRAGMA {pragma}")
-        if (found := self._db.execute("PRAGMA integrity_check(3)").fetchall()) and found[0][0] != "ok":
-            raise self._damaged("; ".join(row[0] for row in found))
-        with self.transaction():
-            if not self._db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-                for statement in SCHEMA.split(";"):
-                    self._db.execute(statement)
-                self._db.execute("INSERT INTO about VALUES (?, ?)", (uuid.uuid4().hex, self._clock()))
-                self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
-        if self._db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-            raise CayleyError(f"{self.path} is another program's database: nothing was sent; give another path")
-        if (version := self._db.execute("PRAGMA user_version").fetchone()[0]) != VERSION:
-            raise CayleyError(
-                f"the ledger {self.path} has schema version {version} and this cayley-adapters knows {VERSION}: nothing "
-                "was sent; use the version that wrote it"
-            )
-
-    def _damaged(self, what: str) -> CayleyError:
-        return CayleyError(
-            f"the ledger {self.path} is damaged or not a ledger ({what}); nothing was sent. It is the record of what is "
-            "paid: do not delete it. Put back a copy, or save what can be read with "
-            f"`sqlite3 {self.path} .recover | sqlite3 new.sqlite` and put new.sqlite in its place"
-        )
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+class Ledger(LedgerFile):
+    """Attempts, results, batches and second jobs of a ledger file, opened as :class:`LedgerFile` says."""
 
     @property
     def tag(self) -> str:
         """Tag that all jobs of this ledger carry."""
         return f"cayley-{self._db.execute('SELECT id FROM about').fetchone()[0][:12]}"
 
-    @contextmanager
-    def writing(self, wait: bool = False) -> Iterator[None]:
-        """Hold the kernel lock beside the file; a killed process leaves none behind.
-
-        Args:
-            wait: Wait for a process that has it, instead of saying which one it is.
-
-        Raises:
-            CayleyError: If another process has it.
-        """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(f"{self.path}.lock", fallback_to_soft=False)
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            raise CayleyError(self._owner()) from None
-        except OSError as error:
-            raise CayleyError(f"cannot lock {self.path}: {error}; put the ledger on another disk") from None
-        try:
-            self._held = True
-            with self.transaction():
-                self._db.execute("DELETE FROM owner")
-                self._db.execute("INSERT INTO owner VALUES (?, ?, ?)", (os.getpid(), socket.gethostname(), self._now()))
-            yield
-        finally:
-            self._held = False
-            lock.release()
-
-    def _owner(self) -> str:
-        row = self._db.execute("SELECT * FROM owner").fetchone()
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["since"])) if row else ""
-        who = f"process {row['pid']} on {row['host']}, since {since}," if row else "another process"
-        return f"{who} is writing to the ledger {self.path}: wait until it has finished (`cayley qpu status` works now)"
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make what happens inside durable as a whole, or undo it.
-
-        Raises:
-            CayleyError: If the file cannot be written (a full disk, say).
-        """
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise CayleyError(f"cannot write to the ledger {self.path}: {error}; mend that and start again") from None
-
-    def _now(self) -> float:
-        return float(self._clock())
-
-    def _write(self, statement: str, values: Sequence[Any] = ()) -> int:
-        if not self._held:
-            raise RuntimeError("a ledger is written to inside `with ledger.writing()` only")
-        with closing(self._db.execute(statement, values)) as cursor:
-            return cursor.rowcount
-
     def _event(self, tag: str, state: str, note: str) -> None:
-        self._write(
-            "INSERT INTO event (time, tag, state, note) VALUES (?, ?, ?, ?)", (self._now(), tag, state, note)
-        )
-
-    # --- attempts ---------------------------------------------------------------------------------------------------
+        self._write("INSERT INTO event (time, tag, state, note) VALUES (?, ?, ?, ?)", (self._now(), tag, state, note))
 
     def plan(self, key: str, label: str, digest: str, size: str, seconds: float, reason: str = "") -> str:
         """Write down the next attempt to get a key's result, in the state ``planned``.
@@ -200,7 +64,8 @@ class Ledger:
             number = 1 + self._db.execute("SELECT count(*) FROM attempt WHERE key = ?", (key,)).fetchone()[0]
             tag = f"cayley-{key[:10]}-{number}-{uuid.uuid4().hex[:8]}"
             self._write(
-                "INSERT INTO attempt (tag, key, number, state, seconds, changed, reason) VALUES (?,?,?,'planned',?,?,?)",
+                "INSERT INTO attempt (tag, key, number, state, seconds, changed, reason) "
+                "VALUES (?, ?, ?, 'planned', ?, ?, ?)",
                 (tag, key, number, seconds, self._now(), reason),
             )
             self._event(tag, "planned", reason)
@@ -341,8 +206,8 @@ class Ledger:
         """Return a table of all attempts and second jobs, for a person to read.
 
         Returns:
-            label, tag, attempt, state, job, seen (the service's last word), estimated_seconds, used_seconds, age_seconds
-            (since the state's last change), reason.
+            label, tag, attempt, state, job, seen (the service's last word), estimated_seconds, used_seconds,
+            age_seconds (since the state's last change), reason.
         """
         table = [
             (row, row["tag"], row["state"], row["seconds"], row["changed"], row["reason"])

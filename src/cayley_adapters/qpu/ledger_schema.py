@@ -20,8 +20,8 @@ MOVES = {
 """From each state of an attempt to those that may follow.
 
 planned: not sent; unknown: written down, and from then on it may be at the service, whatever happens; submitted: the
-service has named the job; done: the result is here; failed: the service says that there will be none; abandoned: the user
-has chosen to send it again, and if it turns up it is cancelled (or taken, if the new one has not been sent yet).
+service has named the job; done: the result is here; failed: the service says that there will be none; abandoned: the
+user has chosen to send it again, and if it turns up it is cancelled (or taken, if the new one has not been sent yet).
 """
 
 SCHEMA = """

@@ -1,0 +1,172 @@
+"""Calls to the service: what a failure proves, which are worth asking again, and no secret in any message."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import random
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from cayley_adapters.errors import CayleyError
+
+__all__ = ["Calls", "Unreachable", "http_status", "is_transient", "post_once", "proves_not_accepted", "without_secrets"]
+
+T = TypeVar("T")
+_NO_PROOF = {408, 425, 499}
+"""4xx answers that a proxy may give while the request goes on to the service."""
+
+
+class Unreachable(CayleyError):
+    """The service did not answer, or not sensibly, as often as it was asked."""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and those behind it, hidden ones (``from None``) too."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _frames(error: BaseException) -> list[Any]:
+    return [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def http_status(error: BaseException) -> int | None:
+    """Return the HTTP status behind an exception of the library; none if no answer came."""
+    for cause in _chain(error):
+        status = getattr(getattr(cause, "response", None), "status_code", None) or getattr(cause, "status_code", None)
+        if isinstance(status, int) and status > 0:
+            return status
+    return None
+
+
+def proves_not_accepted(error: BaseException) -> bool:
+    """Say whether an exception of ``Sampler.run`` proves that the service has not accepted, and will not accept, a job.
+
+    It does if the request had not been reached, or if the service itself refused it (4xx) and no earlier request of the
+    library's own retries can have got through. All else (no answer, 5xx, an answer that cannot be read) proves nothing:
+    a gateway may fail after the service has accepted.
+    """
+    from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
+
+    reached = [code for cause in _chain(error) for code in _frames(cause)]
+    if QiskitRuntimeService._run.__code__ not in reached:
+        return True  # it failed while the program was prepared
+    first = {QiskitRuntimeService._check_instance_usage.__code__, IBMBackend.status.__code__}
+    if first & set(_frames(error)):
+        return True  # what the library asks before it sends
+    for cause in _chain(error):
+        response = getattr(cause, "response", None)
+        if response is None or not any(code.co_name == "program_run" for code in _frames(cause)):
+            continue
+        retries = getattr(response.raw, "retries", None)
+        earlier = getattr(retries, "history", ())
+        return 400 <= response.status_code < 500 and response.status_code not in _NO_PROOF and not earlier
+    return False
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether the same question may have an answer a little later."""
+    from qiskit_ibm_runtime.api.exceptions import ApiError
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
+
+    status = http_status(error)
+    if status is not None and status != 200:
+        return status in _NO_PROOF | {429} or status >= 500
+    kinds = (ApiError, RequestException, HTTPError, OSError, EOFError, ValueError, KeyError)
+    return any(isinstance(cause, kinds) for cause in _chain(error)) and not isinstance(error, CayleyError)
+
+
+def post_once(service: Any) -> None:
+    """Let the library send a POST request once: it repeats one that was answered by 5xx, and may so make a job twice."""
+    from urllib3.util import Retry
+
+    for client in service._get_api_clients().values():
+        for adapter in getattr(getattr(client, "_session", None), "adapters", {}).values():
+            old = getattr(adapter, "max_retries", None)
+            if isinstance(old, Retry) and type(old) is not Retry:
+                names = ("total", "connect", "backoff_factor", "status_forcelist")
+                adapter.max_retries = Retry(**{name: getattr(old, name) for name in names})
+
+
+def without_secrets(text: str, service: Any = None) -> str:
+    """Return a text without the tokens of the environment and of the service's account, and without credentials."""
+    tokens = [
+        value
+        for name, value in os.environ.items()
+        if value and (fnmatch.fnmatch(name, "QISKIT_IBM*TOKEN") or fnmatch.fnmatch(name, "QISKIT_IBM*API_KEY"))
+    ]
+    try:
+        tokens.append((service.active_account() or {}).get("token", "") if service is not None else "")
+    except Exception:  # an account that cannot be read has no token to hide
+        pass
+    for token in sorted(filter(None, tokens), key=len, reverse=True):
+        text = text.replace(token, "***").replace(quote(token, safe=""), "***")
+    text = re.sub(r"(?i)\b(bearer|apikey)\s+\S+", r"\1 ***", text)
+    return re.sub(r"//[^/@\s]+:[^/@\s]+@", "//***@", text)
+
+
+class Calls:
+    """The service, asked a bounded number of times with growing pauses.
+
+    Args:
+        service: A ``QiskitRuntimeService``.
+        clock: Has ``time``, ``monotonic`` and ``sleep`` as the module :mod:`time` has.
+        tries: How often to ask.
+        pause: First pause in seconds.
+        longest: Longest pause in seconds.
+    """
+
+    def __init__(self, service: Any, clock: Any, tries: int, pause: float, longest: float) -> None:
+        self.service, self.clock, self.tries = service, clock, tries
+        self._pause, self._longest = pause, longest
+
+    def pauses(self) -> Iterator[float]:
+        """Yield growing pauses in seconds, each up to a quarter longer or shorter so that processes do not go in step."""
+        pause = self._pause
+        while True:
+            yield pause * random.uniform(0.75, 1.25)
+            pause = min(1.6 * pause, self._longest)
+
+    def text(self, error: BaseException | str | None) -> str:
+        """Return what an exception or the service says, on one line, shortened and without secrets."""
+        words = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        return without_secrets(" ".join(words.split()), self.service)[:500]
+
+    def ask(self, what: str, question: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Return the answer to a question that changes nothing, or changes the same when it is asked again.
+
+        Raises:
+            Unreachable: If no sensible answer came.
+            CayleyError: If the service refuses, or the answer will not change.
+        """
+        pauses = self.pauses()
+        for attempt in range(self.tries):
+            try:
+                return question(*args, **options)
+            except CayleyError:
+                raise
+            except Exception as error:
+                text, status = self.text(error), http_status(error)
+                again = is_transient(error)
+            if status in (401, 403):
+                raise self.not_authorised(text)
+            if not again:
+                raise CayleyError(f"{what}: {text}")
+            if attempt + 1 < self.tries:
+                self.clock.sleep(next(pauses))
+        raise Unreachable(f"{what}: no answer after {self.tries} tries ({text}); a rerun goes on from here")
+
+    def not_authorised(self, text: str) -> CayleyError:
+        """Return the error for a missing or refused account."""
+        return CayleyError(
+            f"the service does not accept your account ({text}): save a valid one with "
+            "QiskitRuntimeService.save_account(token=…) or set QISKIT_IBM_TOKEN and QISKIT_IBM_INSTANCE, then start again"
+        )
