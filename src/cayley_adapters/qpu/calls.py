@@ -8,10 +8,16 @@ import random
 import re
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from cayley_adapters.errors import CayleyError
+
+if TYPE_CHECKING:
+    from qiskit_ibm_runtime import RuntimeJobV2
 
 __all__ = ["Calls", "Unreachable", "http_status", "is_transient", "post_once", "proves_not_accepted", "without_secrets"]
 
@@ -73,19 +79,21 @@ def proves_not_accepted(error: BaseException) -> bool:
 
 def is_transient(error: BaseException) -> bool:
     """Say whether the same question may have an answer a little later."""
+    from qiskit.providers import QiskitBackendNotFoundError
     from qiskit_ibm_runtime.api.exceptions import ApiError
     from requests import RequestException
     from urllib3.exceptions import HTTPError
 
     status = http_status(error)
-    if status is not None and status != 200:
+    if status is not None:
         return status in _NO_PROOF | {429} or status >= 500
-    kinds = (ApiError, RequestException, HTTPError, OSError, EOFError, ValueError, KeyError)
+    # The library says "not found" of a device whose description it could not fetch.
+    kinds = (ApiError, RequestException, HTTPError, QiskitBackendNotFoundError, OSError, ValueError, KeyError)
     return any(isinstance(cause, kinds) for cause in _chain(error)) and not isinstance(error, CayleyError)
 
 
 def post_once(service: Any) -> None:
-    """Let the library send a POST request once: it repeats one that was answered by 5xx, and may so make a job twice."""
+    """Let the library send a POST request once: it repeats one that 5xx answers, which may make a second job."""
     from urllib3.util import Retry
 
     for client in service._get_api_clients().values():
@@ -103,10 +111,8 @@ def without_secrets(text: str, service: Any = None) -> str:
         for name, value in os.environ.items()
         if value and (fnmatch.fnmatch(name, "QISKIT_IBM*TOKEN") or fnmatch.fnmatch(name, "QISKIT_IBM*API_KEY"))
     ]
-    try:
-        tokens.append((service.active_account() or {}).get("token", "") if service is not None else "")
-    except Exception:  # an account that cannot be read has no token to hide
-        pass
+    with suppress(Exception):  # an account that cannot be read has no token to hide
+        tokens.append(service.active_account()["token"])
     for token in sorted(filter(None, tokens), key=len, reverse=True):
         text = text.replace(token, "***").replace(quote(token, safe=""), "***")
     text = re.sub(r"(?i)\b(bearer|apikey)\s+\S+", r"\1 ***", text)
@@ -118,18 +124,68 @@ class Calls:
 
     Args:
         service: A ``QiskitRuntimeService``.
+        name: Its backend that is used.
         clock: Has ``time``, ``monotonic`` and ``sleep`` as the module :mod:`time` has.
         tries: How often to ask.
         pause: First pause in seconds.
         longest: Longest pause in seconds.
     """
 
-    def __init__(self, service: Any, clock: Any, tries: int, pause: float, longest: float) -> None:
-        self.service, self.clock, self.tries = service, clock, tries
+    def __init__(self, service: Any, name: str, clock: Any, tries: int, pause: float, longest: float) -> None:
+        self.service, self.name, self.clock, self.tries = service, name, clock, tries
         self._pause, self._longest = pause, longest
 
+    @cached_property
+    def backend(self) -> Any:
+        """The backend, an ``IBMBackend``."""
+        backend = self.ask(f"look up {self.name}", self.service.backend, self.name)
+        post_once(self.service)
+        return backend
+
+    def job(self, job: str) -> RuntimeJobV2 | None:
+        """Return a job by its id; none if the service says, each time it is asked, that there is no such job."""
+        from qiskit_ibm_runtime.exceptions import RuntimeJobNotFound
+
+        def find() -> RuntimeJobV2 | None:
+            try:
+                return self.service.job(job)
+            except RuntimeJobNotFound:
+                return None
+
+        pauses = self.pauses()
+        for attempt in range(self.tries):
+            if attempt:
+                self.clock.sleep(next(pauses))
+            if found := self.ask(f"look up job {job}", find):
+                return found
+        return None
+
+    def tagged(self, tag: str, since: float) -> list[RuntimeJobV2]:
+        """Return the jobs that carry a tag, the oldest first.
+
+        Args:
+            tag: The tag.
+            since: Seconds since 1970 by this machine's clock, which may be a day ahead of the service's.
+        """
+        after = datetime.fromtimestamp(since, UTC) - timedelta(days=1)
+        instance = self.backend._instance  # else the service asks the instance of which it has spoken last
+        what = f"look for jobs with the tag {tag}"
+        options = {"job_tags": [tag], "limit": None, "created_after": after, "instance": instance}
+        return [job for job in reversed(self.ask(what, self.service.jobs, **options)) if tag in (job.tags or [])]
+
+    def usage(self, job: RuntimeJobV2) -> float | None:
+        """Return the QPU seconds that a job is charged; none while they are not final or cannot be had."""
+        try:
+            usage = self.ask(f"ask for the usage of {job.job_id()}", job.metrics).get("usage") or {}
+        except CayleyError:
+            return None
+        if usage.get("status", "pending") == "pending":
+            return None
+        found = [usage[name] for name in ("qpu_charge_time_seconds", "quantum_seconds", "seconds") if name in usage]
+        return float(found[0]) if found and found[0] is not None else None
+
     def pauses(self) -> Iterator[float]:
-        """Yield growing pauses in seconds, each up to a quarter longer or shorter so that processes do not go in step."""
+        """Yield growing pauses in seconds, a quarter longer or shorter, so that processes do not go in step."""
         pause = self._pause
         while True:
             yield pause * random.uniform(0.75, 1.25)
@@ -168,5 +224,5 @@ class Calls:
         """Return the error for a missing or refused account."""
         return CayleyError(
             f"the service does not accept your account ({text}): save a valid one with "
-            "QiskitRuntimeService.save_account(token=…) or set QISKIT_IBM_TOKEN and QISKIT_IBM_INSTANCE, then start again"
+            "QiskitRuntimeService.save_account(token=…) or set QISKIT_IBM_TOKEN, then start again"
         )

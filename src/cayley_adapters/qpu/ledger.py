@@ -61,15 +61,31 @@ class Ledger(LedgerFile):
                 )
             if not known:
                 self._write("INSERT INTO work VALUES (?, ?, ?, ?)", (key, label, digest, size))
-            number = 1 + self._db.execute("SELECT count(*) FROM attempt WHERE key = ?", (key,)).fetchone()[0]
-            tag = f"cayley-{key[:10]}-{number}-{uuid.uuid4().hex[:8]}"
-            self._write(
-                "INSERT INTO attempt (tag, key, number, state, seconds, changed, reason) "
-                "VALUES (?, ?, ?, 'planned', ?, ?, ?)",
-                (tag, key, number, seconds, self._now(), reason),
-            )
-            self._event(tag, "planned", reason)
+            return self._plan(key, seconds, reason)
+
+    def _plan(self, key: str, seconds: float, reason: str) -> str:
+        number = 1 + self._db.execute("SELECT count(*) FROM attempt WHERE key = ?", (key,)).fetchone()[0]
+        tag = f"cayley-{key[:10]}-{number}-{uuid.uuid4().hex[:8]}"
+        self._write(
+            "INSERT INTO attempt (tag, key, number, state, seconds, changed, reason) "
+            "VALUES (?, ?, ?, 'planned', ?, ?, ?)",
+            (tag, key, number, seconds, self._now(), reason),
+        )
+        self._event(tag, "planned", reason)
         return tag
+
+    def abandon(self, tag: str, reason: str) -> str:
+        """Give an attempt up and plan the next one; return the new tag."""
+        with self.transaction():
+            attempt = self.attempt(tag)
+            self._move(tag, "abandoned", reason, {})
+            return self._plan(attempt["key"], attempt["seconds"], reason)
+
+    def take_back(self, tag: str, planned: str, job: str, reason: str) -> None:
+        """Take the job of an attempt that was given up instead of the one that has not been sent yet."""
+        with self.transaction():
+            self._move(planned, "withdrawn", reason, {})
+            self._move(tag, "submitted", reason, {"job": job})
 
     def move(self, tag: str, state: str, note: str = "", **fields: Any) -> None:
         """Change the state of an attempt, and further columns with it.
@@ -130,9 +146,11 @@ class Ledger(LedgerFile):
         ).fetchall()
 
     def latest(self, key: str) -> sqlite3.Row | None:
-        """Return the attempt that counts for a key: the last one; none if it was never planned."""
+        """Return the attempt that counts for a key: the last one that was not withdrawn."""
         return self._db.execute(
-            "SELECT * FROM attempt JOIN work USING (key) WHERE key = ? ORDER BY number DESC LIMIT 1", (key,)
+            "SELECT * FROM attempt JOIN work USING (key) "
+            "WHERE key = ? AND state != 'withdrawn' ORDER BY number DESC LIMIT 1",
+            (key,),
         ).fetchone()
 
     def has_result(self, key: str) -> bool:
@@ -154,7 +172,9 @@ class Ledger(LedgerFile):
 
     def seconds(self) -> float:
         """Return the QPU seconds of all that was sent or may have been: used ones where known, else estimated."""
-        sent = self._db.execute("SELECT coalesce(used, seconds) FROM attempt WHERE state != 'planned'")
+        sent = self._db.execute(
+            "SELECT coalesce(used, seconds) FROM attempt WHERE intended NOT NULL AND state != 'planned'"
+        )
         # A second job of a tag is not in the estimates: until its usage is known it counts as much as the first.
         extra = self._db.execute("SELECT coalesce(stray.used, seconds) FROM stray JOIN attempt USING (tag)")
         return math.fsum(row[0] for query in (sent, extra) for row in query)

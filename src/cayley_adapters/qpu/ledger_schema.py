@@ -10,18 +10,23 @@ APPLICATION = 0x43615951
 VERSION = 1
 
 MOVES = {
-    "planned": {"unknown", "submitted"},
+    "planned": {"unknown", "submitted", "withdrawn"},
     "unknown": {"planned", "submitted", "abandoned"},
     "submitted": {"done", "failed", "abandoned"},
     "failed": {"abandoned"},
     "abandoned": {"submitted"},
     "done": set(),
+    "withdrawn": set(),
 }
 """From each state of an attempt to those that may follow.
 
-planned: not sent; unknown: written down, and from then on it may be at the service, whatever happens; submitted: the
-service has named the job; done: the result is here; failed: the service says that there will be none; abandoned: the
-user has chosen to send it again, and if it turns up it is cancelled (or taken, if the new one has not been sent yet).
+planned: not sent.
+unknown: about to be sent; from here on it may be at the service, whatever happens.
+submitted: the service has named the job.
+done: the result is here.
+failed: the service says that there will be none.
+abandoned: the user has chosen to send it again. If it turns up it is cancelled, or taken if the next attempt has not been
+    sent yet, which is then withdrawn.
 """
 
 SCHEMA = """

@@ -136,8 +136,8 @@ def checked_result(result: Any, work: Work) -> PrimitiveResult:
                 raise ValueError(f"no register '{register.name}' of circuit {number}")
             if bits.num_bits != register.size or bits.shape != pub.parameter_values.shape:
                 raise ValueError(
-                    f"register '{register.name}' of circuit {number} has {bits.num_bits} bits of {bits.shape} sets instead "
-                    f"of {register.size} of {pub.parameter_values.shape}"
+                    f"register '{register.name}' of circuit {number} has {bits.num_bits} bits of {bits.shape} sets, "
+                    f"not {register.size} of {pub.parameter_values.shape}"
                 )
             if bits.num_shots < pub.shots:  # twirling may give more
                 raise ValueError(f"{bits.num_shots} shots instead of {pub.shots} of circuit {number}")
