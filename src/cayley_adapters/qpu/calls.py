@@ -1,0 +1,228 @@
+"""Calls to the service: what a failure proves, which are worth asking again, and no secret in any message."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import random
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from cayley_adapters.errors import CayleyError
+
+if TYPE_CHECKING:
+    from qiskit_ibm_runtime import RuntimeJobV2
+
+__all__ = ["Calls", "Unreachable", "http_status", "is_transient", "post_once", "proves_not_accepted", "without_secrets"]
+
+T = TypeVar("T")
+_NO_PROOF = {408, 425, 499}
+"""4xx answers that a proxy may give while the request goes on to the service."""
+
+
+class Unreachable(CayleyError):
+    """The service did not answer, or not sensibly, as often as it was asked."""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and those behind it, hidden ones (``from None``) too."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _frames(error: BaseException) -> list[Any]:
+    return [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def http_status(error: BaseException) -> int | None:
+    """Return the HTTP status behind an exception of the library; none if no answer came."""
+    for cause in _chain(error):
+        status = getattr(getattr(cause, "response", None), "status_code", None) or getattr(cause, "status_code", None)
+        if isinstance(status, int) and status > 0:
+            return status
+    return None
+
+
+def proves_not_accepted(error: BaseException) -> bool:
+    """Say whether an exception of ``Sampler.run`` proves that the service has not accepted, and will not accept, a job.
+
+    It does if the request had not been reached, or if the service itself refused it (4xx) and no earlier request of the
+    library's own retries can have got through. All else (no answer, 5xx, an answer that cannot be read) proves nothing:
+    a gateway may fail after the service has accepted.
+    """
+    from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
+
+    reached = [code for cause in _chain(error) for code in _frames(cause)]
+    if QiskitRuntimeService._run.__code__ not in reached:
+        return True  # it failed while the program was prepared
+    first = {QiskitRuntimeService._check_instance_usage.__code__, IBMBackend.status.__code__}
+    if first & set(_frames(error)):
+        return True  # what the library asks before it sends
+    for cause in _chain(error):
+        response = getattr(cause, "response", None)
+        if response is None or not any(code.co_name == "program_run" for code in _frames(cause)):
+            continue
+        retries = getattr(response.raw, "retries", None)
+        earlier = getattr(retries, "history", ())
+        return 400 <= response.status_code < 500 and response.status_code not in _NO_PROOF and not earlier
+    return False
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether the same question may have an answer a little later."""
+    from qiskit.providers import QiskitBackendNotFoundError
+    from qiskit_ibm_runtime.api.exceptions import ApiError
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
+
+    status = http_status(error)
+    if status is not None:
+        return status in _NO_PROOF | {429} or status >= 500
+    # The library says "not found" of a device whose description it could not fetch.
+    kinds = (ApiError, RequestException, HTTPError, QiskitBackendNotFoundError, OSError, ValueError, KeyError)
+    return any(isinstance(cause, kinds) for cause in _chain(error)) and not isinstance(error, CayleyError)
+
+
+def post_once(service: Any) -> None:
+    """Let the library send a POST request once: it repeats one that 5xx answers, which may make a second job."""
+    from urllib3.util import Retry
+
+    for client in service._get_api_clients().values():
+        for adapter in getattr(getattr(client, "_session", None), "adapters", {}).values():
+            old = getattr(adapter, "max_retries", None)
+            if isinstance(old, Retry) and type(old) is not Retry:
+                names = ("total", "connect", "backoff_factor", "status_forcelist")
+                adapter.max_retries = Retry(**{name: getattr(old, name) for name in names})
+
+
+def without_secrets(text: str, service: Any = None) -> str:
+    """Return a text without the tokens of the environment and of the service's account, and without credentials."""
+    tokens = [
+        value
+        for name, value in os.environ.items()
+        if value and (fnmatch.fnmatch(name, "QISKIT_IBM*TOKEN") or fnmatch.fnmatch(name, "QISKIT_IBM*API_KEY"))
+    ]
+    with suppress(Exception):  # an account that cannot be read has no token to hide
+        tokens.append(service.active_account()["token"])
+    for token in sorted(filter(None, tokens), key=len, reverse=True):
+        text = text.replace(token, "***").replace(quote(token, safe=""), "***")
+    text = re.sub(r"(?i)\b(bearer|apikey)\s+\S+", r"\1 ***", text)
+    return re.sub(r"//[^/@\s]+:[^/@\s]+@", "//***@", text)
+
+
+class Calls:
+    """The service, asked a bounded number of times with growing pauses.
+
+    Args:
+        service: A ``QiskitRuntimeService``.
+        name: Its backend that is used.
+        clock: Has ``time``, ``monotonic`` and ``sleep`` as the module :mod:`time` has.
+        tries: How often to ask.
+        pause: First pause in seconds.
+        longest: Longest pause in seconds.
+    """
+
+    def __init__(self, service: Any, name: str, clock: Any, tries: int, pause: float, longest: float) -> None:
+        self.service, self.name, self.clock, self.tries = service, name, clock, tries
+        self._pause, self._longest = pause, longest
+
+    @cached_property
+    def backend(self) -> Any:
+        """The backend, an ``IBMBackend``."""
+        backend = self.ask(f"look up {self.name}", self.service.backend, self.name)
+        post_once(self.service)
+        return backend
+
+    def job(self, job: str) -> RuntimeJobV2 | None:
+        """Return a job by its id; none if the service says, each time it is asked, that there is no such job."""
+        from qiskit_ibm_runtime.exceptions import RuntimeJobNotFound
+
+        def find() -> RuntimeJobV2 | None:
+            try:
+                return self.service.job(job)
+            except RuntimeJobNotFound:
+                return None
+
+        pauses = self.pauses()
+        for attempt in range(self.tries):
+            if attempt:
+                self.clock.sleep(next(pauses))
+            if found := self.ask(f"look up job {job}", find):
+                return found
+        return None
+
+    def tagged(self, tag: str, since: float) -> list[RuntimeJobV2]:
+        """Return the jobs that carry a tag, the oldest first.
+
+        Args:
+            tag: The tag.
+            since: Seconds since 1970 by this machine's clock, which may be a day ahead of the service's.
+        """
+        after = datetime.fromtimestamp(since, UTC) - timedelta(days=1)
+        instance = self.backend._instance  # else the service asks the instance of which it has spoken last
+        what = f"look for jobs with the tag {tag}"
+        options = {"job_tags": [tag], "limit": None, "created_after": after, "instance": instance}
+        return [job for job in reversed(self.ask(what, self.service.jobs, **options)) if tag in (job.tags or [])]
+
+    def usage(self, job: RuntimeJobV2) -> float | None:
+        """Return the QPU seconds that a job is charged; none while they are not final or cannot be had."""
+        try:
+            usage = self.ask(f"ask for the usage of {job.job_id()}", job.metrics).get("usage") or {}
+        except CayleyError:
+            return None
+        if usage.get("status", "pending") == "pending":
+            return None
+        found = [usage[name] for name in ("qpu_charge_time_seconds", "quantum_seconds", "seconds") if name in usage]
+        return float(found[0]) if found and found[0] is not None else None
+
+    def pauses(self) -> Iterator[float]:
+        """Yield growing pauses in seconds, a quarter longer or shorter, so that processes do not go in step."""
+        pause = self._pause
+        while True:
+            yield pause * random.uniform(0.75, 1.25)
+            pause = min(1.6 * pause, self._longest)
+
+    def text(self, error: BaseException | str | None) -> str:
+        """Return what an exception or the service says, on one line, shortened and without secrets."""
+        words = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        return without_secrets(" ".join(words.split()), self.service)[:500]
+
+    def ask(self, what: str, question: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Return the answer to a question that changes nothing, or changes the same when it is asked again.
+
+        Raises:
+            Unreachable: If no sensible answer came.
+            CayleyError: If the service refuses, or the answer will not change.
+        """
+        pauses = self.pauses()
+        for attempt in range(self.tries):
+            try:
+                return question(*args, **options)
+            except CayleyError:
+                raise
+            except Exception as error:
+                text, status = self.text(error), http_status(error)
+                again = is_transient(error)
+            if status in (401, 403):
+                raise self.not_authorised(text)
+            if not again:
+                raise CayleyError(f"{what}: {text}")
+            if attempt + 1 < self.tries:
+                self.clock.sleep(next(pauses))
+        raise Unreachable(f"{what}: no answer after {self.tries} tries ({text}); a rerun goes on from here")
+
+    def not_authorised(self, text: str) -> CayleyError:
+        """Return the error for a missing or refused account."""
+        return CayleyError(
+            f"the service does not accept your account ({text}): save a valid one with "
+            "QiskitRuntimeService.save_account(token=…) or set QISKIT_IBM_TOKEN, then start again"
+        )
