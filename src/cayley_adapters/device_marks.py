@@ -46,8 +46,9 @@ def _layers(value: Any) -> str:
 def mark_note(marks: pd.DataFrame) -> str:
     """One sentence for the caption; empty without marks."""
     return "".join(
-        f" Star: {mark.where} measured on {mark.backend}, readout {mark.readout}, {int(mark.tokens):,} tokens, "
-        f"perplexity {mark.perplexity:.2f} against {mark.without_blocks:.2f} without blocks."
+        f" Star ({'white, blocks helped' if mark.helps else 'black, blocks did not help'}): {mark.where} measured on "
+        f"{mark.backend}, readout {mark.readout}, {int(mark.tokens):,} tokens, perplexity {mark.perplexity:.2f} against "
+        f"{mark.without_blocks:.2f} without blocks."
         for mark in marks.itertuples()
     )
 
@@ -99,7 +100,7 @@ def mark_layer(marks: pd.DataFrame, x: Any, y: Any) -> Any:
     star = "M0,-1L0.22,-0.31L0.95,-0.31L0.36,0.12L0.59,0.81L0,0.38L-0.59,0.81L-0.36,0.12L-0.95,-0.31L-0.22,-0.31Z"
     return (
         alt.Chart(table)
-        .mark_point(shape=star, size=110, filled=True, opacity=1, strokeWidth=1, xOffset=16, yOffset=12)
+        .mark_point(shape=star, size=260, filled=True, opacity=1, strokeWidth=1, xOffset=-20, yOffset=-13)
         .encode(
             x=x,
             y=y,

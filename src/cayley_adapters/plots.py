@@ -258,7 +258,7 @@ def _legend(figure: Figure, corner: tuple[float, float], wide: bool, measured: b
         "device (λ = 1)": device,
     }
     if measured:
-        entries["device (λ = 1); star: measured, white where blocks helped"] = (
+        entries["device (λ = 1); star: measured"] = (
             entries.pop("device (λ = 1)"),
             mark_handle(),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from cayley_adapters.ansatz import full
 from cayley_adapters.calibration import Calibration, calibration_of
@@ -49,9 +50,11 @@ def run(job: Job) -> None:
     rows += paper_costs(two, sampling.executions_per_job, leaves["qpu.price_per_second"])
     write_table(rows, outputs["plan"], COST_COLUMNS)
 
-    tradeoff = [row | {"qubits": n} for sparse in (False, True) for row in line_tradeoff(calibration, n, sparse)]
-    write_table(tradeoff, outputs["lines"], list(tradeoff[0]))
-    save_figure(lines_figure(tradeoff, backend.name), outputs["lines_png"], outputs["lines_svg"])
+    tradeoff = pd.concat([line_tradeoff(calibration, n, sparse) for sparse in (False, True)], ignore_index=True)
+    write_table(tradeoff, outputs["lines"], list(tradeoff))
+    save_figure(
+        lines_figure(tradeoff, _heading(job, n), leaves["qpu.quality"]), outputs["lines_png"], outputs["lines_svg"]
+    )
     about = {
         "date": str(backend.properties().last_update_date),
         "repetition_delay": backend.default_rep_delay,
@@ -106,3 +109,7 @@ def _tell(job: Job, rows: list[dict[str, Any]], workload: Workload) -> None:
             f"{job.label}: that is more than qpu.max_seconds={job.leaves['qpu.max_seconds']:g}, so it will not be "
             f"sent; type qpu.max_seconds={mine['seconds'] + 1:.0f} to allow it"
         )
+
+
+def _heading(job: Job, n: int) -> str:
+    return f"{job.leaves['qpu.backend']}, lines of {n} qubit{'s' if n > 1 else ''}"

@@ -1,0 +1,140 @@
+"""Workloads to counts: jobs of a workload, the ledger of a results folder, and what a person may ask of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.progress import Progress
+from cayley_adapters.qpu.cost import JOB_SECONDS
+from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.qpu.payload import Work
+from cayley_adapters.qpu.sampling import Sampling
+from cayley_adapters.qpu.submission import Submission
+from cayley_adapters.qpu.template import REGISTER, PackedTemplate, packed_template
+from cayley_adapters.qpu.workload import Workload
+
+if TYPE_CHECKING:
+    from qiskit.primitives import PrimitiveResult
+    from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
+
+__all__ = ["Desk", "jobs_of", "ledger_path", "status_table"]
+
+
+def ledger_path(base: str | Path) -> Path:
+    """Where the ledger of a results folder is."""
+    return Path(base, "qpu", "ledger.sqlite")
+
+
+def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list[tuple[np.ndarray, Work]]:
+    """Split a workload into jobs.
+
+    Args:
+        workload: What is measured.
+        sampling: Shots and limits.
+        backend: The processor.
+
+    Returns:
+        The pairs (indices) of each job, and the job. Its key follows from the workload's content, the shots and options
+        and the pairs alone, so that it is known again whenever it is asked for.
+    """
+    settings = json.dumps([workload.digest, asdict(sampling)], sort_keys=True)
+    found = []
+    for ansatz, pairs in workload.parts():
+        template = packed_template(ansatz, workload.lines, backend)
+        once = backend.default_rep_delay + template.circuit.estimate_duration(backend.target)
+        step = sampling.circuits_per_job * len(workload.lines)
+        for start in range(0, len(pairs), step):
+            mine = pairs[start : start + step]
+            circuits = template.sets(len(mine))
+            key = hashlib.sha256(f"{settings} {len(ansatz.couplers)} {start} {len(mine)}".encode()).hexdigest()
+            values = template.values(workload.slices[mine], workload.circuits, workload.blocks[mine])
+            work = Work(
+                key,
+                f"{circuits} circuits from pair {start} ({len(ansatz.couplers)} CZ a block)",
+                [(template.circuit, values, sampling.shots)],
+                JOB_SECONDS + circuits * sampling.executions_per_circuit * once,
+                partial(_counts, template, len(mine)),
+            )
+            found.append((mine, work))
+    return found
+
+
+def _counts(template: PackedTemplate, pairs: int, result: PrimitiveResult) -> np.ndarray:
+    return template.counts(getattr(result[0].data, REGISTER), pairs)
+
+
+class Desk:
+    """Sends workloads to a processor and fetches their counts, each job once.
+
+    Args:
+        base: Results folder, which holds the ledger.
+        service: A ``QiskitRuntimeService``.
+        backend: One of its processors.
+        options: ``max_seconds``, ``unknown_seconds`` and ``attempts`` of the ``qpu`` group.
+        sampling: Shots and limits.
+        label: What progress lines call it.
+    """
+
+    def __init__(
+        self,
+        base: str | Path,
+        service: QiskitRuntimeService,
+        backend: IBMBackend,
+        options: Mapping[str, Any],
+        sampling: Sampling,
+        label: str,
+    ) -> None:
+        self._ledger, self._backend, self._sampling, self._label = Ledger(ledger_path(base)), backend, sampling, label
+        self._submission = Submission(
+            self._ledger,
+            service,
+            backend.name,
+            sampling.options(),
+            max_seconds=options["max_seconds"],
+            unknown_seconds=options["unknown_seconds"],
+            max_attempts=options["attempts"],
+        )
+
+    def send(self, workload: Workload) -> list[dict[str, Any]]:
+        """Send a workload's jobs, but for those that were sent before, and return the rows of all its jobs."""
+        works = [work for _, work in jobs_of(workload, self._sampling, self._backend)]
+        self._submission.submit(works, Progress(self._label))
+        keys = {work.key for work in works}
+        return [row for row in self._submission.status() if row["key"] in keys]
+
+    def fetch(self, workload: Workload) -> np.ndarray:
+        """Wait for a workload's jobs and return its counts (N, d)."""
+        parts = jobs_of(workload, self._sampling, self._backend)
+        found = self._submission.collect([work for _, work in parts], wait=True, progress=Progress(self._label))
+        counts = np.zeros(workload.slices.shape, dtype=np.int64)
+        for pairs, work in parts:
+            counts[pairs] = found[work.key]
+        return counts
+
+    def resolve(self, tag: str, adopt: str | None) -> str:
+        """Adopt a job as a submission of unknown fate, or plan that submission again; return what was done."""
+        return self._submission.resolve(tag, adopt=adopt, resubmit=adopt is None)
+
+
+def status_table(base: str | Path) -> str:
+    """Return the ledger of a results folder as a table to read in a terminal.
+
+    Raises:
+        CayleyError: Nothing was sent from there.
+    """
+    path = ledger_path(base)
+    if not path.exists():
+        raise CayleyError(f"{base}: nothing was sent to a processor yet. Send it with: cayley qpu submit")
+    import pandas as pd
+
+    rows = Ledger(path).rows()
+    return pd.DataFrame(rows).to_string(index=False, na_rep="") if rows else f"{path}: nothing was sent yet"

@@ -1,0 +1,19 @@
+"""Send the jobs of a workload, each once."""
+
+from __future__ import annotations
+
+import json
+
+from cayley_adapters.files import atomic_file
+from cayley_adapters.layout import Job
+from cayley_adapters.qpu.workload import load_workload
+from cayley_adapters.stages.device import desk_of
+
+__all__ = ["run"]
+
+
+def run(job: Job) -> None:
+    """Send what was not sent before, and write which jobs the workload has."""
+    rows = desk_of(job).send(load_workload(job.inputs()["workload"][0]))
+    with atomic_file(job.outputs()["submitted"]) as temporary:
+        temporary.write_text(json.dumps(rows, indent=1, default=str) + "\n", encoding="utf-8")
