@@ -1,4 +1,4 @@
-"""Where jobs go: the real service, or its offline twin. All else works on a ``QiskitRuntimeService`` and does not ask."""
+"""Where jobs go: the real service or its offline twin. All else works on a ``QiskitRuntimeService`` and never asks."""
 
 from __future__ import annotations
 
