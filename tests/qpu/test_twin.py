@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -115,7 +116,7 @@ def test_counts_are_those_of_the_simulator_and_the_same_in_any_process(service, 
         other = subprocess.run(
             [sys.executable, "-c", script, tmp_path, str(seed)], env=environment, capture_output=True, check=True
         )
-        assert (eval(other.stdout) == bits.ravel().astype(int).tolist()) == (seed == 0)
+        assert (json.loads(other.stdout) == bits.ravel().astype(int).tolist()) == (seed == 0)
 
 
 def test_states_follow_the_clock_one_job_after_the_other(tmp_path, clock):
@@ -269,7 +270,7 @@ def test_tags_can_be_replaced(service):
     assert job.logs() == ""
 
 
-def test_decoupling_and_twirling_pass_through(service):
+def test_decoupling_and_twirling_pass_through(service, tmp_path):
     made = sampler(service.backend("fake_fez"))
     made.options.dynamical_decoupling.enable = True
     made.options.twirling.enable_gates = True
@@ -277,5 +278,8 @@ def test_decoupling_and_twirling_pass_through(service):
     made.options.twirling.num_randomizations = 4
     made.options.twirling.shots_per_randomization = 30
     job = made.run([(circuit(), values(), 100)])
-    assert job.result()[0].data.meas.num_shots == 120
+    bits = job.result()[0].data.meas
+    assert bits.num_shots == 120
     assert service.paid()[0].executions == 3 * 120
+    (tmp_path / "results" / f"{job.job_id()}.json").unlink()
+    assert np.array_equal(job.result()[0].data.meas.array, bits.array)
