@@ -1,4 +1,4 @@
-"""Where jobs go: the real service, or its offline twin. All else works on a ``QiskitRuntimeService`` and does not ask."""
+"""Where jobs go: the real service or its offline twin. All else works on a ``QiskitRuntimeService`` and never asks."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def processor(service: QiskitRuntimeService, backend: str) -> IBMBackend:
         known = [device.name for device in service.backends()]
     except Exception as error:
         raise CayleyError(_reason(error)) from None
-    raise CayleyError(
-        f"the account has no backend '{name}'{nearest(name, known)}; it has {', '.join(known) or 'none at all'}"
-    )
+    if not known:
+        raise CayleyError(f"'{name}' cannot be found: the service names no backend; check the network and the instance")
+    raise CayleyError(f"the service has no backend '{name}'{nearest(name, known)}; it has {', '.join(known)}")
 
 
 def _reason(error: Exception) -> str:

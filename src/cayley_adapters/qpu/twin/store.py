@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cayley_adapters.errors import CayleyError
+
 __all__ = ["FINAL", "Store", "advance", "end_job", "session_end"]
 
 FINAL = ("Completed", "Failed", "Cancelled")
@@ -38,15 +40,25 @@ CREATE TABLE IF NOT EXISTS faults (
 
 
 class Store:
-    """Jobs, sessions, faults and devices in a folder; no connection outlives a transaction, so that forks are safe."""
+    """Jobs, sessions, faults and devices in a folder; no connection outlives a transaction, so that forks are safe.
+
+    Args:
+        folder: Where; made if need be.
+
+    Raises:
+        CayleyError: If it cannot be written, or holds a file that is no store.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.results = folder / "results"
-        self.results.mkdir(parents=True, exist_ok=True)
-        with self.transaction() as db:
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
+        try:
+            self.results.mkdir(parents=True, exist_ok=True)
+            with self.transaction() as db:
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise CayleyError(f"the twin cannot use the folder {folder}: {error}; give another one") from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
