@@ -191,9 +191,9 @@ class Calls:
             yield pause * random.uniform(0.75, 1.25)
             pause = min(1.6 * pause, self._longest)
 
-    def text(self, error: BaseException | str | None) -> str:
+    def text(self, error: BaseException | str) -> str:
         """Return what an exception or the service says, on one line, shortened and without secrets."""
-        words = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        words = error if isinstance(error, str) else f"{type(error).__name__}: {getattr(error, 'message', error)}"
         return without_secrets(" ".join(words.split()), self.service)[:500]
 
     def ask(self, what: str, question: Callable[..., T], *args: Any, **options: Any) -> T:

@@ -84,7 +84,7 @@ class Finder:
                 seen, done = "CANCELLED", "cancelled"
             except CayleyError as error:
                 seen = self.status(job)
-                done = f"not cancelled ({error})"
+                done = "cancelled" if seen == "CANCELLED" else f"not cancelled ({error})"
         else:
             done = f"not cancelled, it was {seen}"
         used = self._calls.usage(job) if seen not in (*WAITING, "RUNNING") else None

@@ -25,8 +25,8 @@ unknown: about to be sent; from here on it may be at the service, whatever happe
 submitted: the service has named the job.
 done: the result is here.
 failed: the service says that there will be none.
-abandoned: the user has chosen to send it again. If it turns up it is cancelled, or taken if the next attempt has not been
-    sent yet, which is then withdrawn.
+abandoned: the user has chosen to send it again. If it turns up it is cancelled, or taken if the next attempt has not
+    been sent yet, which is then withdrawn.
 """
 
 SCHEMA = """

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.progress import say
 from cayley_adapters.qpu.calls import Calls, Unreachable
 from cayley_adapters.qpu.collecting import Collector
 from cayley_adapters.qpu.finding import Finder
@@ -88,14 +89,14 @@ class Submission:
             progress: Told how many are sent.
 
         Raises:
-            CayleyError: If sending them may exceed ``max_seconds`` (nothing is sent then), the fate of an earlier one is
-                still unknown, one was refused, or one has failed for good.
+            CayleyError: If sending them may exceed ``max_seconds`` (nothing is sent then), the fate of an earlier one
+                is still unknown, one was refused, or one has failed for good.
         """
         works = checked_works(list(works))
         with self._ledger.writing(self._wait):
             self._asked.clear()
             self._settle(progress)
-            self._late(progress)
+            self._late()
             todo = [pair for work in works if (pair := self._next(work, first=True))]
             self._send(todo, progress)
 
@@ -134,7 +135,7 @@ class Submission:
             while True:
                 note = ""
                 try:
-                    self._round(by_key, every=False, progress=progress)
+                    self._round(by_key, every=False)
                     silent = 0
                 except Unreachable as error:
                     note, silent = str(error), silent + 1
@@ -176,7 +177,7 @@ class Submission:
         with self._ledger.writing(self._wait):
             return resolve(self._ledger, self._calls, self._finder, tag, adopt, resubmit)
 
-    def _round(self, by_key: Mapping[str, Work], every: bool, progress: Progress | None = None) -> None:
+    def _round(self, by_key: Mapping[str, Work], every: bool) -> None:
         """Ask once for all that may have changed; what one job does not answer does not keep the others from it."""
         silent: Unreachable | None = None
 
@@ -190,7 +191,7 @@ class Submission:
         for attempt in self._ledger.attempts("unknown"):
             self._asked.setdefault(attempt["tag"], self._clock.monotonic())
             tried(lambda attempt=attempt: self._finder.look_for(attempt))
-        tried(lambda: self._late(progress))
+        tried(self._late)
         tried(self._finder.follow_up)
         for attempt in self._ledger.attempts("submitted"):
             if every or attempt["key"] in by_key:
@@ -199,10 +200,9 @@ class Submission:
         if silent:
             raise silent
 
-    def _late(self, progress: Progress | None) -> None:
+    def _late(self) -> None:
         for told in self._finder.late():
-            if progress:
-                progress(0, 1, told)
+            say(told)
 
     def _next(self, work: Work, first: bool) -> tuple[Work, str] | None:
         """Return a work with the tag of the attempt that is to be sent now, if any.
@@ -219,20 +219,19 @@ class Submission:
             return None
         if not first and (latest is None or (latest["state"], latest["number"]) == ("planned", 1)):
             raise CayleyError(f"'{work.label}' has not been sent: start `cayley qpu submit`, it goes on from here")
-        if latest is None or (latest["state"] == "failed" and latest["again"] and self._may_go_on(latest)):
+        if latest is None or (
+            latest["state"] == "failed" and latest["again"] and latest["number"] < self._max_attempts
+        ):
             what, sent = digest(work, self._calls.name, self._options), size(work)
             reason = latest["reason"] if latest else ""
             return work, self._ledger.plan(work.key, work.label, what, sent, work.seconds, reason)
         if latest["state"] == "failed":
             tag = latest["tag"]
             raise CayleyError(
-                f"'{work.label}' has failed for good in attempt {latest['number']} ({latest['reason']}); once the reason "
-                f"is gone, `cayley qpu resolve {tag} --resubmit` plans it again. The others are not lost by this"
+                f"'{work.label}' has failed for good in attempt {latest['number']} ({latest['reason']}); once that is "
+                f"mended, `cayley qpu resolve {tag} --resubmit` plans it again. The others are not lost by this"
             )
         return (work, latest["tag"]) if latest["state"] == "planned" else None
-
-    def _may_go_on(self, latest: Any) -> bool:
-        return latest["number"] < self._max_attempts
 
     def _send(self, todo: Sequence[tuple[Work, str]], progress: Progress | None) -> None:
         self._check_budget([work for work, _ in todo])
@@ -278,9 +277,9 @@ class Submission:
             asked = self._clock.monotonic() - self._asked.setdefault(tag, self._clock.monotonic())
             if asked >= self._unknown_seconds:
                 raise CayleyError(
-                    f"it is not known whether '{attempt['label']}' was accepted ({attempt['reason']}): no job with the tag "
-                    f"{tag} was found in {asked:.0f} s, which proves nothing. Nothing more was sent. Look for the tag among "
-                    f"your jobs, then choose `cayley qpu resolve {tag} --adopt JOB` or, if it is not there, "
+                    f"it is not known whether '{attempt['label']}' was accepted ({attempt['reason']}): no job with the "
+                    f"tag {tag} was found in {asked:.0f} s, which proves nothing. Nothing more was sent. Look for the "
+                    f"tag among your jobs, then choose `cayley qpu resolve {tag} --adopt JOB` or, if it is not there, "
                     f"`cayley qpu resolve {tag} --resubmit`; or start again to ask once more"
                 )
 
