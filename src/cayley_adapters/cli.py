@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,8 +64,8 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
         run_job(job)
 
 
-def _check_inputs(job: Job, made: set[Path], arguments: list[str]) -> None:
-    for paths in job.inputs().values():
+def _check_inputs(job: Job, made: Container[Path], arguments: list[str], names: Container[str] | None = None) -> None:
+    for paths in (paths for name, paths in job.inputs().items() if names is None or name in names):
         if missing := [path for path in paths if path not in made and not path.exists()]:
             command = shlex.join(["cayley", *_command(_maker(missing[0], job.base)), *arguments])
             raise CayleyError(f"{job.label} needs {missing[0]}, which is not there. Make it with: {command}")
@@ -142,6 +143,28 @@ def qpu_resolve(
         raise CayleyError(f"{tag}: give one of --adopt JOB and --resubmit")
     [(base, settings)] = _results_folders(overrides)
     resolve(base, settings, tag, adopt)
+
+
+@app.command("chat")
+def chat(
+    overrides: Overrides = None,
+    executor: Annotated[str, typer.Option(help="What runs the blocks: exact, noisy or qpu.")] = "exact",
+    prompt: Annotated[str | None, typer.Option(help="Answer this and stop, instead of reading lines.")] = None,
+    new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most probable token.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of draws and simulated shots.")] = 0,
+) -> None:
+    """Talk with the model that goes to the processor, and see what each answer takes of it."""
+    from cayley_adapters.layout import Job, device_axes
+    from cayley_adapters.stages.chat import needed, run
+
+    names = needed(executor)
+    [(base, settings)] = _results_folders(overrides)
+    keys = [f"qpu.{name}" for name in settings.leaf("qpu")]
+    leaves = settings.leaves("model.name", "transpile.synthesis", "transpile.noise_scale", "noise", *keys)
+    job = Job("qpu_evaluate", base, {}, leaves, device_axes(settings))
+    _check_inputs(job, (), overrides or [], names)
+    run(job, executor, prompt, new_tokens, temperature, seed)
 
 
 def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:

@@ -47,8 +47,8 @@ def mark_note(marks: pd.DataFrame) -> str:
     """One sentence for the caption; empty without marks."""
     return "".join(
         f" Star ({'white, blocks helped' if mark.helps else 'black, blocks did not help'}): {mark.where} measured on "
-        f"{mark.backend}, readout {mark.readout}, {int(mark.tokens):,} tokens, perplexity {mark.perplexity:.2f} against "
-        f"{mark.without_blocks:.2f} without blocks."
+        f"{mark.backend}, readout {mark.readout}, {int(mark.tokens):,} tokens, perplexity {mark.perplexity:.2f} "
+        f"against {mark.without_blocks:.2f} without blocks."
         for mark in marks.itertuples()
     )
 

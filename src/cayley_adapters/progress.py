@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-__all__ = ["Progress", "say"]
+__all__ = ["Progress", "say", "text_table"]
 
 
 def say(text: str) -> None:
@@ -36,3 +36,15 @@ class Progress:
         elapsed = now - self._start
         ending = f"{elapsed:.0f} s" if done >= total else f"about {elapsed / max(done, 1) * (total - done):.0f} s left"
         say(f"{self._label}: {done}/{total}{' ' + note if note else ''}, {ending}")
+
+
+def text_table(rows: Sequence[Mapping[str, str]], columns: Sequence[str], right: Collection[str] = ()) -> str:
+    """Return rows of texts as a table to read in a terminal or a log; ``right`` columns end at one edge."""
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) if rows else len(name) for name in columns}
+
+    def line(cells: Mapping[str, str]) -> str:
+        padded = (cells[c].rjust(widths[c]) if c in right else cells[c].ljust(widths[c]) for c in columns)
+        return "  ".join(padded).rstrip()
+
+    rule = {name: "─" * width for name, width in widths.items()}
+    return "\n".join(map(line, [dict(zip(columns, columns, strict=True)), rule, *rows]))

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from cayley_adapters.progress import text_table
+
 __all__ = ["COST_COLUMNS", "JOB_SECONDS", "PAPER", "Cost", "Packing", "paper_costs", "preparations"]
 
 JOB_SECONDS = 2.0
@@ -139,43 +141,19 @@ def paper_costs(packings: list[Packing], executions_per_job: int, price: float) 
 
 def cost_table(rows: list[dict[str, object]]) -> str:
     """Return costs as a table to read in a terminal."""
-    import io
-
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    names = (
-        "workload",
-        "mode",
-        "lines",
-        "blocks",
-        "tokens",
-        "pairs",
-        "circuits",
-        "executions",
-        "jobs",
-        "QPU time",
-        "US $",
-    )
-    for name in names:
-        table.add_column(name, justify="left" if name in names[:2] else "right", no_wrap=True)
+    names = ["workload", "mode", "lines", "blocks", "tokens", "pairs", "circuits", "executions", "jobs"]
+    found = []
     for row in rows:
         minutes, seconds = divmod(round(row["seconds"]), 60)
-        table.add_row(
-            str(row["workload"]).rsplit("/", 1)[-1],
-            str(row["mode"]),
-            f"{row['lines']} {row['spacing']}",
-            f"{row['blocks']:,}",
-            "any" if row["tokens"] is None else f"{row['tokens']:,}",
-            f"{row['pairs']:,}",
-            f"{row['circuits']:,}",
-            f"{row['executions']:,}",
-            str(row["jobs"]),
-            f"{minutes} min {seconds:02d} s",
-            f"{row['price_usd']:,.0f}",
+        found.append(
+            {
+                "workload": str(row["workload"]).rsplit("/", 1)[-1],
+                "mode": str(row["mode"]),
+                "lines": f"{row['lines']} {row['spacing']}",
+                "tokens": "any" if row["tokens"] is None else f"{row['tokens']:,}",
+                **{name: f"{row[name]:,}" for name in ("blocks", "pairs", "circuits", "executions", "jobs")},
+                "QPU time": f"{minutes} min {seconds:02d} s",
+                "US $": f"{row['price_usd']:,.0f}",
+            }
         )
-    stream = io.StringIO()
-    Console(file=stream, width=140).print(table)
-    return stream.getvalue().rstrip()
+    return text_table(found, [*names, "QPU time", "US $"], right=[*names[3:], "QPU time", "US $"])

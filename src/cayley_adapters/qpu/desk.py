@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.progress import Progress
+from cayley_adapters.progress import Progress, text_table
 from cayley_adapters.qpu.cost import JOB_SECONDS
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.payload import Work
@@ -108,8 +108,8 @@ class Desk:
         """Send a workload's jobs, but for those that were sent before, and return the rows of all its jobs."""
         works = [work for _, work in jobs_of(workload, self._sampling, self._backend)]
         self._submission.submit(works, Progress(self._label))
-        keys = {work.key for work in works}
-        return [row for row in self._submission.status() if row["key"] in keys]
+        starts = tuple(f"cayley-{work.key[:10]}-" for work in works)
+        return [row for row in self._submission.status() if row["tag"].startswith(starts)]
 
     def fetch(self, workload: Workload) -> np.ndarray:
         """Wait for a workload's jobs and return its counts (N, d)."""
@@ -134,7 +134,13 @@ def status_table(base: str | Path) -> str:
     path = ledger_path(base)
     if not path.exists():
         raise CayleyError(f"{base}: nothing was sent to a processor yet. Send it with: cayley qpu submit")
-    import pandas as pd
-
     rows = Ledger(path).rows()
-    return pd.DataFrame(rows).to_string(index=False, na_rep="") if rows else f"{path}: nothing was sent yet"
+    titles = {"label": "job", "tag": "tag", "attempt": "attempt", "state": "state", "job": "id at the service"}
+    titles |= {"estimated_seconds": "seconds, estimated", "used_seconds": "used", "reason": "reason"}
+    table = [{title: _shown(row[name]) for name, title in titles.items()} for row in rows]
+    used = sum(row["used_seconds"] or 0 for row in rows)
+    return f"{text_table(table, list(titles.values()))}\n{path}: {len(rows)} submissions, {used:.0f} s used"
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else f"{value:.0f}" if isinstance(value, float) else str(value)

@@ -112,7 +112,7 @@ class Settings(Section):
         if self.qpu.mode == "per_token" and several:
             raise ValueError(
                 "qpu.mode=per_token: runs the slices of one projection of one layer, since those of a second depend on "
-                "what the first gave; type qpu.targets=[q_proj] qpu.layers=[15], or qpu.mode=characterise"
+                "what the first gave; type qpu.targets=[o_proj] qpu.layers=[15], or qpu.mode=characterise"
             )
         if self.evaluate.executor == "aer" and self.evaluate.readout == "characterised":
             raise ValueError(

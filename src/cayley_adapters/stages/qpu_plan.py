@@ -83,7 +83,7 @@ def _workload(job: Job, model: DeviceModel, lines: tuple[tuple[int, ...], ...], 
     if len(model.circuits) > 1:
         raise CayleyError(
             f"qpu.mode=per_token: runs one projection, and the model has blocks on {len(model.circuits)}; type "
-            "qpu.targets=[q_proj] qpu.layers=[15], or qpu.mode=characterise"
+            "qpu.targets=[o_proj] qpu.layers=[15], or qpu.mode=characterise"
         )
     [(name, circuits)] = model.circuits.items()
     windows = model.windows(leaves["qpu.text"], leaves["qpu.tokens"])

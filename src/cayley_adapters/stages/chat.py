@@ -1,0 +1,143 @@
+"""``cayley chat``: the model that goes to a processor, its blocks run exactly, simulated, or on the processor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import typer
+
+from cayley_adapters.adapters import set_executor
+from cayley_adapters.calibration_files import load_calibration
+from cayley_adapters.chat import Chat, Usage
+from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.executors import ExactExecutor, Executor
+from cayley_adapters.layout import Job
+from cayley_adapters.measurement import preparation_slices
+from cayley_adapters.models import load_tokenizer
+from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.progress import say
+from cayley_adapters.qpu.cost import JOB_SECONDS
+from cayley_adapters.qpu.execution import frequencies, measured_maps
+from cayley_adapters.qpu.lines import disjoint_lines
+from cayley_adapters.qpu.live import LiveExecutor, Runner, simulation
+from cayley_adapters.qpu.sampling import Sampling
+from cayley_adapters.qpu.workload import Workload, characterise_workload
+from cayley_adapters.stages.common import model_folder
+from cayley_adapters.stages.device import desk_of
+from cayley_adapters.stages.device_model import DeviceModel
+
+__all__ = ["EXECUTORS", "needed", "run"]
+
+EXECUTORS = ("exact", "noisy", "qpu")
+
+
+def needed(executor: str) -> tuple[str, ...]:
+    """The inputs of :mod:`cayley_adapters.stages.qpu_evaluate` that an executor needs.
+
+    Raises:
+        CayleyError: There is no such executor.
+    """
+    if executor not in EXECUTORS:
+        raise CayleyError(f"--executor {executor}: must be one of {', '.join(EXECUTORS)}{nearest(executor, EXECUTORS)}")
+    model = ("model", "compressed", "adapter")
+    return model if executor == "exact" else (*model, "calibration")
+
+
+def run(job: Job, executor: str, prompt: str | None, new_tokens: int, temperature: float, seed: int) -> None:
+    """Talk with the model until the input ends.
+
+    Args:
+        job: Its inputs hold the model, the adapter and the calibration that was planned for.
+        executor: ``exact``, ``noisy`` or ``qpu``.
+        prompt: One text to answer; None reads texts line by line.
+        new_tokens: Tokens of an answer.
+        temperature: 0 takes the most probable token each time.
+        seed: Of draws and of simulated shots.
+    """
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    model, usage = DeviceModel(job), Usage()
+    set_executor(model.model, _executor(job, model, executor, usage, seed))
+    if usage.circuits:
+        say(f"blocks measured once: {_told(usage, executor)}")
+    tokenizer = load_tokenizer(model_folder(job.inputs()["model"][0]))
+    chat = Chat(model.model, tokenizer, new_tokens, temperature, seed)
+    for text in _texts(prompt):
+        before = usage.copy()
+        chat.say(text, lambda piece: typer.echo(piece, nl=False))
+        typer.echo()
+        say(f"[{_told(usage - before, executor)}; {_told(usage, executor)} in all]")
+
+
+def _told(usage: Usage, executor: str) -> str:
+    if executor == "exact":
+        return "no circuits"
+    would = "would take " if executor == "noisy" else ""
+    return (
+        f"{usage.circuits:,} circuits, {usage.executions:,} executions, {would}{usage.seconds:.1f} s of the processor"
+    )
+
+
+def _texts(prompt: str | None) -> Iterator[str]:
+    if prompt is not None:
+        yield prompt
+        return
+    if sys.stdin.isatty():
+        say("Type a line and press Enter; an empty line or Ctrl-D ends.")
+    while True:
+        if sys.stdin.isatty():
+            print("> ", end="", file=sys.stderr, flush=True)
+        text = sys.stdin.readline().strip()
+        if not text:
+            return
+        yield text
+
+
+def _executor(job: Job, model: DeviceModel, kind: str, usage: Usage, seed: int) -> Executor:
+    """What runs the blocks, and counts what it takes."""
+    blocks = {name: q.float() for name, q in model.blocks.items()}
+    if kind == "exact":
+        return ExactExecutor(blocks, "signed")
+    calibration, about = load_calibration(job.inputs()["calibration"][0])
+    n = model.config.block_dim.bit_length() - 1
+    lines = disjoint_lines(calibration, n, job.leaves["qpu.quality"], job.leaves["qpu.spacing"] == "sparse")
+    noise, sampling = DeviceNoise(calibration, 1.0, lines), Sampling.of(job.leaves)
+    runner = _counted(_runner(job, noise, sampling, kind, seed), usage, sampling, about["repetition_delay"])
+    mitigation = job.leaves["qpu.mitigation"]
+    if job.leaves["qpu.mode"] == "per_token":
+        return LiveExecutor(model.blocks, model.circuits, lines, noise, mitigation, runner)
+    preparations = preparation_slices(model.config.block_dim)
+    workload = characterise_workload(model.circuits, preparations, lines, calibration.name)
+    p = frequencies(workload, runner(workload), mitigation, noise)
+    return ExactExecutor(measured_maps(workload, p, model.blocks), "signed")
+
+
+def _runner(job: Job, noise: DeviceNoise, sampling: Sampling, kind: str, seed: int) -> Runner:
+    if kind == "noisy":
+        return simulation(noise, sampling.executions_per_circuit, seed)
+    desk = desk_of(job)
+
+    def run(workload: Workload) -> np.ndarray:
+        desk.send(workload)
+        return desk.fetch(workload)
+
+    return run
+
+
+def _counted(run: Runner, usage: Usage, sampling: Sampling, delay: float) -> Runner:
+    """Count what each workload takes of the processor."""
+
+    def counted(workload: Workload) -> np.ndarray:
+        for _, pairs in workload.parts():
+            circuits = -(-len(pairs) // len(workload.lines))
+            jobs = -(-circuits // sampling.circuits_per_job)
+            executions = circuits * sampling.executions_per_circuit
+            usage.circuits += circuits
+            usage.executions += executions
+            usage.seconds += jobs * JOB_SECONDS + executions * delay
+        return run(workload)
+
+    return counted
