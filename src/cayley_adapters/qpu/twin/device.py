@@ -112,6 +112,9 @@ def decode_program(params: dict[str, Any]) -> tuple[QuantumProgram, float | None
         program, options = converter.decoder(converter.model.model_validate(params))
     except Exception as error:  # whatever a damaged payload raises in three libraries' decoders
         raise Refusal(400, f"the parameters cannot be decoded: {error}", 1215) from error
+    for item in program.items:
+        if hasattr(item, "samplex"):
+            item.samplex.finalize()  # a samplex that has travelled cannot be sampled before
     return program, options.execution.rep_delay
 
 

@@ -57,7 +57,7 @@ def _measure(job: sqlite3.Row, params: dict[str, Any], device: Device) -> str:
     return schema.QuantumProgramResultModel(
         data=[
             schema.QuantumProgramResultItemModel(
-                results={name: CompressedTensorModel.from_numpy(array) for name, array in arrays.items()},
+                results={name: CompressedTensorModel.from_numpy(arrays.pop(name)) for name in list(arrays)},
                 metadata=schema.ItemMetadataModel(),
             )
             for arrays in measured

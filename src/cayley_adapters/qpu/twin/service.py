@@ -97,7 +97,8 @@ class TwinService(QiskitRuntimeService):
         Args:
             call: Method of the client, such as ``program_run``, ``jobs_get``, ``job_get`` or ``job_results``.
             kind: One of :data:`~cayley_adapters.qpu.twin.faults.CALL_FAULTS`, or for ``program_run`` one of
-                :data:`~cayley_adapters.qpu.twin.faults.FATES`; a call may meet one of either.
+                :data:`~cayley_adapters.qpu.twin.faults.FATES`, for ``job_results`` one of
+                :data:`~cayley_adapters.qpu.twin.faults.RESULT_FAULTS`. A call may meet one of the former and a fate.
             after: How many such calls go well first.
             times: How many meet it.
             **details: What the kind takes, such as ``status=503``, ``seconds=1.0``, ``fraction=0.5``.

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cayley_adapters.errors import CayleyError
+
 __all__ = ["FINAL", "Store", "advance", "end_job", "session_end"]
 
 FINAL = ("Completed", "Failed", "Cancelled")
@@ -38,15 +40,25 @@ CREATE TABLE IF NOT EXISTS faults (
 
 
 class Store:
-    """Jobs, sessions, faults and devices in a folder; no connection outlives a transaction, so that forks are safe."""
+    """Jobs, sessions, faults and devices in a folder; no connection outlives a transaction, so that forks are safe.
+
+    Args:
+        folder: Where; made if need be.
+
+    Raises:
+        CayleyError: If it cannot be written, or holds a file that is no store.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.results = folder / "results"
-        self.results.mkdir(parents=True, exist_ok=True)
-        with self.transaction() as db:
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
+        try:
+            self.results.mkdir(parents=True, exist_ok=True)
+            with self.transaction() as db:
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise CayleyError(f"the twin cannot use the folder {folder}: {error}; give another one") from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -83,6 +95,8 @@ def advance(db: sqlite3.Connection, now: float) -> None:
                 _cancel_queued(db, job["session"], session_end(db, job["session"]))
             elif start > now:
                 break
+            elif job["fraction"] == 0 and job["outcome"] != "Expired":  # it ends before it starts
+                end_job(db, job["id"], start, job["outcome"], job["outcome_reason"], job["outcome_code"], 0.0)
             elif job["outcome"] == "Expired":
                 db.execute("UPDATE sessions SET accepting = 0, closed = ? WHERE id = ?", (start, job["session"]))
                 _cancel_queued(db, job["session"], start)
