@@ -213,6 +213,7 @@ def test_batch_ends_at_its_time(tmp_path, clock):
     clock.now += 2
     with pytest.raises(IBMRuntimeError, match=r"400 Client Error.*has been closed"):
         send(batch)
+    assert [service.job(job.job_id()).status() for job in jobs] == ["DONE", "RUNNING", "CANCELLED", "CANCELLED"]
     clock.now += 14
     assert [job.status() for job in jobs] == ["DONE", "DONE", "CANCELLED", "CANCELLED"]
     assert other.status() == "DONE"
@@ -283,3 +284,15 @@ def test_decoupling_and_twirling_pass_through(service, tmp_path):
     assert service.paid()[0].executions == 3 * 120
     (tmp_path / "results" / f"{job.job_id()}.json").unlink()
     assert np.array_equal(job.result()[0].data.meas.array, bits.array)
+
+
+def test_calibration_is_that_of_the_snapshot(service):
+    from cayley_adapters.calibration import calibration_of, snapshot
+
+    backend = service.backend("fake_fez")
+    ours, theirs = calibration_of(backend), calibration_of(snapshot("FakeFez"))
+    assert (ours.name, ours.qubits, ours.couplers) == (theirs.name, theirs.qubits, theirs.couplers)
+    job = send(backend)
+    assert job.properties().t1(5) == backend.properties().t1(5) == ours.qubits[5].t1
+    backend.refresh()
+    assert [instance["crn"] for instance in service.instances()] == [service.active_instance()]

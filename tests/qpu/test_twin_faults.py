@@ -136,6 +136,7 @@ def test_operator_cancels(service, backend):
     assert [job.status() for job in (before, during, whole)] == ["CANCELLED", "CANCELLED", "DONE"]
     with pytest.raises(RuntimeInvalidStateError):
         before.result()
+    assert before.metrics()["timestamps"]["running"] is None
     assert (before.usage(), during.usage()) == (0, pytest.approx(0.5 * whole.usage()))
 
 

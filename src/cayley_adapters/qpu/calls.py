@@ -67,9 +67,11 @@ def proves_not_accepted(error: BaseException) -> bool:
     first = {QiskitRuntimeService._check_instance_usage.__code__, IBMBackend.status.__code__}
     if first & set(_frames(error)):
         return True  # what the library asks before it sends
+    if not any(code.co_name == "program_run" for code in reached):
+        return False  # the request had been answered: what failed came after it
     for cause in _chain(error):
         response = getattr(cause, "response", None)
-        if response is None or not any(code.co_name == "program_run" for code in _frames(cause)):
+        if response is None:
             continue
         retries = getattr(response.raw, "retries", None)
         earlier = getattr(retries, "history", ())

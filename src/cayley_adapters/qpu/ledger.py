@@ -116,7 +116,7 @@ class Ledger(LedgerFile):
         """Keep a result and the state ``done``, together or not at all."""
         import numpy as np
 
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array)
         if array.dtype.hasobject:
             raise CayleyError(f"the result of {tag} is an array of Python objects: reduce it to numbers")
         data, key = array.tobytes(), self.attempt(tag)["key"]
@@ -172,9 +172,7 @@ class Ledger(LedgerFile):
 
     def seconds(self) -> float:
         """Return the QPU seconds of all that was sent or may have been: used ones where known, else estimated."""
-        sent = self._db.execute(
-            "SELECT coalesce(used, seconds) FROM attempt WHERE intended NOT NULL AND state != 'planned'"
-        )
+        sent = self._db.execute("SELECT coalesce(used, seconds) FROM attempt WHERE state NOT IN ('planned', 'withdrawn')")
         # A second job of a tag is not in the estimates: until its usage is known it counts as much as the first.
         extra = self._db.execute("SELECT coalesce(stray.used, seconds) FROM stray JOIN attempt USING (tag)")
         return math.fsum(row[0] for query in (sent, extra) for row in query)

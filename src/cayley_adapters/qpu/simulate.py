@@ -126,7 +126,7 @@ def _run_whole(
     from qiskit_aer import AerSimulator
     from qiskit_aer.primitives import SamplerV2
 
-    noise = _gate_noise(backend, tuple(range(circuit.num_qubits)), backend.target.operation_names)
+    noise = _gate_noise(backend, tuple(range(circuit.num_qubits)), circuit.count_ops().keys() - {"barrier"})
     for qubit, table in enumerate(_confusions(backend)):
         noise.add_readout_error(table.T, [qubit])
     simulator = AerSimulator(method="density_matrix", noise_model=noise)

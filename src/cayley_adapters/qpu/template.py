@@ -63,7 +63,7 @@ class PackedTemplate:
             blocks: (N,) which of them each slice goes through.
 
         Returns:
-            (sets, k·p) float64, radians in (−π, π]. Lines without an item, at the end of the last set, run a zero
+            (sets, k·p) float64, radians in [−π, π]. Lines without an item, at the end of the last set, run a zero
             slice through block angles 0.
 
         Raises:

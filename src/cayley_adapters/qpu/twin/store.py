@@ -95,6 +95,8 @@ def advance(db: sqlite3.Connection, now: float) -> None:
                 _cancel_queued(db, job["session"], session_end(db, job["session"]))
             elif start > now:
                 break
+            elif job["fraction"] == 0 and job["outcome"] != "Expired":  # it ends before it starts
+                end_job(db, job["id"], start, job["outcome"], job["outcome_reason"], job["outcome_code"], 0.0)
             elif job["outcome"] == "Expired":
                 db.execute("UPDATE sessions SET accepting = 0, closed = ? WHERE id = ?", (start, job["session"]))
                 _cancel_queued(db, job["session"], start)

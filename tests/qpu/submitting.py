@@ -1,0 +1,68 @@
+"""Tiny works, a clock that does not wait, and a submission to the twin in a folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.qpu.submission import Submission, Work
+from cayley_adapters.qpu.twin import TwinService
+
+BACKEND = "fake_fez"
+SHOTS = 8
+SECONDS = 3.0
+CIRCUIT = QuantumCircuit(156, 1)
+ANGLE = Parameter("angle")
+CIRCUIT.sx(0)
+CIRCUIT.rz(ANGLE, 0)
+CIRCUIT.sx(0)
+CIRCUIT.measure(0, 0)
+
+
+class Clock:
+    """The wall clock, put forward by sleeping instead of waiting."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def time(self) -> float:
+        return time.time() + sum(self.slept)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + sum(self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def ones(result) -> np.ndarray:
+    """How often each parameter set gave 1, and the number of shots."""
+    bits = result[0].data.c
+    return np.stack([bits.bitcount().sum(axis=-1), np.full(bits.shape, bits.num_shots)]).astype(np.int64)
+
+
+def work(number: int, sets: int = 2) -> Work:
+    """A circuit of one qubit at angles of its own."""
+    values = np.linspace(0.1, 3.0, sets)[:, None] + 0.01 * number
+    return Work(f"{number:02x}" + "0" * 30, f"work {number}", [(CIRCUIT, values, SHOTS)], SECONDS, ones)
+
+
+def works(count: int, first: int = 0) -> list[Work]:
+    """Several works."""
+    return [work(number) for number in range(first, first + count)]
+
+
+def submission(folder: Path, service: TwinService, clock=None, **options) -> Submission:
+    """A submission as a process that has just started has it."""
+    options = {"unknown_seconds": 30.0, "longest_pause": 10.0} | options
+    return Submission(Ledger(folder / "ledger.sqlite"), service, BACKEND, clock=clock or Clock(), **options)
+
+
+def key_of(tags) -> str:
+    """The start of the key in a job's own tag."""
+    return tags[-1].split("-")[1]
