@@ -27,6 +27,7 @@ _HOMES = {
     "from_oft": "adapters",
     "inverse_cayley": "adapters",
     "NoisyExecutor": "executors",
+    "QpuExecutor": "qpu.executor",
     "compile_blocks": "simulator",
     "load_compressed": "compression",
     "noisy_probabilities": "simulator",

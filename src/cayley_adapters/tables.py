@@ -80,6 +80,7 @@ def read_table(path: Path) -> pd.DataFrame:
         CayleyError: it is missing or no CSV.
     """
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        # Layers are a list of numbers in words: "15" must not become 15.0 beside rows that name none.
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"layers": str})
     except (OSError, ValueError) as error:
         raise CayleyError(f"cannot read the table {path}: {error}; delete it and run the same command again") from error

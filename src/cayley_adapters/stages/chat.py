@@ -21,7 +21,7 @@ from cayley_adapters.progress import say
 from cayley_adapters.qpu.cost import JOB_SECONDS
 from cayley_adapters.qpu.execution import frequencies, measured_maps
 from cayley_adapters.qpu.lines import disjoint_lines
-from cayley_adapters.qpu.live import LiveExecutor, Runner, simulation
+from cayley_adapters.qpu.executor import QpuExecutor, Runner, simulation
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, characterise_workload
 from cayley_adapters.stages.common import model_folder
@@ -108,7 +108,7 @@ def _executor(job: Job, model: DeviceModel, kind: str, usage: Usage, seed: int) 
     runner = _counted(_runner(job, noise, sampling, kind, seed), usage, sampling, about["repetition_delay"])
     mitigation = job.leaves["qpu.mitigation"]
     if job.leaves["qpu.mode"] == "per_token":
-        return LiveExecutor(model.blocks, model.circuits, lines, noise, mitigation, runner)
+        return QpuExecutor(model.blocks, model.circuits, lines, noise, mitigation, runner)
     preparations = preparation_slices(model.config.block_dim)
     workload = characterise_workload(model.circuits, preparations, lines, calibration.name)
     p = frequencies(workload, runner(workload), mitigation, noise)

@@ -14,13 +14,13 @@ from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.qpu.execution import frequencies, predicted
 from cayley_adapters.qpu.workload import Workload, per_token_workload
 
-__all__ = ["LiveExecutor", "Runner", "simulation"]
+__all__ = ["QpuExecutor", "Runner", "simulation"]
 
 Runner = Callable[[Workload], np.ndarray]
 """Takes a workload to its counts (N, d)."""
 
 
-class LiveExecutor(NoisyExecutor):
+class QpuExecutor(NoisyExecutor):
     """The paper's readout, y_k = sign(x_k)·‖x‖·√p_k, of circuits that are run when they are needed.
 
     Args:
