@@ -107,11 +107,11 @@ def test_parts_apart_are_the_whole_circuit():
     """Three pairs in one density matrix, with Aer's own shots: all 64 outcomes, not just those of each pair."""
     template, slices, circuits, blocks = work(2, 3, 1)
     values = template.values(slices, circuits, blocks)
-    program = QuantumProgram(30_000, [CircuitItem(template.circuit, circuit_arguments=values)])
+    program = QuantumProgram(20_000, [CircuitItem(template.circuit, circuit_arguments=values)])
     counts = []
     for split in (True, False):
         (result,) = run_program(program, fez(), 5, split)
-        assert result["meas"].shape == (1, 30_000, 6)
+        assert result["meas"].shape == (1, 20_000, 6)
         counts.append(np.bincount(result["meas"][0] @ (1 << np.arange(6)), minlength=64))
     both = np.array(counts)
     both = both[:, both.sum(axis=0) >= 10]
@@ -240,5 +240,7 @@ def test_refused_programs():
     ):
         with pytest.raises(CayleyError, match=message):
             run_program(QuantumProgram(10, [CircuitItem(circuit)]), fez(), 0)
+    with pytest.raises(CayleyError, match="no native 'h'"):
+        run_program(QuantumProgram(10, [CircuitItem(foreign)]), fez(), 0, split=False)
     with pytest.raises(CayleyError, match="'kerneled' is not simulated"):
         run_program(QuantumProgram(10, [CircuitItem(chained(2))], meas_level="kerneled"), fez(), 0)
