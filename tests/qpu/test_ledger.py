@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -36,6 +36,7 @@ def finish(ledger, tag, array, used=2.5):
     ledger.store(tag, array, used)
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     array=arrays.arrays(
         dtype=st.sampled_from([np.int64, np.uint8, np.float32, np.bool_, np.complex128]),

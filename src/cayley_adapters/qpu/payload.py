@@ -101,17 +101,16 @@ def size_of_job(job: RuntimeJobV2) -> str:
         Exception: Of many kinds, if the service does not give the job's parameters or they are no Sampler's.
     """
     import numpy as np
-    from qiskit_ibm_runtime.quantum_program.params_converters import QUANTUM_PROGRAM_PARAMS_CONVERTERS
 
-    inputs = job.inputs
-    converter = QUANTUM_PROGRAM_PARAMS_CONVERTERS[inputs["schema_version"]]
-    program, _ = converter.decoder(converter.model.model_validate(inputs))
     found = []
+    program = job.inputs["quantum_program"]  # decoded by the library
     for item in program.items:
         if hasattr(item, "samplex"):  # twirled: the first axis counts randomisations, each with a share of the shots
-            values, times = np.asarray(item.samplex_arguments.get("parameter_values", np.empty(0))), item.shape[0]
+            values, times = np.empty(0), item.shape[0]
+            if "parameter_values" in item.samplex_arguments:
+                values = np.asarray(item.samplex_arguments["parameter_values"])
         else:
-            values, times = np.asarray(getattr(item, "circuit_arguments", np.empty(0))), 1
+            values, times = np.empty(0) if item.circuit_arguments is None else np.asarray(item.circuit_arguments), 1
         found.append([program.shots * times, *_size(values)])
     return json.dumps(found)
 
