@@ -143,6 +143,12 @@ class Calibration:
     qubits: dict[int, Qubit]
     couplers: dict[tuple[int, int], Coupler]
 
+    def symmetric(self) -> Calibration:
+        """Return the device with both readout flips of a qubit at their mean, which is what twirled readout sees."""
+        mean = {q: (figures.p1_given_0 + figures.p0_given_1) / 2 for q, figures in self.qubits.items()}
+        qubits = {q: replace(figures, p1_given_0=mean[q], p0_given_1=mean[q]) for q, figures in self.qubits.items()}
+        return replace(self, qubits=qubits)
+
     def line(self, indices: Sequence[int], scale: float = 1.0) -> Line:
         """Return the figures of a line of qubits at a noise scale.
 

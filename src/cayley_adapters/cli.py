@@ -137,12 +137,14 @@ def qpu_resolve(
     resubmit: Annotated[bool, typer.Option("--resubmit", help="It never arrived: send it again, and pay it.")] = False,
 ) -> None:
     """Decide what became of a submission that was never answered."""
-    from cayley_adapters.qpu.desk import resolve
-
     if bool(adopt) == resubmit:
         raise CayleyError(f"{tag}: give one of --adopt JOB and --resubmit")
-    [(base, settings)] = _results_folders(overrides)
-    resolve(base, settings, tag, adopt)
+    from cayley_adapters.qpu.desk import status_table
+    from cayley_adapters.stages.device import desk_of
+
+    job = _device_job(overrides)
+    status_table(job.base)  # says so if nothing was ever sent from there
+    typer.echo(desk_of(job).resolve(tag, adopt))
 
 
 @app.command("chat")
@@ -155,16 +157,23 @@ def chat(
     seed: Annotated[int, typer.Option(min=0, help="Of draws and simulated shots.")] = 0,
 ) -> None:
     """Talk with the model that goes to the processor, and see what each answer takes of it."""
-    from cayley_adapters.layout import Job, device_axes
     from cayley_adapters.stages.chat import needed, run
 
-    names = needed(executor)
-    [(base, settings)] = _results_folders(overrides)
-    keys = [f"qpu.{name}" for name in settings.leaf("qpu")]
-    leaves = settings.leaves("model.name", "transpile.synthesis", "transpile.noise_scale", "noise", *keys)
-    job = Job("qpu_evaluate", base, {}, leaves, device_axes(settings))
+    names, job = needed(executor), _device_job(overrides)
     _check_inputs(job, (), overrides or [], names)
     run(job, executor, prompt, new_tokens, temperature, seed)
+
+
+def _device_job(overrides: list[str] | None) -> Job:
+    """A job that may read what the last stage of a processor's run does, and all that is set about the processor."""
+    from cayley_adapters.layout import Job, device_axes
+
+    [(base, settings), *others] = _results_folders(overrides)
+    if others:
+        raise CayleyError("model: several are given; give one")
+    keys = [f"qpu.{name}" for name in settings.leaf("qpu")]
+    leaves = settings.leaves("model.name", "transpile.synthesis", "transpile.noise_scale", "noise", *keys)
+    return Job("qpu_evaluate", base, {}, leaves, device_axes(settings))
 
 
 def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:

@@ -29,18 +29,18 @@ def device_marks(cells: pd.DataFrame, axis: np.ndarray) -> pd.DataFrame:
         tokens), ``helps`` (whether the measured one is below it) and texts for a tooltip; none if λ = 1 is beyond the
         axis.
     """
-    rows = cells[cells["executor"] == "qpu"].copy()
-    rows["x"] = [float(np.searchsorted(axis, s)) if s in axis else column_of(axis, s) for s in rows["noise_scale"]]
-    rows = rows[rows["noise_scale"] <= axis[-1]]
-    rows["without_blocks"] = np.exp(rows["nll_compressed"].astype(float)) if len(rows) else []
-    rows["helps"] = rows["perplexity"] < rows["without_blocks"]
-    rows["lines"] = rows["layout"].astype(str).str.count(";") + 1
-    rows["where"] = rows["targets"].astype(str) + rows["layers"].map(_layers).fillna("")
-    return rows.reset_index(drop=True)
-
-
-def _layers(value: Any) -> str:
-    return "" if pd.isna(value) else f" of layer {str(value).removesuffix('.0')}"
+    rows = cells[(cells["executor"] == "qpu") & (cells["noise_scale"] <= axis[-1])]
+    if rows.empty:
+        return rows.reindex(columns=[*rows.columns, "x", "without_blocks", "helps", "lines", "where"])
+    columns = {scale: float(place) for place, scale in enumerate(axis)}
+    without = np.exp(rows["nll_compressed"].astype(float))
+    return rows.assign(
+        x=[columns.get(scale, column_of(axis, scale)) for scale in rows["noise_scale"]],
+        without_blocks=without,
+        helps=rows["perplexity"] < without,
+        lines=rows["layout"].str.count(";") + 1,
+        where=rows["targets"] + rows["layers"].map(lambda layers: "" if pd.isna(layers) else f" of layer {layers}"),
+    ).reset_index(drop=True)
 
 
 def mark_note(marks: pd.DataFrame) -> str:

@@ -23,7 +23,7 @@ from cayley_adapters.calibration import calibration_of, snapshot
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.qpu.lines import disjoint_lines
-from cayley_adapters.qpu.prediction import predicted
+from cayley_adapters.qpu.prediction import predicted_on
 from cayley_adapters.qpu.simulate import run_program
 from cayley_adapters.qpu.template import PackedTemplate, packed_template
 from cayley_adapters.synthesis import synthesise
@@ -50,6 +50,11 @@ def work(n: int, count: int, sets: int) -> tuple[PackedTemplate, np.ndarray, Blo
     q[np.linalg.det(q) < 0, 0] *= -1
     items = sets * count - 1
     return template, rng.normal(size=(items, 2**n)), synthesise(q), rng.integers(8, size=items)
+
+
+def predicted(template, slices, circuits, blocks, noise):
+    """What the simulator says that a template's lines give."""
+    return predicted_on(template.lines, slices, circuits, blocks, noise)
 
 
 def measured(job, seed: int = 1, split: bool = True, shots: int = SHOTS, **options) -> np.ndarray:
@@ -94,7 +99,7 @@ def test_predictions_do_not_depend_on_the_other_items(monkeypatch):
 
     job, noise = work(2, 5, 20), DeviceNoise.from_backend(fez())
     whole = predicted(*job, noise)
-    monkeypatch.setattr(prediction, "_ITEMS", 17)
+    monkeypatch.setattr(prediction, "_PAIRS", 17)
     np.testing.assert_allclose(predicted(*job, noise), whole, atol=1e-12)
     template, slices, circuits, blocks = job
     assert predicted(template, slices[:0], circuits, blocks[:0], noise).shape == (0, 4)

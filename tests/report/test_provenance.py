@@ -45,7 +45,10 @@ def test_the_environment_is_the_one_that_runs(made):
     assert dict(groups["Text"])["licence"].startswith("CC BY-SA")
     assert len(dict(groups["Model"])["SHA-256 of the wheel"]) == 64
     assert dict(groups["Device"]) == {"backend": "FakeFez", "calibrated": "2025-02-26"}
-    assert {"prepare", "train", "evaluate", "phase_diagram", "report"} <= set(source_hashes())
+    assert {"prepare", "train", "evaluate", "phase_diagram", "report"} <= set(source_hashes(measured=False))
+    assert set(source_hashes(measured=True)) - set(source_hashes(measured=False)) == {
+        *("qpu_train", "qpu_plan", "qpu_submit", "qpu_collect", "qpu_evaluate"),
+    }
 
 
 def test_the_calibrations_date_is_that_of_the_backends_file():

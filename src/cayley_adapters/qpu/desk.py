@@ -139,7 +139,8 @@ def status_table(base: str | Path) -> str:
     titles |= {"estimated_seconds": "seconds, estimated", "used_seconds": "used", "reason": "reason"}
     table = [{title: _shown(row[name]) for name, title in titles.items()} for row in rows]
     used = sum(row["used_seconds"] or 0 for row in rows)
-    return f"{text_table(table, list(titles.values()))}\n{path}: {len(rows)} submissions, {used:.0f} s used"
+    sent = sum(row["state"] != "planned" for row in rows)
+    return f"{text_table(table, list(titles.values()))}\n{path}: {sent} sent, {used:.0f} s used"
 
 
 def _shown(value: Any) -> str:

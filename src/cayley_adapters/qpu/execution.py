@@ -10,9 +10,8 @@ import torch
 from cayley_adapters.executors import ExactExecutor, Executor, NoisyExecutor
 from cayley_adapters.measurement import maps_of, mitigation_for
 from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.programs import preparation_of
+from cayley_adapters.qpu.prediction import predicted_on
 from cayley_adapters.qpu.workload import Workload
-from cayley_adapters.simulator import compile_blocks, probabilities
 
 __all__ = ["MeasuredExecutor", "executor_of", "frequencies", "measured_maps", "predicted"]
 
@@ -28,17 +27,11 @@ def predicted(workload: Workload, noise: DeviceNoise, ideal_preparation: bool = 
     Returns:
         Probabilities (N, d), float64.
     """
-    device = replace(noise, layout=workload.lines)
     out = np.empty(workload.slices.shape)
     for _, pairs in workload.parts():
-        # The simulator deals "blocks" over lines as pairs are dealt: each pair counts as a block of its own.
-        circuits = workload.circuits[workload.blocks[pairs]]
-        compiled = compile_blocks(circuits, device)
-        if ideal_preparation:
-            compiled = replace(
-                compiled, preparations=(preparation_of(circuits.ansatz, None),) * len(compiled.preparations)
-            )
-        out[pairs] = probabilities(compiled, workload.slices[None, pairs].astype(np.float64))[0]
+        out[pairs] = predicted_on(
+            workload.lines, workload.slices[pairs], workload.circuits, workload.blocks[pairs], noise, ideal_preparation
+        )
     return out
 
 

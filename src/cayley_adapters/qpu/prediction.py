@@ -1,43 +1,54 @@
-"""What a packed circuit should measure: the batched simulator for the same items on the same lines."""
+"""What packed circuits should measure: the batched simulator for the same pairs on the same lines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.simulator import noisy_probabilities
+from cayley_adapters.programs import preparation_of
+from cayley_adapters.simulator import compile_blocks, probabilities
 
 if TYPE_CHECKING:
     from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.noise import DeviceNoise
-    from cayley_adapters.qpu.template import PackedTemplate
 
-__all__ = ["predicted"]
+__all__ = ["predicted_on"]
 
-_ITEMS = 1 << 16  # items whose blocks are compiled at once, which bounds the memory of their effects
+_PAIRS = 1 << 16  # pairs whose blocks are compiled at once, which bounds the memory of their effects
 
 
-def predicted(
-    template: PackedTemplate, slices: np.ndarray, circuits: BlockCircuits, blocks: np.ndarray, noise: DeviceNoise
+def predicted_on(
+    lines: Sequence[Sequence[int]],
+    slices: np.ndarray,
+    circuits: BlockCircuits,
+    blocks: np.ndarray,
+    noise: DeviceNoise,
+    ideal_preparation: bool = False,
 ) -> np.ndarray:
-    """Return the probabilities of each item's outcomes on its line.
+    """Return the probabilities of each pair's outcomes on its line, without shots.
 
     Args:
-        template: The packed circuit, whose lines items are dealt over in turn.
+        lines: k lines of qubits; pair i runs on line i % k.
         slices: (N, d).
-        circuits: Synthesised blocks.
+        circuits: Synthesised blocks, all of one length.
         blocks: (N,) which of them each slice goes through.
         noise: The device; its own layout is not used.
+        ideal_preparation: Whether slices are prepared without noise.
 
     Returns:
-        (N, d), of the slices' precision.
+        (N, d) float64.
     """
-    noise = replace(noise, layout=template.lines)
-    step = max(1, _ITEMS // len(template.lines)) * len(template.lines)
-    parts = [
-        noisy_probabilities(circuits[blocks[start : start + step]], slices[None, start : start + step], noise)[0]
-        for start in range(0, max(len(slices), 1), step)
-    ]
+    device = replace(noise, layout=tuple(tuple(line) for line in lines))
+    step, parts = max(1, _PAIRS // len(lines)) * len(lines), []
+    for start in range(0, max(len(slices), 1), step):
+        chosen = circuits[blocks[start : start + step]]
+        # The simulator deals blocks over lines as pairs are dealt: each pair counts as a block of its own.
+        compiled = compile_blocks(chosen, device)
+        if ideal_preparation:
+            ideal = (preparation_of(chosen.ansatz, None),) * len(compiled.preparations)
+            compiled = replace(compiled, preparations=ideal)
+        parts.append(probabilities(compiled, slices[None, start : start + step].astype(np.float64))[0])
     return np.concatenate(parts)

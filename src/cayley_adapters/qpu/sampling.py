@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from cayley_adapters.noise import DeviceNoise
+
+if TYPE_CHECKING:
+    from cayley_adapters.calibration import Calibration
 
 __all__ = ["Sampling"]
 
@@ -51,6 +56,16 @@ class Sampling:
     def circuits_per_job(self) -> int:
         """Parameter sets of a full job."""
         return max(1, self.executions_per_job // self.executions_per_circuit)
+
+    def noise(self, calibration: Calibration, lines: Sequence[Sequence[int]]) -> DeviceNoise:
+        """Return what the simulator assumes of the processor under these options.
+
+        Twirled readout has symmetric flips. Dynamical decoupling is scheduled, so that qubits which wait do so for a
+        known time and relax; its pulses' own errors are not in the model.
+        """
+        known = calibration.symmetric() if self.twirl_readout else calibration
+        chosen = tuple(tuple(line) for line in lines)
+        return DeviceNoise(known, 1.0, chosen, idle=self.dynamical_decoupling != "none")
 
     def options(self) -> dict[str, Any]:
         """Return the options of :class:`qiskit_ibm_runtime.executor_sampler.Sampler`."""

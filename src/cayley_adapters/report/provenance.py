@@ -92,8 +92,12 @@ def calibration_date(settings: Settings) -> str | None:
     return None if dated is None else dated.astimezone(UTC).date().isoformat()
 
 
-def source_hashes() -> dict[str, str]:
-    """Stage → hash of the code that it runs, of all stages that a report rests on."""
+def source_hashes(measured: bool) -> dict[str, str]:
+    """Stage → hash of the code that it runs, of all stages that a report rests on.
+
+    Args:
+        measured: Whether a processor's results are among its numbers.
+    """
     makers = {pattern: name for name, stage in STAGES.items() for pattern in stage.outputs.values()}
     found: dict[str, str] = {}
     waiting = ["report"]
@@ -101,14 +105,18 @@ def source_hashes() -> dict[str, str]:
         name = waiting.pop()
         if name not in found:
             found[name] = fingerprint(f"stages.{name}")
-            waiting += [makers[pattern] for pattern in STAGES[name].inputs.values()]
+            patterns = [pattern for pattern in STAGES[name].inputs.values() if measured or "{device}" not in pattern]
+            named = {"{device}": "qpu", "{adapters}": "qpu/adapters"}
+            for wildcard, folder in named.items():
+                patterns = [pattern.replace(wildcard, folder) for pattern in patterns]
+            waiting += [makers[pattern] for pattern in patterns]
     return {name: found[name] for name in STAGES if name in found}
 
 
 def environment(evidence: Evidence, calibrated: str | None) -> dict[str, list[tuple[str, str]]]:
     """Heading → ``(name, value)`` of what the results depend on; nothing in it names a machine or a person."""
     settings = evidence.settings
-    hashes = source_hashes()
+    hashes = source_hashes(bool((evidence.cells["executor"] == "qpu").any()))
     whole = hashlib.sha256("".join(f"{name}{code}" for name, code in hashes.items()).encode()).hexdigest()[:16]
     groups = {
         "Model": _model(evidence.model),

@@ -20,8 +20,8 @@ from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.progress import say
 from cayley_adapters.qpu.cost import JOB_SECONDS
 from cayley_adapters.qpu.execution import frequencies, measured_maps
-from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.executor import QpuExecutor, Runner, simulation
+from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, characterise_workload
 from cayley_adapters.stages.common import model_folder
@@ -75,10 +75,8 @@ def run(job: Job, executor: str, prompt: str | None, new_tokens: int, temperatur
 def _told(usage: Usage, executor: str) -> str:
     if executor == "exact":
         return "no circuits"
-    would = "would take " if executor == "noisy" else ""
-    return (
-        f"{usage.circuits:,} circuits, {usage.executions:,} executions, {would}{usage.seconds:.1f} s of the processor"
-    )
+    would = "would take about " if executor == "noisy" else "about "
+    return f"{usage.circuits:,} circuits, {usage.executions:,} executions, {would}{usage.seconds:.1f} QPU seconds"
 
 
 def _texts(prompt: str | None) -> Iterator[str]:
@@ -104,7 +102,8 @@ def _executor(job: Job, model: DeviceModel, kind: str, usage: Usage, seed: int) 
     calibration, about = load_calibration(job.inputs()["calibration"][0])
     n = model.config.block_dim.bit_length() - 1
     lines = disjoint_lines(calibration, n, job.leaves["qpu.quality"], job.leaves["qpu.spacing"] == "sparse")
-    noise, sampling = DeviceNoise(calibration, 1.0, lines), Sampling.of(job.leaves)
+    sampling = Sampling.of(job.leaves)
+    noise = sampling.noise(calibration, lines)
     runner = _counted(_runner(job, noise, sampling, kind, seed), usage, sampling, about["repetition_delay"])
     mitigation = job.leaves["qpu.mitigation"]
     if job.leaves["qpu.mode"] == "per_token":

@@ -50,8 +50,8 @@ def run(job: Job) -> None:
         raise CayleyError(
             f"{inputs['counts'][0]} belongs to another workload; delete it and run the same command again"
         )
-    noise = DeviceNoise(calibration, 1.0, workload.lines)
-    model = DeviceModel(job)
+    sampling = Sampling.of({f"qpu.{key}": value for key, value in options.items()})
+    noise, model = sampling.noise(calibration, workload.lines), DeviceModel(job)
     windows = _windows(job, model)
     progress, rows = Progress(job.label), []
 
@@ -65,7 +65,6 @@ def run(job: Job) -> None:
     known = {row["arm"]: row for row in rows}
     write_table(rows, outputs["inference"], INFERENCE_COLUMNS)
 
-    sampling = Sampling.of({f"qpu.{key}": value for key, value in options.items()})
     projection = next(iter(workload.projections))
     slices = model.slices(projection, windows if len(windows.tokens) == 1 else model.windows(None, options["tokens"]))
     table = mode_rows(projection, model.blocks, model.circuits, slices, workload.lines, noise, sampling)
