@@ -172,7 +172,9 @@ class Ledger(LedgerFile):
 
     def seconds(self) -> float:
         """Return the QPU seconds of all that was sent or may have been: used ones where known, else estimated."""
-        sent = self._db.execute("SELECT coalesce(used, seconds) FROM attempt WHERE state NOT IN ('planned', 'withdrawn')")
+        sent = self._db.execute(
+            "SELECT coalesce(used, seconds) FROM attempt WHERE state NOT IN ('planned', 'withdrawn')"
+        )
         # A second job of a tag is not in the estimates: until its usage is known it counts as much as the first.
         extra = self._db.execute("SELECT coalesce(stray.used, seconds) FROM stray JOIN attempt USING (tag)")
         return math.fsum(row[0] for query in (sent, extra) for row in query)
