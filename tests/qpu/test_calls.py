@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qiskit_ibm_runtime.executor_sampler import Sampler
 from requests import RequestException
-from submitting import BACKEND, CIRCUIT, SHOTS, Clock, twin
+from submitting import BACKEND, CIRCUIT, SHOTS, Clock
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.qpu.calls import (
@@ -18,11 +18,6 @@ from cayley_adapters.qpu.calls import (
     without_secrets,
 )
 from cayley_adapters.qpu.twin.replies import Reply
-
-
-@pytest.fixture
-def service(tmp_path):
-    return twin(tmp_path)
 
 
 def failure(service, pub=(CIRCUIT, [[0.1]], SHOTS)):
