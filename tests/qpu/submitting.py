@@ -6,9 +6,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit_ibm_runtime.executor_sampler import Sampler
 
+from cayley_adapters.errors import CayleyError
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.submission import Submission, Work
 from cayley_adapters.qpu.twin import TwinService
@@ -77,3 +80,36 @@ def reveal(service: TwinService) -> None:
 def key_of(tags) -> str:
     """The start of the key in a job's own tag."""
     return tags[-1].split("-")[1]
+
+
+def states(submission):
+    return [row["state"] for row in submission.status()]
+
+
+def truth(service, work):
+    """What the service gives for the completed job of a work."""
+    for paid in service.paid():
+        if paid.state == "Completed" and key_of(paid.tags) == work.key[:10]:
+            return work.reduce(service.job(paid.job_id).result())
+    raise AssertionError(f"{work.label} has no completed job")
+
+
+def check_results(service, results, expected):
+    assert set(results) == {one.key for one in expected}
+    for one in expected:
+        np.testing.assert_array_equal(results[one.key], truth(service, one))
+
+
+def second_job(service, tag, angle=0.5):
+    """A job that the library's own retry might have made."""
+    sampler = Sampler(mode=service.backend(BACKEND))
+    sampler.options.environment.job_tags = [tag]
+    return sampler.run([(CIRCUIT, [[angle], [angle]], SHOTS)])
+
+
+def adoptable(start, service):
+    """A tag whose fate is unknown."""
+    service.fault("program_run", "lost_request")
+    with pytest.raises(CayleyError, match="not known"):
+        start().submit(works(1))
+    return start().status()[0]["tag"]

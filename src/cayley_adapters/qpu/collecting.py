@@ -109,9 +109,15 @@ class Collector:
         )
 
     def usage(self) -> None:
-        """Ask for the usage of ended jobs that was not final yet."""
+        """Ask for the usage of ended jobs that was not final yet; without an answer it stays so."""
         for attempt in self._ledger.attempts("done", "failed"):
-            if attempt["used"] is None and attempt["job"] and (job := self._calls.job(attempt["job"])):
-                used = self._calls.usage(job)
-                if used is not None:
-                    self._ledger.note(attempt["tag"], used=used)
+            if attempt["used"] is not None or not attempt["job"]:
+                continue
+            try:
+                job = self._calls.ask(f"look up job {attempt['job']}", self._calls.service.job, attempt["job"])
+            except Unreachable:
+                return
+            except CayleyError:
+                continue
+            if (used := self._calls.usage(job)) is not None:
+                self._ledger.note(attempt["tag"], used=used)

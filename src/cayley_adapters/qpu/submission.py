@@ -147,12 +147,12 @@ class Submission:
                 if done == len(works) or not wait:
                     break
                 todo = [pair for work in works if (pair := self._next(work, first=False))]
-                self._check_unknown()
+                left = self._check_unknown()
                 self._send(todo, None)
                 if done != before:
                     pauses, before = self._calls.pauses(), done
                 if not todo:
-                    self._clock.sleep(next(pauses))
+                    self._clock.sleep(min(next(pauses), left))
             self._collector.usage()
         return {key: self._ledger.result(key) for key in by_key if self._ledger.has_result(key)}
 
@@ -268,10 +268,11 @@ class Submission:
                 return
             if progress:
                 progress(0, 1, f"asking for {left[0]['tag']}" + (f" ({silent})" if silent else ""))
-            self._check_unknown()
-            self._clock.sleep(min(next(pauses), self._unknown_seconds))
+            self._clock.sleep(min(next(pauses), self._check_unknown()))
 
-    def _check_unknown(self) -> None:
+    def _check_unknown(self) -> float:
+        """Return the seconds that may still be spent on asking for jobs whose fate is unknown."""
+        left = math.inf
         for attempt in self._ledger.attempts("unknown"):
             tag = attempt["tag"]
             asked = self._clock.monotonic() - self._asked.setdefault(tag, self._clock.monotonic())
@@ -282,6 +283,8 @@ class Submission:
                     f"tag among your jobs, then choose `cayley qpu resolve {tag} --adopt JOB` or, if it is not there, "
                     f"`cayley qpu resolve {tag} --resubmit`; or start again to ask once more"
                 )
+            left = min(left, self._unknown_seconds - asked)
+        return left
 
     def _note(self, by_key: Mapping[str, Work]) -> str:
         seen = [latest["seen"] or latest["state"] for key in by_key if (latest := self._ledger.latest(key))]

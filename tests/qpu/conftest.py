@@ -1,0 +1,17 @@
+"""Fixtures: the twin of the service, and processes that start anew on its folder."""
+
+from __future__ import annotations
+
+import pytest
+from submitting import submission, twin
+
+
+@pytest.fixture
+def service(tmp_path):
+    return twin(tmp_path)
+
+
+@pytest.fixture
+def start(tmp_path, service):
+    """Start another process: nothing but the ledger and the service is left of the one before."""
+    return lambda **options: submission(tmp_path, service, **options)
