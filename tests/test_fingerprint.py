@@ -31,19 +31,29 @@ def touched(package, module: str, addition: str) -> set[str]:
 
 
 def test_an_edit_touches_the_stages_that_import_it(package):
-    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {"evaluate", "answer_questions"}
+    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {"evaluate", "answer_questions", "qpu_evaluate"}
 
 
 def test_training_code_touches_training_only(package):
-    assert touched(package, "training/loop.py", "\nEDITED = 1\n") == {"train", "control"}
-    assert touched(package, "training/distillation.py", "\nEDITED = 1\n") == {"teacher", "train", "control"}
+    assert touched(package, "training/loop.py", "\nEDITED = 1\n") == {"train", "control", "qpu_train"}
+    assert touched(package, "training/distillation.py", "\nEDITED = 1\n") == {
+        "teacher",
+        "train",
+        "control",
+        "qpu_train",
+    }
     stages = {"control", "evaluate_control", "answer_questions"}
     assert touched(package, "training/controls.py", "\nEDITED = 1\n") == stages
 
 
 def test_evaluation_code_touches_evaluations_only(package):
-    stages = {"reference", "baseline", "evaluate", "evaluate_control"}
+    stages = {"reference", "baseline", "evaluate", "evaluate_control", "qpu_evaluate"}
     assert touched(package, "evaluation.py", "\nEDITED = 1\n") == stages
+
+
+def test_what_sends_jobs_touches_no_plan(package):
+    assert touched(package, "qpu/submission.py", "\nEDITED = 1\n") == {"qpu_submit", "qpu_collect"}
+    assert touched(package, "qpu_lines_plot.py", "\nEDITED = 1\n") == {"qpu_plan"}
 
 
 def test_figures_touch_the_picture_only(package):

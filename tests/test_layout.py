@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.jobs import job_from_json, job_to_json
-from cayley_adapters.layout import bases, jobs, manifest_columns
+from cayley_adapters.layout import bases, jobs, make_job, manifest_columns
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.settings import compose
 
@@ -16,7 +17,11 @@ from cayley_adapters.settings import compose
 def test_every_input_is_made_by_an_earlier_stage():
     made: set[str] = set()
     for name, stage in STAGES.items():
-        assert {pattern.replace("{model}/", "") for pattern in stage.inputs.values()} <= made, name
+        chosen = {"{model}/": "", "{adapters}": "qpu/adapters", "{device}": "qpu"}
+        for pattern in stage.inputs.values():
+            for wildcard, folder in chosen.items():
+                pattern = pattern.replace(wildcard, folder)
+            assert pattern in made, name
         assert not set(stage.outputs.values()) & made, name
         made |= set(stage.outputs.values())
 
@@ -108,3 +113,35 @@ def test_patterns_have_known_wildcards_only():
     for stage in STAGES.values():
         for pattern in stage.outputs.values():
             assert set(re.findall(r"{(\w+)}", pattern)) == {"base", *stage.wildcards}
+
+
+def test_the_cell_of_a_processor_is_one_and_its_model_the_maps_or_its_own():
+    [settings] = compose("quickstart", ["sweep.seed=3,4"])
+    [job] = jobs([settings], "qpu_train")
+    assert job.cell == {"ratio": "ratio0.2", "block": "d4", "seed": "seed3"}
+    [plan] = jobs([settings], "qpu_plan")
+    assert plan.inputs()["adapter"] == [job.outputs()["adapter"]]
+    [settings] = compose(
+        "quickstart", ["qpu.targets=null", "qpu.layers=null", "qpu.mode=characterise", "qpu.block_dim=8"]
+    )
+    assert list(jobs([settings], "qpu_train")) == []
+    [plan] = jobs([settings], "qpu_plan")
+    [path] = plan.inputs()["adapter"]
+    assert path in [job.outputs()["adapter"] for job in jobs([settings], "train")]
+    assert "d8" in path.parts
+
+
+def test_what_was_measured_is_gathered_once_it_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [settings] = compose("ci")
+    [job] = jobs([settings], "aggregate")
+    assert job.inputs()["device"] == []
+    assert make_job("aggregate", "results/ci", settings, {}, device=True).inputs()["device"] == [
+        Path("results/ci/qpu/cells.csv")
+    ]
+    for name in ("cells", "inference", "modes"):
+        path = Path("results/ci/qpu", f"{name}.csv")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    [job] = jobs([settings], "aggregate")
+    assert job.inputs()["device"] == [Path("results/ci/qpu/cells.csv")]

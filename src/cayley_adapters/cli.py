@@ -140,7 +140,7 @@ def qpu_resolve(
     if bool(adopt) == resubmit:
         raise CayleyError(f"{tag}: give one of --adopt JOB and --resubmit")
     from cayley_adapters.qpu.desk import status_table
-    from cayley_adapters.stages.device import desk_of
+    from cayley_adapters.stages.device_desk import desk_of
 
     job = _device_job(overrides)
     status_table(job.base)  # says so if nothing was ever sent from there

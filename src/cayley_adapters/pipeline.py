@@ -139,6 +139,7 @@ STAGES: dict[str, Stage] = {
         ("ratio", "block", "seed"),
         "perplexity along the noise axis",
     ),
+    **QPU_STAGES,
     "aggregate": Stage(
         {
             "cells": EVALUATION["cells"],
@@ -251,7 +252,6 @@ STAGES: dict[str, Stage] = {
         (),
         "accuracy, comparisons and flips of the answers",
     ),
-    **QPU_STAGES,
     "report": Stage(
         {
             "config": "{base}/config.yaml",

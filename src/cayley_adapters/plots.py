@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 
 from cayley_adapters.charts import models_page, phase_diagram_chart
 from cayley_adapters.device_marks import device_marks, draw_device_marks, mark_handle, mark_note
-from cayley_adapters.files import atomic_file
+from cayley_adapters.figure_files import save_figure
 from cayley_adapters.pages import save_html
 from cayley_adapters.phase_map import (
     boundary_table,
@@ -106,22 +105,6 @@ def phase_diagram_figure(
         _legend(figure, (0.012, caption / size[1]), width >= _WIDTHS[1], bool(len(measured)))
         figure.text(0.02, (caption - 0.06) / size[1], note, va="top", fontsize=6, color="0.25", linespacing=1.25)
     return figure
-
-
-def save_figure(figure: Figure, png: Path | str, svg: Path | str) -> None:
-    """Write a figure as PNG (300 dots an inch) and SVG; the same figure gives the same bytes, without dates.
-
-    Args:
-        figure: what :func:`phase_diagram_figure` returned.
-        png, svg: where to; folders are made, and a file appears whole or not at all.
-    """
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.hashsalt": "cayley-adapters", "svg.fonttype": "path"}):
-        with atomic_file(png) as temporary:
-            figure.savefig(temporary, format="png", dpi=300, metadata={"Software": None})
-        with atomic_file(svg) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def _draw_cells(axes: Axes, table: pd.DataFrame, lines: dict[int, float], dims: list[int], columns: int) -> None:

@@ -25,7 +25,7 @@ from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, characterise_workload
 from cayley_adapters.stages.common import model_folder
-from cayley_adapters.stages.device import desk_of
+from cayley_adapters.stages.device_desk import desk_of
 from cayley_adapters.stages.device_model import DeviceModel
 
 __all__ = ["EXECUTORS", "needed", "run"]

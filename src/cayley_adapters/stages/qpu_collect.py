@@ -5,7 +5,7 @@ from __future__ import annotations
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
 from cayley_adapters.qpu.workload import load_workload
-from cayley_adapters.stages.device import desk_of
+from cayley_adapters.stages.device_desk import desk_of
 
 __all__ = ["run"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from cayley_adapters.ansatz import full
 from cayley_adapters.calibration import Calibration, calibration_of
 from cayley_adapters.calibration_files import save_calibration
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.figure_files import save_figure
 from cayley_adapters.layout import Job
 from cayley_adapters.measurement import preparation_slices
-from cayley_adapters.plots import save_figure
 from cayley_adapters.progress import say
 from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, Packing, cost_table, paper_costs, preparations
 from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff
@@ -44,8 +45,9 @@ def run(job: Job) -> None:
     tokens = leaves["qpu.tokens"] if leaves["qpu.mode"] == "characterise" else len(workload.index)
     rows = []
     for packing, _ in packings.values():
-        rows.append(Cost(blocks, tokens, blocks * tokens, packing, *limits).row(job.base))
-        rows.append(Cost(blocks, None, blocks * preparations(model.config.block_dim), packing, *limits).row(job.base))
+        once = blocks * preparations(model.config.block_dim)
+        for served, pairs in ((tokens, blocks * tokens), (None, once)):
+            rows.append(Cost(blocks, served, pairs, packing, *limits).row(Path(job.base).name))
     two = [packings[s][0] if n == 2 else _packing(backend, calibration, 2, s, leaves)[0] for s in packings]
     rows += paper_costs(two, sampling.executions_per_job, leaves["qpu.price_per_second"])
     write_table(rows, outputs["plan"], COST_COLUMNS)
@@ -96,7 +98,7 @@ def _tell(job: Job, rows: list[dict[str, Any]], workload: Workload) -> None:
     [mine] = [
         row
         for row in rows
-        if row["workload"] == job.base
+        if row["workload"] == Path(job.base).name
         and (row["mode"], row["spacing"]) == (job.leaves["qpu.mode"], job.leaves["qpu.spacing"])
     ]
     say(
