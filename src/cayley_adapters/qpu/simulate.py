@@ -65,8 +65,8 @@ def run_program(
         program: Items with circuits in the backend's native gates, which are measured once, at their end.
         backend: A device with a calibrated target.
         seed: Of the shots and of the twirling; the same seed gives the same results.
-        split: Whether unconnected parts are simulated apart; if not, Aer itself runs the whole circuit and draws the
-            shots, which takes long from about 10 qubits in use.
+        split: Whether unconnected parts are simulated apart; if not, Aer runs all qubits in use at once and draws the
+            shots itself, which takes long from about 10 of them.
 
     Returns:
         For each item what the device returns: for each classical register (item's shape, shots, bits) bool, bit 0
@@ -122,16 +122,23 @@ def _run_split(
 def _run_whole(
     circuit: QuantumCircuit, values: np.ndarray, shots: int, backend: BackendV2, generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Leave a whole circuit, its shots included, to Aer's own sampler."""
+    """Leave all qubits in use at once, and the drawing of shots, to Aer's own sampler."""
+    from qiskit import QuantumCircuit, QuantumRegister
     from qiskit_aer import AerSimulator
     from qiskit_aer.primitives import SamplerV2
 
-    noise = _gate_noise(backend, tuple(range(circuit.num_qubits)), circuit.count_ops().keys() - {"barrier"})
-    for qubit, table in enumerate(_confusions(backend)):
+    used = [instruction for instruction in circuit.data if instruction.operation.name != "barrier"]
+    qubits = sorted({circuit.find_bit(qubit).index for instruction in used for qubit in instruction.qubits})
+    place = {circuit.qubits[q]: i for i, q in enumerate(qubits)}
+    small = QuantumCircuit(QuantumRegister(len(qubits)), *circuit.cregs)
+    for instruction in used:
+        small.append(instruction.operation, [place[qubit] for qubit in instruction.qubits], instruction.clbits)
+    noise = _gate_noise(backend, tuple(qubits), {_native(circuit, instruction, backend) for instruction in used})
+    for qubit, table in enumerate(_confusions(backend)[qubits]):
         noise.add_readout_error(table.T, [qubit])
     simulator = AerSimulator(method="density_matrix", noise_model=noise)
     sampler = SamplerV2.from_backend(simulator, seed=int(generator.integers(2**31)))
-    data = sampler.run([(circuit, values)], shots=shots).result()[0].data
+    data = sampler.run([(small, values)], shots=shots).result()[0].data
     return {name: array.to_bool_array(order="little") for name, array in data.items()}
 
 
@@ -187,11 +194,10 @@ def _probabilities(circuit: QuantumCircuit, part: Part, values: np.ndarray, back
     small = QuantumCircuit(len(part.qubits))
     place = {circuit.qubits[q]: i for i, q in enumerate(part.qubits)}
     for instruction in part.instructions:
-        _check_native(circuit, instruction, backend)
         small.append(instruction.operation, [place[qubit] for qubit in instruction.qubits])
+    names = {_native(circuit, instruction, backend) for instruction in part.instructions}
     small.save_probabilities(part.measured)
     columns = {parameter: i for i, parameter in enumerate(circuit.parameters) if parameter in small.parameters}
-    names = {instruction.operation.name for instruction in part.instructions}
     simulator = _simulator(backend, part.qubits, tuple(sorted(names)))
     p = np.concatenate(
         [
@@ -224,14 +230,15 @@ def _draw(p: np.ndarray, sets: int, shots: int, generator: np.random.Generator) 
     return generator.permuted(np.repeat(outcomes, counts.ravel()).reshape(sets, shots), axis=1)
 
 
-def _check_native(circuit: QuantumCircuit, instruction: CircuitInstruction, backend: BackendV2) -> None:
-    """Refuse what the device cannot do: Aer would run it, without noise."""
+def _native(circuit: QuantumCircuit, instruction: CircuitInstruction, backend: BackendV2) -> str:
+    """Return an instruction's name, and refuse what the device cannot do: Aer would run it, without noise."""
     qubits = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
     name = instruction.operation.name
     if hasattr(instruction.operation, "blocks") or not backend.target.instruction_supported(name, qubits):
         raise CayleyError(
             f"{backend.name} has no native '{name}' on qubits {list(qubits)}; transpile the circuit for it"
         )
+    return name
 
 
 @lru_cache(maxsize=1024)
