@@ -36,7 +36,7 @@ def finish(ledger, tag, array, used=2.5):
     ledger.store(tag, array, used)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     array=arrays.arrays(
         dtype=st.sampled_from([np.int64, np.uint8, np.float32, np.bool_, np.complex128]),
