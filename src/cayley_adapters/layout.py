@@ -163,7 +163,7 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
         base: Results folder.
         settings: The configuration.
         cell: Wildcard → folder name.
-        device: Whether the map is to show what a processor measured even if that is not there yet.
+        device: Whether map and report are to show what a processor measured even if that is not there yet.
     """
     wanted = "".join(STAGES[stage].inputs.values())
     axes = {
@@ -175,7 +175,7 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
         axes = question_axes(settings)
     if stage in ("qpu_plan", "qpu_evaluate"):
         axes = device_axes(settings)
-    if stage == "aggregate":
+    if stage in ("aggregate", "report"):
         there = device or all(Path(path.format(base=base)).exists() for path in DEVICE_RESULTS.values())
         axes["device"] = ["qpu"] if there else []
     leaves = leaves_of(settings, stage)

@@ -13,6 +13,7 @@ __all__ = [
     "CONTROL_ROW",
     "COUNTS",
     "DEVICE_ADAPTER",
+    "DEVICE_REPORTED",
     "DEVICE_RESULTS",
     "EVALUATION",
     "PREPARED",
@@ -102,3 +103,6 @@ REPORTED = (
     ),
 )
 """Files that the report shows; in which of its sections, report/sections.py says."""
+
+DEVICE_REPORTED = ("inference.csv", "modes.csv", "plan.csv", "lines.png", "lines.svg")
+"""Files of a processor's run that the report shows, once they are there."""

@@ -20,6 +20,7 @@ __all__ = [
     "device",
     "entanglement_caption",
     "phase_diagram_caption",
+    "processor_caption",
     "questions_caption",
     "recovery_caption",
     "shots_text",
@@ -223,4 +224,31 @@ def entanglement_caption(evidence: Evidence) -> list[str]:
         f"{'seed' if len(settings.sweep.seed) == 1 else 'seeds'} {listing(settings.sweep.seed)}): entropy and "
         "effective bond dimension.",
         *entanglement_findings(evidence),
+    ]
+
+
+def processor_caption(evidence: Evidence) -> list[str]:
+    """Of what a processor measured."""
+    settings, arms = evidence.settings, evidence.tables["inference.csv"].set_index("arm")
+    qpu, measured, row = settings.qpu, arms.loc["qpu"], evidence.cells[evidence.cells["executor"] == "qpu"].iloc[0]
+    where = "the offline twin of the service" if qpu.service == "twin" else "IBM Quantum"
+    lines = str(row["layout"]).count(";") + 1
+    how = (
+        "every slice of the text is a circuit"
+        if qpu.mode == "per_token"
+        else "each block is measured once, and the maps found serve every token"
+    )
+    layers = "all layers" if pd.isna(row["layers"]) else f"layer {listing(str(row['layers']).split())}"
+    return [
+        f"Blocks of d = {whole(row['block_dim'])} on {listing(row['targets'].split())} of {layers} at compression "
+        f"ratio {row['compression_ratio']:g}, run on {qpu.backend} through {where}, {count(lines, 'line')} of qubits at "
+        f"once (spacing {qpu.spacing}, quality {qpu.quality:g}), {shots_text(measured['shots'])} a circuit, mitigation "
+        f"{qpu.mitigation}; mode {qpu.mode}: {how}. {count(int(measured['tokens']), 'scored token')}.",
+        f"Perplexity {perplexity(measured['perplexity'])} as measured, {perplexity(arms.perplexity['simulated'])} as "
+        "the simulator predicts it on the same qubits and with as many shots, "
+        f"{perplexity(arms.perplexity['exact'])} in exact arithmetic, "
+        f"{perplexity(arms.perplexity['without_blocks'])} without blocks and "
+        f"{perplexity(arms.perplexity['uncompressed'])} uncompressed. Counts against the simulator's probabilities: "
+        f"χ² = {significant(measured['chi_square'], 5)} for {whole(measured['degrees'])} degrees of freedom, "
+        f"p = {significant(measured['p_value'], 2)}.",
     ]

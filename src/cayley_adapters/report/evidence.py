@@ -40,9 +40,12 @@ class Evidence:
     def from_files(cls, settings: Settings, files: Mapping[str, bytes]) -> Evidence:
         """Parse the tables among ``files``; ``transition.json`` and ``model.json`` must be there."""
         tables = {
-            # A version is a digest, of which some look like numbers.
+            # A version is a digest, of which some look like numbers; layers are a list of numbers in words.
             name: pd.read_csv(
-                io.BytesIO(content), keep_default_na=False, na_values=[""], dtype={"question_set_version": str}
+                io.BytesIO(content),
+                keep_default_na=False,
+                na_values=[""],
+                dtype={"question_set_version": str, "layers": str},
             )
             for name, content in files.items()
             if name.endswith(".csv")

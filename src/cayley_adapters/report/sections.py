@@ -9,6 +9,7 @@ from cayley_adapters.report.captions import (
     budget_caption,
     entanglement_caption,
     phase_diagram_caption,
+    processor_caption,
     questions_caption,
     recovery_caption,
     transition_caption,
@@ -94,5 +95,16 @@ SECTIONS = (
         },
         entanglement_caption,
         summary={"entanglement.csv": ("compression_ratio", "block_dim", "kind")},
+    ),
+    Section(
+        "processor",
+        "On a processor",
+        {"lines": "Mean error of lines of qubits over how many of them run at once"},
+        {
+            "inference.csv": "Perplexity of one text: exact, simulated and measured",
+            "modes.csv": "Both modes: circuits, and errors of the answers",
+            "plan.csv": "What it costs, beside the paper's protocol",
+        },
+        processor_caption,
     ),
 )
