@@ -13,9 +13,9 @@ READY := $(VENV)/.ready
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
 
-# Two at a time; tests that share one run of the workflow stay in one process (tests/workflow/conftest.py).
+# Two at a time; tests that share one run of the workflow stay in one process (tests/conftest.py).
 test: $(READY) browser
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -n 2
 
 # Chromium, in which tests open the report: Debian's package where it is missing and root asks. Without one these tests
 # are skipped; with CI=true they fail and say what to install.

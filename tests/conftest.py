@@ -10,6 +10,19 @@ import pytest
 TINY = {"name": "tiny_random", "source": "random", "seed": 0}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let tests of one file, and all that share one run of the workflow, stay in one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "workflow" if "workflow/" in file else file
+
+    return Scheduler(config, log)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder() -> Path:
     """Folder of the tiny random model."""

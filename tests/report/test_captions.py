@@ -142,7 +142,13 @@ def test_methods_cite_what_was_used(overrides, cited, words):
 def test_a_processors_section_states_what_was_measured():
     plain = evidence_of()
     row = plain.cells.iloc[[0]].assign(
-        executor="qpu", block_dim=4, layers="15", targets="o_proj", layout="0 1; 4 5", compression_ratio=0.2
+        executor="qpu",
+        block_dim=4,
+        layers="15",
+        targets="o_proj",
+        layout="0 1; 4 5",
+        compression_ratio=0.2,
+        nll_compressed=3.3,
     )
     arms = ["uncompressed", "without_blocks", "exact", "simulated", "qpu"]
     table = pd.DataFrame({"arm": arms, "perplexity": [15.1, 28.4, 27.0, 27.6, 27.5], "shots": 8192, "tokens": 83})

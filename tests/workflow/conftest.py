@@ -16,13 +16,6 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("src", "conf", "workflow", "profiles", "Snakefile")
 
 
-def pytest_collection_modifyitems(items):
-    """Keep the tests here in one process: they share one run of the workflow."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("workflow"))
-
-
 @dataclass
 class Project:
     """A working copy."""

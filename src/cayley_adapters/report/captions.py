@@ -241,9 +241,9 @@ def processor_caption(evidence: Evidence) -> list[str]:
     layers = "all layers" if pd.isna(row["layers"]) else f"layer {listing(str(row['layers']).split())}"
     return [
         f"Blocks of d = {whole(row['block_dim'])} on {listing(row['targets'].split())} of {layers} at compression "
-        f"ratio {row['compression_ratio']:g}, run on {qpu.backend} through {where}, {count(lines, 'line')} of qubits at "
-        f"once (spacing {qpu.spacing}, quality {qpu.quality:g}), {shots_text(measured['shots'])} a circuit, mitigation "
-        f"{qpu.mitigation}; mode {qpu.mode}: {how}. {count(int(measured['tokens']), 'scored token')}.",
+        f"ratio {row['compression_ratio']:g}, run on {qpu.backend} through {where}, {count(lines, 'line')} of qubits "
+        f"at once (spacing {qpu.spacing}, quality {qpu.quality:g}), {shots_text(measured['shots'])} a circuit, "
+        f"mitigation {qpu.mitigation}; mode {qpu.mode}: {how}. {count(int(measured['tokens']), 'scored token')}.",
         f"Perplexity {perplexity(measured['perplexity'])} as measured, {perplexity(arms.perplexity['simulated'])} as "
         "the simulator predicts it on the same qubits and with as many shots, "
         f"{perplexity(arms.perplexity['exact'])} in exact arithmetic, "
