@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,10 +42,10 @@ def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list
         backend: The processor.
 
     Returns:
-        The pairs (indices) of each job, and the job. Its key follows from the workload's content, the shots and options
-        and the pairs alone, so that it is known again whenever it is asked for.
+        The pairs (indices) of each job, and the job. Its key follows from the workload's content, the options that the
+        service is given and the pairs alone, so that it is known again whenever it is asked for.
     """
-    settings = json.dumps([workload.digest, asdict(sampling)], sort_keys=True)
+    settings = json.dumps([workload.digest, sampling.options()], sort_keys=True)
     found = []
     for ansatz, pairs in workload.parts():
         template = packed_template(ansatz, workload.lines, backend)

@@ -149,7 +149,7 @@ def per_token_workload(
     blocks = np.tile(np.arange(count, dtype=np.int32), tokens)
     index = np.arange(len(blocks), dtype=np.int32).reshape(tokens, count)
     rows = np.ascontiguousarray(slices.reshape(-1, d), dtype=np.float32)
-    used = _fewest(lines, len(rows))
+    used = _fewest(lines, [tokens * len(mine) for _, mine in circuits.groups()])
     return Workload("per_token", backend, used, circuits, {projection: count}, rows, blocks, index)
 
 
@@ -170,7 +170,7 @@ def characterise_workload(
     """
     joined = join_circuits(circuits)
     counts = {name: len(item) for name, item in circuits.items()}
-    used = _fewest(lines, len(joined))
+    used = _fewest(lines, [len(mine) for _, mine in joined.groups()])
     index = np.empty((len(preparations), len(joined)), dtype=np.int32)
     pairs, total = [], 0
     for length in np.unique(joined.lengths):  # circuits of different lengths cannot run at once
@@ -188,7 +188,7 @@ def characterise_workload(
     return Workload("characterise", backend, used, joined, counts, rows, blocks, index)
 
 
-def _fewest(lines: Sequence[Sequence[int]], count: int) -> tuple[tuple[int, ...], ...]:
-    """The best lines, and no more of them than keep the number of circuits at its least."""
-    circuits = math.ceil(count / len(lines))
-    return tuple(tuple(line) for line in lines[: math.ceil(count / circuits)])
+def _fewest(lines: Sequence[Sequence[int]], counts: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """The best lines, and no more of them than keep the number of circuits for each count at its least."""
+    needed = (math.ceil(count / math.ceil(count / len(lines))) for count in counts)
+    return tuple(tuple(line) for line in lines[: max(needed)])

@@ -20,7 +20,7 @@ from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, Packing, cost_table, pa
 from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.template import packed_template
-from cayley_adapters.qpu.workload import Workload, characterise_workload, per_token_workload
+from cayley_adapters.qpu.workload import Workload, characterise_workload, join_circuits, per_token_workload
 from cayley_adapters.qpu_lines_plot import lines_figure
 from cayley_adapters.stages.device import device_of
 from cayley_adapters.stages.device_model import DeviceModel
@@ -41,13 +41,12 @@ def run(job: Job) -> None:
     workload = _workload(job, model, lines, backend.name)
 
     limits = sampling.executions_per_circuit, sampling.executions_per_job, leaves["qpu.price_per_second"]
-    blocks = sum(map(len, model.circuits.values()))
+    groups = [len(blocks) for _, blocks in join_circuits(model.circuits).groups()]
     tokens = leaves["qpu.tokens"] if leaves["qpu.mode"] == "characterise" else len(workload.index)
     rows = []
     for packing, _ in packings.values():
-        once = blocks * preparations(model.config.block_dim)
-        for served, pairs in ((tokens, blocks * tokens), (None, once)):
-            rows.append(Cost(blocks, served, pairs, packing, *limits).row(Path(job.base).name))
+        for served, slices in ((tokens, tokens), (None, preparations(model.config.block_dim))):
+            rows.append(Cost(groups, served, slices, packing, *limits).row(Path(job.base).name))
     two = [packings[s][0] if n == 2 else _packing(backend, calibration, 2, s, leaves)[0] for s in packings]
     rows += paper_costs(two, sampling.executions_per_job, leaves["qpu.price_per_second"])
     write_table(rows, outputs["plan"], COST_COLUMNS)
