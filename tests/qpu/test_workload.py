@@ -97,6 +97,32 @@ def test_a_workload_survives_a_file_and_is_known_by_its_content(tmp_path):
     assert len({item.digest for item in [workload, *others]}) == 6
 
 
+def test_what_was_measured_serves_no_other_text_mode_or_model():
+    x, blocks = np.random.default_rng(1).normal(size=(3, 4, 4)).astype(np.float32), {"p": circuits(4)}
+    workload = per_token_workload("p", blocks["p"], x, LINES, "device")
+    workload.check("per_token", blocks, x * np.float32(1 + 1e-6))
+    once = characterise_workload(blocks, preparation_slices(4), LINES, "device")
+    once.check("characterise", blocks, x[:1])
+    wrong = [
+        (workload, "per_token", blocks, np.concatenate([x, x])),  # more tokens than were run
+        (workload, "per_token", blocks, x[::-1]),
+        (workload, "per_token", {"p": circuits(4, seed=9)}, x),
+        (workload, "per_token", {"another": circuits(4)}, x),
+        (workload, "characterise", blocks, x),
+        (once, "per_token", blocks, x),
+    ]
+    for planned, mode, own, slices in wrong:
+        with pytest.raises(CayleyError, match="cayley qpu plan"):
+            planned.check(mode, own, slices)
+
+
+def test_few_lines_are_no_more_circuits():
+    lengths = np.repeat([0, 2], [55, 45])  # 100 blocks on 60 lines: one circuit for each length, if 55 lines are used
+    blocks = {"p": BlockCircuits(full(2), np.zeros((100, full(2).angles)), lengths)}
+    many = tuple((2 * i, 2 * i + 1) for i in range(60))
+    assert len(characterise_workload(blocks, preparation_slices(4), many, "device").lines) == 55
+
+
 def test_a_damaged_file_is_answered_with_what_to_do(tmp_path):
     path = tmp_path / "workload.safetensors"
     path.write_bytes(b"not at all")

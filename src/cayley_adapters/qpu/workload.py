@@ -73,6 +73,29 @@ class Workload:
         """Return values (N, d) of the pairs as (T, B, d), or (preparations, B, d) with mode characterise."""
         return values[self.index]
 
+    def check(self, mode: str, circuits: Mapping[str, BlockCircuits], slices: np.ndarray) -> None:
+        """Check that this is what a model and a text need.
+
+        Args:
+            mode: The mode that is wanted.
+            circuits: Projection → the model's blocks.
+            slices: (T, B, d) of the text; only with mode per_token.
+
+        Raises:
+            CayleyError: It was planned for another mode, text or model.
+        """
+        same = self.mode == mode and dict(self.projections) == {name: len(item) for name, item in circuits.items()}
+        # Not bit by bit: they may have been computed on another machine.
+        same = same and np.allclose(self.circuits.unitaries(), join_circuits(circuits).unitaries(), atol=1e-3)
+        if same and mode == "per_token":
+            planned = self.arrange(self.slices)
+            same = planned.shape == slices.shape and np.allclose(planned, slices, atol=1e-3 * np.abs(slices).max())
+        if not same:
+            raise CayleyError(
+                f"what was measured is not what qpu.mode={mode}, qpu.text, qpu.tokens and the model need; give the "
+                "settings that it was planned with, or plan, submit and collect again with these: cayley qpu plan"
+            )
+
     def save(self, path: Path) -> None:
         """Write the workload as safetensors, atomically."""
         from safetensors.numpy import save_file
