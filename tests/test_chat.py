@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 import torch
 from peft import get_peft_model
 
 import cayley_adapters as ca
 from cayley_adapters.adapters import adapted_layers
-from cayley_adapters.chat import Chat, Usage
+from cayley_adapters.chat import Chat, Usage, read_texts
 from cayley_adapters.models import load_tokenizer
 
 
@@ -84,3 +86,14 @@ def test_what_a_turn_took_is_the_difference():
     assert total - Usage(2, 200, 1.0) == Usage(3, 300, 1.5)
     assert total.copy() == total
     assert total.copy() is not total
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_an_empty_line_ends_what_is_typed_and_not_what_is_piped():
+    text = "One\n\n two \n"
+    assert list(read_texts(io.StringIO(text))) == ["One", "two"]
+    assert list(read_texts(Terminal(text))) == ["One"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
-__all__ = ["Chat", "Usage"]
+from cayley_adapters.progress import say
+
+__all__ = ["Chat", "Usage", "read_texts"]
 
 
 @dataclass
@@ -88,3 +91,18 @@ class Chat:
         else:
             text = "\n".join(turn["content"] for turn in self._turns) + "\n"
         return self._tokenizer.encode(text, add_special_tokens=False)
+
+
+def read_texts(source: TextIO) -> Iterator[str]:
+    """Yield a user's texts, one a line; an empty line ends a terminal's and is passed over in a file or a pipe."""
+    terminal = source.isatty()
+    if terminal:
+        say("Type a line and press Enter; an empty line or Ctrl-D ends.")
+    while True:
+        if terminal:
+            print("> ", end="", file=sys.stderr, flush=True)
+        line = source.readline()
+        if text := line.strip():
+            yield text
+        elif terminal or not line:
+            return

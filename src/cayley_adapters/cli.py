@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,17 +59,19 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
         todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs().values()))] + todo
     made = {path for job in todo for path in job.outputs().values()}
     for job in todo:
-        _check_inputs(job, made, arguments or [])
+        _check_inputs(job, job.label, made, arguments or [])
     for job in todo:
         say(f"{job.label} → {job.base}")
         run_job(job)
 
 
-def _check_inputs(job: Job, made: Container[Path], arguments: list[str], names: Container[str] | None = None) -> None:
+def _check_inputs(
+    job: Job, label: str, made: Container[Path], arguments: list[str], names: Container[str] | None = None
+) -> None:
     for paths in (paths for name, paths in job.inputs().items() if names is None or name in names):
         if missing := [path for path in paths if path not in made and not path.exists()]:
             command = shlex.join(["cayley", *_command(_maker(missing[0], job.base)), *arguments])
-            raise CayleyError(f"{job.label} needs {missing[0]}, which is not there. Make it with: {command}")
+            raise CayleyError(f"{label} needs {missing[0]}, which is not there. Make it with: {command}")
 
 
 def _maker(path: Path, base: str) -> str:
@@ -160,7 +163,7 @@ def chat(
     from cayley_adapters.stages.chat import needed, run
 
     names, job = needed(executor), _device_job(overrides)
-    _check_inputs(job, (), overrides or [], names)
+    _check_inputs(job, "chat", (), overrides or [], names)
     run(job, executor, prompt, new_tokens, temperature, seed)
 
 
@@ -187,6 +190,8 @@ def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:
 def main() -> None:
     """Entry point: user mistakes end in one message without a traceback, unless ``CAYLEY_DEBUG`` is set."""
     _add_all()
+    # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         app()
     except CayleyError as error:

@@ -34,7 +34,7 @@ def test_preparations_are_the_entries_of_a_symmetric_matrix(d, count):
     pairs=st.integers(1, 5000), lines=st.integers(1, 70), shots=st.integers(1, 20_000), limit=st.integers(1, 10_000_000)
 )
 def test_no_job_exceeds_its_limit_and_none_is_wasted(pairs, lines, shots, limit):
-    cost = Cost(pairs, 1, pairs, Packing("dense", lines, 0.0, 1e-4), shots, limit, 0.0)
+    cost = Cost([pairs], 1, 1, Packing("dense", lines, 0.0, 1e-4), shots, limit, 0.0)
     per_job = max(1, limit // shots)
     assert (cost.jobs - 1) * per_job < cost.circuits <= cost.jobs * per_job
     assert (cost.circuits - 1) * lines < pairs <= cost.circuits * lines

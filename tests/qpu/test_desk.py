@@ -85,6 +85,9 @@ def test_the_jobs_are_known_again_by_what_they_measure(desk):
     backend, sampling = desk()._backend, Sampling(2000, executions_per_job=4000)
     keys = [work.key for _, work in jobs_of(WORKLOAD, sampling, backend)]
     assert keys == [work.key for _, work in jobs_of(WORKLOAD, sampling, backend)]
+    # Neither a limit that splits nothing otherwise nor an option that is not used makes another measurement of it.
+    for same in (Sampling(2000, executions_per_job=5999), Sampling(2000, randomizations=7, executions_per_job=4000)):
+        assert keys == [work.key for _, work in jobs_of(WORKLOAD, same, backend)]
     others = [Sampling(2001, executions_per_job=4002), Sampling(2000, "XX", executions_per_job=4000)]
     for other in others:
         assert not {work.key for _, work in jobs_of(WORKLOAD, other, backend)} & set(keys)

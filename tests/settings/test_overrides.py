@@ -122,6 +122,11 @@ WRONG = [
     ("evaluate.executor=qpu", ["one of noisy, aer"]),
     ("evaluate.executor=aer evaluate.readout=characterised", ["evaluate.executor=noisy"]),
     ("noise.backend=../x", ["letters, digits"]),
+    ("qpu.shots=500 qpu.executions_per_job=400", ["one circuit's 500 shots", "400 executions"]),
+    (
+        "qpu.shots=10 qpu.executions_per_job=99 qpu.randomizations=100 qpu.twirl_gates=true",
+        ["one circuit's 100 shots in 100 random versions", "99 executions"],
+    ),
     ("run=a/b", ["run=a/b", "letter or digit"]),
     ("run=..", ["letter or digit"]),
     ("run=", ["letter or digit"]),

@@ -108,6 +108,24 @@ def test_a_budget_is_refused_before_anything_is_sent(measured, results):
     assert len(TwinService(results / "qpu" / "twin").paid()) == 1
 
 
+@pytest.mark.parametrize(
+    ("stage", "change", "answer"),
+    [
+        ("plan", "qpu.tokens=1000", "a window has 31"),
+        ("plan", f"qpu.text='{'word ' * 600}'", "shorten it"),
+        ("evaluate", "qpu.tokens=20", "cayley qpu plan"),
+        ("evaluate", "qpu.shots=300", "cayley qpu submit"),
+    ],
+)
+def test_no_other_text_is_planned_or_evaluated_than_can_be(measured, results, stage, change, answer):
+    before = {path: path.read_bytes() for path in (results / "qpu").glob("*.csv")}
+    done = cayley(measured, "qpu", stage, "experiment=ci", change)
+    assert done.returncode == 1
+    assert answer in done.stderr
+    assert "Warning" not in done.stderr
+    assert before == {path: path.read_bytes() for path in (results / "qpu").glob("*.csv")}
+
+
 def test_status_and_resolve_speak_of_the_ledger(measured):
     done = cayley(measured, "qpu", "status", "experiment=ci")
     assert "1 sent" in done.stdout

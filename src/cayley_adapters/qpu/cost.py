@@ -11,6 +11,7 @@ This is how IBM's guide "Workload usage" estimates a Sampler job; a job's true u
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cayley_adapters.progress import text_table
@@ -57,18 +58,18 @@ class Cost:
     """What a workload costs.
 
     Attributes:
-        blocks: Number of blocks.
+        groups: Number of blocks of each length of circuit; those of different lengths cannot run at once.
         tokens: Tokens served; None for any number.
-        pairs: Slices run through a block: the circuits that would run one by one.
+        slices: Slices run through each block: those of the tokens, or preparations.
         packing: How they are packed.
         shots: Shots a circuit, those of all its random versions together.
         executions_per_job: Limit of a job.
         price_per_second: US dollars.
     """
 
-    blocks: int
+    groups: Sequence[int]
     tokens: int | None
-    pairs: int
+    slices: int
     packing: Packing
     shots: int
     executions_per_job: int
@@ -80,12 +81,28 @@ class Cost:
         return "characterise" if self.tokens is None else "per_token"
 
     @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return sum(self.groups)
+
+    @property
+    def pairs(self) -> int:
+        """Slices run through a block: the circuits that would run one by one."""
+        return self.blocks * self.slices
+
+    @property
+    def _circuits(self) -> list[int]:
+        """Packed circuits of each length."""
+        lines = self.packing.lines
+        if self.tokens is not None:
+            return [math.ceil(blocks * self.slices / lines) for blocks in self.groups]
+        # All preparations of a block run on the same qubits.
+        return [self.slices * math.ceil(blocks / lines) for blocks in self.groups]
+
+    @property
     def circuits(self) -> int:
         """Packed circuits, that is, parameter sets."""
-        if self.tokens is not None:
-            return math.ceil(self.pairs / self.packing.lines)
-        # All preparations of a block run on the same qubits.
-        return self.pairs // self.blocks * math.ceil(self.blocks / self.packing.lines)
+        return sum(self._circuits)
 
     @property
     def executions(self) -> int:
@@ -95,7 +112,8 @@ class Cost:
     @property
     def jobs(self) -> int:
         """Jobs after splitting; a parameter set is never split."""
-        return math.ceil(self.circuits / max(1, self.executions_per_job // self.shots))
+        step = max(1, self.executions_per_job // self.shots)
+        return sum(math.ceil(circuits / step) for circuits in self._circuits)
 
     @property
     def seconds(self) -> float:
@@ -130,12 +148,11 @@ def paper_costs(packings: list[Packing], executions_per_job: int, price: float) 
         executions_per_job: Limit of a job.
         price: US dollars a second.
     """
-    blocks, tokens, shots = PAPER["blocks"], PAPER["tokens"], PAPER["shots"]
-    limits = shots, executions_per_job, price
+    blocks, tokens, once = [PAPER["blocks"]], PAPER["tokens"], preparations(PAPER["block_dim"])
+    limits = PAPER["shots"], executions_per_job, price
     own = Packing("paper", PAPER["lines"], math.nan, packings[0].seconds_per_execution)
-    rows = [Cost(blocks, tokens, blocks * tokens, own, *limits)]
-    rows += [Cost(blocks, tokens, blocks * tokens, packing, *limits) for packing in packings]
-    rows += [Cost(blocks, None, blocks * preparations(PAPER["block_dim"]), packing, *limits) for packing in packings]
+    rows = [Cost(blocks, tokens, tokens, packing, *limits) for packing in (own, *packings)]
+    rows += [Cost(blocks, None, once, packing, *limits) for packing in packings]
     return [cost.row("paper") for cost in rows]
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import numpy as np
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.progress import Progress, text_table
 from cayley_adapters.qpu.cost import JOB_SECONDS
+from cayley_adapters.qpu.counts import measurement_id
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.payload import Work
 from cayley_adapters.qpu.sampling import Sampling
@@ -43,10 +42,10 @@ def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list
         backend: The processor.
 
     Returns:
-        The pairs (indices) of each job, and the job. Its key follows from the workload's content, the shots and options
-        and the pairs alone, so that it is known again whenever it is asked for.
+        The pairs (indices) of each job, and the job. Its key follows from the workload's content, the options that the
+        service is given and the pairs alone, so that it is known again whenever it is asked for.
     """
-    settings = json.dumps([workload.digest, asdict(sampling)], sort_keys=True)
+    measurement = measurement_id(workload, sampling)
     found = []
     for ansatz, pairs in workload.parts():
         template = packed_template(ansatz, workload.lines, backend)
@@ -55,7 +54,7 @@ def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list
         for start in range(0, len(pairs), step):
             mine = pairs[start : start + step]
             circuits = template.sets(len(mine))
-            key = hashlib.sha256(f"{settings} {len(ansatz.couplers)} {start} {len(mine)}".encode()).hexdigest()
+            key = hashlib.sha256(f"{measurement} {len(ansatz.couplers)} {start} {len(mine)}".encode()).hexdigest()
             values = template.values(workload.slices[mine], workload.circuits, workload.blocks[mine])
             work = Work(
                 key,

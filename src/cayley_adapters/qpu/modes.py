@@ -57,6 +57,7 @@ def mode_rows(
     """
     q, mine = blocks[projection].numpy(), circuits[projection]
     tokens, count, d = slices.shape
+    groups = [len(same) for _, same in mine.groups()]
     exact = np.einsum("bij,tbj->tbi", q, slices)
     norms = np.maximum(np.linalg.norm(slices, axis=-1, keepdims=True), 1e-30)
     used = np.linalg.norm(slices, axis=-1) > 0
@@ -72,18 +73,18 @@ def mode_rows(
         return np.einsum("bij,tbj->tbi", maps, slices)
 
     modes: list[tuple[Workload, Callable[[Workload, np.ndarray], np.ndarray], int | None, int]] = [
-        (per_token_workload(projection, mine, slices, lines, noise.name), by_token, tokens, tokens * count),
+        (per_token_workload(projection, mine, slices, lines, noise.name), by_token, tokens, tokens),
         (
             characterise_workload({projection: mine}, preparation_slices(d), lines, noise.name),
             by_maps,
             None,
-            preparations(d) * count,
+            preparations(d),
         ),
     ]
     rows = []
-    for workload, answers, served, pairs in modes:
+    for workload, answers, served, run in modes:
         limits = sampling.executions_per_circuit, sampling.executions_per_job, 0.0
-        cost = Cost(count, served, pairs, Packing("", len(lines), 0.0, 0.0), *limits)
+        cost = Cost(groups, served, run, Packing("", len(lines), 0.0, 0.0), *limits)
         noisy = predicted(workload, noise)
         drawn = sample(noisy, sampling.executions_per_circuit, np.random.default_rng(0))
         rows.append(
@@ -92,7 +93,7 @@ def mode_rows(
                 "projection": projection,
                 "blocks": count,
                 "tokens": served,
-                "pairs": pairs,
+                "pairs": cost.pairs,
                 "circuits": cost.circuits,
                 "executions": cost.executions,
                 "shots": sampling.executions_per_circuit,

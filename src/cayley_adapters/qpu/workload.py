@@ -73,6 +73,29 @@ class Workload:
         """Return values (N, d) of the pairs as (T, B, d), or (preparations, B, d) with mode characterise."""
         return values[self.index]
 
+    def check(self, mode: str, circuits: Mapping[str, BlockCircuits], slices: np.ndarray) -> None:
+        """Check that this is what a model and a text need.
+
+        Args:
+            mode: The mode that is wanted.
+            circuits: Projection → the model's blocks.
+            slices: (T, B, d) of the text; only with mode per_token.
+
+        Raises:
+            CayleyError: It was planned for another mode, text or model.
+        """
+        same = self.mode == mode and dict(self.projections) == {name: len(item) for name, item in circuits.items()}
+        # Not bit by bit: they may have been computed on another machine.
+        same = same and np.allclose(self.circuits.unitaries(), join_circuits(circuits).unitaries(), atol=1e-3)
+        if same and mode == "per_token":
+            planned = self.arrange(self.slices)
+            same = planned.shape == slices.shape and np.allclose(planned, slices, atol=1e-3 * np.abs(slices).max())
+        if not same:
+            raise CayleyError(
+                f"what was measured is not what qpu.mode={mode}, qpu.text, qpu.tokens and the model need; give the "
+                "settings that it was planned with, or plan, submit and collect again with these: cayley qpu plan"
+            )
+
     def save(self, path: Path) -> None:
         """Write the workload as safetensors, atomically."""
         from safetensors.numpy import save_file
@@ -149,7 +172,7 @@ def per_token_workload(
     blocks = np.tile(np.arange(count, dtype=np.int32), tokens)
     index = np.arange(len(blocks), dtype=np.int32).reshape(tokens, count)
     rows = np.ascontiguousarray(slices.reshape(-1, d), dtype=np.float32)
-    used = _fewest(lines, len(rows))
+    used = _fewest(lines, [tokens * len(mine) for _, mine in circuits.groups()])
     return Workload("per_token", backend, used, circuits, {projection: count}, rows, blocks, index)
 
 
@@ -170,7 +193,7 @@ def characterise_workload(
     """
     joined = join_circuits(circuits)
     counts = {name: len(item) for name, item in circuits.items()}
-    used = _fewest(lines, len(joined))
+    used = _fewest(lines, [len(mine) for _, mine in joined.groups()])
     index = np.empty((len(preparations), len(joined)), dtype=np.int32)
     pairs, total = [], 0
     for length in np.unique(joined.lengths):  # circuits of different lengths cannot run at once
@@ -188,7 +211,7 @@ def characterise_workload(
     return Workload("characterise", backend, used, joined, counts, rows, blocks, index)
 
 
-def _fewest(lines: Sequence[Sequence[int]], count: int) -> tuple[tuple[int, ...], ...]:
-    """The best lines, and no more of them than keep the number of circuits at its least."""
-    circuits = math.ceil(count / len(lines))
-    return tuple(tuple(line) for line in lines[: math.ceil(count / circuits)])
+def _fewest(lines: Sequence[Sequence[int]], counts: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """The best lines, and no more of them than keep the number of circuits for each count at its least."""
+    needed = (math.ceil(count / math.ceil(count / len(lines))) for count in counts)
+    return tuple(tuple(line) for line in lines[: max(needed)])

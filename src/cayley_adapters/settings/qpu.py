@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -84,9 +85,13 @@ class Qpu(Section):
                 f"qpu.backend={self.backend}: is a snapshot and no device; type the device's name, such as "
                 "qpu.backend=ibm_fez, or qpu=twin"
             )
-        if self.shots > self.executions_per_job:
+        executions, versions = self.shots, ""
+        if self.twirl_gates or self.twirl_readout:
+            executions = self.randomizations * math.ceil(self.shots / self.randomizations)
+            versions = f" in {self.randomizations} random versions (qpu.randomizations)"
+        if executions > self.executions_per_job:
             raise ValueError(
-                f"qpu.shots={self.shots}: one circuit's shots do not fit {self.executions_per_job} executions; "
-                "lower qpu.shots, or raise qpu.executions_per_job"
+                f"qpu.shots={self.shots}: one circuit's {executions} shots{versions} do not fit "
+                f"{self.executions_per_job} executions; lower qpu.shots, or raise qpu.executions_per_job"
             )
         return self

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import typer
 
 from cayley_adapters.adapters import set_executor
 from cayley_adapters.calibration_files import load_calibration
-from cayley_adapters.chat import Chat, Usage
+from cayley_adapters.chat import Chat, Usage, read_texts
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.executors import ExactExecutor, Executor
 from cayley_adapters.layout import Job
@@ -65,7 +64,7 @@ def run(job: Job, executor: str, prompt: str | None, new_tokens: int, temperatur
         say(f"blocks measured once: {_told(usage, executor)}")
     tokenizer = load_tokenizer(model_folder(job.inputs()["model"][0]))
     chat = Chat(model.model, tokenizer, new_tokens, temperature, seed)
-    for text in _texts(prompt):
+    for text in read_texts(sys.stdin) if prompt is None else (prompt,):
         before = usage.copy()
         chat.say(text, lambda piece: typer.echo(piece, nl=False))
         typer.echo()
@@ -77,21 +76,6 @@ def _told(usage: Usage, executor: str) -> str:
         return "no circuits"
     would = "would take about " if executor == "noisy" else "about "
     return f"{usage.circuits:,} circuits, {usage.executions:,} executions, {would}{usage.seconds:.1f} QPU seconds"
-
-
-def _texts(prompt: str | None) -> Iterator[str]:
-    if prompt is not None:
-        yield prompt
-        return
-    if sys.stdin.isatty():
-        say("Type a line and press Enter; an empty line or Ctrl-D ends.")
-    while True:
-        if sys.stdin.isatty():
-            print("> ", end="", file=sys.stderr, flush=True)
-        text = sys.stdin.readline().strip()
-        if not text:
-            return
-        yield text
 
 
 def _executor(job: Job, model: DeviceModel, kind: str, usage: Usage, seed: int) -> Executor:
@@ -117,7 +101,7 @@ def _executor(job: Job, model: DeviceModel, kind: str, usage: Usage, seed: int) 
 def _runner(job: Job, noise: DeviceNoise, sampling: Sampling, kind: str, seed: int) -> Runner:
     if kind == "noisy":
         return simulation(noise, sampling.executions_per_circuit, seed)
-    desk = desk_of(job)
+    desk = desk_of(job, "chat")
 
     def run(workload: Workload) -> np.ndarray:
         desk.send(workload)

@@ -54,7 +54,7 @@ class DeviceModel:
         """The text that is put to the model: one window of ``tokens`` scored tokens, or the whole of a given text.
 
         Raises:
-            CayleyError: The text is too short, or longer than a window.
+            CayleyError: The text is too short, or longer than a window or than what the model reads at once.
         """
         if text is None:
             window = evaluation_windows(self._inputs["tokens"][0], 1)
@@ -67,6 +67,9 @@ class DeviceModel:
         ids = load_tokenizer(model_folder(self._inputs["model"][0])).encode(text, add_special_tokens=False)
         if len(ids) < 2:
             raise CayleyError(f"qpu.text: has {len(ids)} tokens, and nothing can be scored; give at least two words")
+        longest = getattr(self.model.config, "max_position_embeddings", len(ids))
+        if len(ids) > longest:
+            raise CayleyError(f"qpu.text: has {len(ids)} tokens, and the model reads {longest} at once; shorten it")
         found = np.array([ids], dtype=np.int32)
         return Windows(found, np.zeros_like(found))
 

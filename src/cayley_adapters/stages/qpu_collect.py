@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
+from cayley_adapters.qpu.counts import save_counts
+from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import load_workload
 from cayley_adapters.stages.device_desk import desk_of
 
@@ -12,8 +13,5 @@ __all__ = ["run"]
 
 def run(job: Job) -> None:
     """Write the counts of every pair of slice and block."""
-    from safetensors.numpy import save_file
-
-    counts = desk_of(job).fetch(load_workload(job.inputs()["workload"][0]))
-    with atomic_file(job.outputs()["counts"]) as temporary:
-        save_file({"counts": counts}, temporary)
+    workload = load_workload(job.inputs()["workload"][0])
+    save_counts(job.outputs()["counts"], desk_of(job).fetch(workload), workload, Sampling.of(job.leaves))

@@ -12,7 +12,6 @@ from cayley_adapters.adapters import set_executor
 from cayley_adapters.calibration_files import load_calibration
 from cayley_adapters.circuits import circuit_summary
 from cayley_adapters.corpus import Windows
-from cayley_adapters.errors import CayleyError
 from cayley_adapters.evaluation import perplexity_row, token_losses
 from cayley_adapters.executors import ExactExecutor
 from cayley_adapters.layout import Job, manifest_columns
@@ -20,7 +19,9 @@ from cayley_adapters.measurement import sample
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.progress import Progress, say
 from cayley_adapters.qpu.agreement import chi_square
+from cayley_adapters.qpu.counts import load_counts
 from cayley_adapters.qpu.execution import executor_of, frequencies, predicted
+from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.modes import MODE_COLUMNS, mode_rows
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, load_workload
@@ -41,17 +42,14 @@ DRAWS = 5
 
 def run(job: Job) -> None:
     """Write the perplexity of each arm, the processor's row of the map, and what each mode costs and errs."""
-    from safetensors.numpy import load_file
-
     inputs, outputs, options = job.inputs(), job.outputs(), job.leaves["qpu"]
     workload, (calibration, _) = load_workload(inputs["workload"][0]), load_calibration(inputs["calibration"][0])
-    counts = load_file(inputs["counts"][0])["counts"]
-    if counts.shape != workload.slices.shape:
-        raise CayleyError(
-            f"{inputs['counts'][0]} belongs to another workload; delete it and run the same command again"
-        )
     sampling = Sampling.of({f"qpu.{key}": value for key, value in options.items()})
+    counts = load_counts(inputs["counts"][0], workload, sampling)
     noise, model = sampling.noise(calibration, workload.lines), DeviceModel(job)
+    projection = next(iter(workload.projections))
+    slices = model.slices(projection, model.windows(options["text"], options["tokens"]))
+    workload.check(options["mode"], model.circuits, slices)
     windows = _windows(job, model)
     progress, rows = Progress(job.label), []
 
@@ -65,9 +63,9 @@ def run(job: Job) -> None:
     known = {row["arm"]: row for row in rows}
     write_table(rows, outputs["inference"], INFERENCE_COLUMNS)
 
-    projection = next(iter(workload.projections))
-    slices = model.slices(projection, windows if len(windows.tokens) == 1 else model.windows(None, options["tokens"]))
-    table = mode_rows(projection, model.blocks, model.circuits, slices, workload.lines, noise, sampling)
+    n = model.config.block_dim.bit_length() - 1
+    lines = disjoint_lines(calibration, n, options["quality"], options["spacing"] == "sparse")
+    table = mode_rows(projection, model.blocks, model.circuits, slices, lines, noise, sampling)
     write_table(table, outputs["modes"], MODE_COLUMNS)
     write_table([_cell(job, model, workload, known)], outputs["cells"], CELL_COLUMNS)
     for row in rows:

@@ -11,6 +11,7 @@ import pandas as pd
 from cayley_adapters.ansatz import full
 from cayley_adapters.calibration import Calibration, calibration_of
 from cayley_adapters.calibration_files import save_calibration
+from cayley_adapters.corpus import Windows
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.figure_files import save_figure
 from cayley_adapters.layout import Job
@@ -20,7 +21,7 @@ from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, Packing, cost_table, pa
 from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.template import packed_template
-from cayley_adapters.qpu.workload import Workload, characterise_workload, per_token_workload
+from cayley_adapters.qpu.workload import Workload, characterise_workload, join_circuits, per_token_workload
 from cayley_adapters.qpu_lines_plot import lines_figure
 from cayley_adapters.stages.device import device_of
 from cayley_adapters.stages.device_model import DeviceModel
@@ -38,16 +39,16 @@ def run(job: Job) -> None:
     n = model.config.block_dim.bit_length() - 1
     packings = {spacing: _packing(backend, calibration, n, spacing, leaves) for spacing in ("dense", "sparse")}
     lines = packings[leaves["qpu.spacing"]][1]
-    workload = _workload(job, model, lines, backend.name)
+    windows = model.windows(leaves["qpu.text"], leaves["qpu.tokens"])
+    workload = _workload(job, model, windows, lines, backend.name)
 
     limits = sampling.executions_per_circuit, sampling.executions_per_job, leaves["qpu.price_per_second"]
-    blocks = sum(map(len, model.circuits.values()))
-    tokens = leaves["qpu.tokens"] if leaves["qpu.mode"] == "characterise" else len(workload.index)
+    groups = [len(blocks) for _, blocks in join_circuits(model.circuits).groups()]
+    tokens = windows.tokens.shape[1] - 1
     rows = []
     for packing, _ in packings.values():
-        once = blocks * preparations(model.config.block_dim)
-        for served, pairs in ((tokens, blocks * tokens), (None, once)):
-            rows.append(Cost(blocks, served, pairs, packing, *limits).row(Path(job.base).name))
+        for served, slices in ((tokens, tokens), (None, preparations(model.config.block_dim))):
+            rows.append(Cost(groups, served, slices, packing, *limits).row(Path(job.base).name))
     two = [packings[s][0] if n == 2 else _packing(backend, calibration, 2, s, leaves)[0] for s in packings]
     rows += paper_costs(two, sampling.executions_per_job, leaves["qpu.price_per_second"])
     write_table(rows, outputs["plan"], COST_COLUMNS)
@@ -78,7 +79,9 @@ def _packing(
     return Packing(spacing, len(lines), mean, backend.default_rep_delay + duration), lines
 
 
-def _workload(job: Job, model: DeviceModel, lines: tuple[tuple[int, ...], ...], backend: str) -> Workload:
+def _workload(
+    job: Job, model: DeviceModel, windows: Windows, lines: tuple[tuple[int, ...], ...], backend: str
+) -> Workload:
     leaves = job.leaves
     if leaves["qpu.mode"] == "characterise":
         return characterise_workload(model.circuits, preparation_slices(model.config.block_dim), lines, backend)
@@ -88,7 +91,6 @@ def _workload(job: Job, model: DeviceModel, lines: tuple[tuple[int, ...], ...], 
             "qpu.targets=[o_proj] qpu.layers=[15], or qpu.mode=characterise"
         )
     [(name, circuits)] = model.circuits.items()
-    windows = model.windows(leaves["qpu.text"], leaves["qpu.tokens"])
     return per_token_workload(name, circuits, model.slices(name, windows), lines, backend)
 
 
