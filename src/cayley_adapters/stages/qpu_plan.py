@@ -20,6 +20,7 @@ from cayley_adapters.progress import say
 from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, Packing, cost_table, paper_costs, preparations
 from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff
 from cayley_adapters.qpu.sampling import Sampling
+from cayley_adapters.qpu.sent import kept_calibration, kept_path
 from cayley_adapters.qpu.template import packed_template
 from cayley_adapters.qpu.workload import Workload, characterise_workload, join_circuits, per_token_workload
 from cayley_adapters.qpu_lines_plot import lines_figure
@@ -34,7 +35,7 @@ def run(job: Job) -> None:
     """Write the workload, the calibration it is planned for, its cost in every mode, and the choice of lines."""
     leaves, outputs = job.leaves, job.outputs()
     backend = device_of(job)[1]
-    calibration, sampling = calibration_of(backend), Sampling.of(leaves)
+    (calibration, date), sampling = _calibration(job, backend), Sampling.of(leaves)
     model = DeviceModel(job)
     n = model.config.block_dim.bit_length() - 1
     packings = {spacing: _packing(backend, calibration, n, spacing, leaves) for spacing in ("dense", "sparse")}
@@ -59,13 +60,29 @@ def run(job: Job) -> None:
         lines_figure(tradeoff, _heading(job, n), leaves["qpu.quality"]), outputs["lines_png"], outputs["lines_svg"]
     )
     about = {
-        "date": str(backend.properties().last_update_date),
+        "date": date,
         "repetition_delay": backend.default_rep_delay,
         "lines": workload.lines,
     }
     save_calibration(calibration, outputs["calibration"], about)
     workload.save(outputs["workload"])
     _tell(job, rows, workload)
+
+
+def _calibration(job: Job, backend: Any) -> tuple[Calibration, str]:
+    """The processor's calibration and its date: the one by which jobs were sent before, else today's."""
+    kept = kept_calibration(job.base, backend.name)
+    today = str(backend.properties().last_update_date)
+    if kept is None:
+        return calibration_of(backend), today
+    calibration, about = kept
+    if about["date"] != today:
+        say(
+            f"{job.label}: lines are chosen by the calibration of {about['date']}, by which jobs were sent from "
+            f"{job.base}, so that these are not paid again; to measure anew by that of {today}, give another run=NAME, "
+            f"or delete {kept_path(job.base, backend.name)}"
+        )
+    return calibration, about["date"]
 
 
 def _packing(

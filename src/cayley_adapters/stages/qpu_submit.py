@@ -6,6 +6,7 @@ import json
 
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
+from cayley_adapters.qpu.sent import keep_calibration
 from cayley_adapters.qpu.workload import load_workload
 from cayley_adapters.stages.device_desk import desk_of
 
@@ -14,6 +15,7 @@ __all__ = ["run"]
 
 def run(job: Job) -> None:
     """Send what was not sent before, and write which jobs the workload has."""
+    keep_calibration(job.base, job.inputs()["calibration"][0])
     rows = desk_of(job).send(load_workload(job.inputs()["workload"][0]))
     with atomic_file(job.outputs()["submitted"]) as temporary:
         temporary.write_text(json.dumps(rows, indent=1, default=str) + "\n", encoding="utf-8")

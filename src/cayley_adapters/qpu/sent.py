@@ -1,0 +1,33 @@
+"""The calibration by which jobs were sent: a new plan keeps to it, since other lines would be paid once more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cayley_adapters.calibration import Calibration
+from cayley_adapters.calibration_files import load_calibration
+from cayley_adapters.files import atomic_file
+from cayley_adapters.qpu.desk import ledger_path
+from cayley_adapters.qpu.ledger import Ledger
+
+__all__ = ["keep_calibration", "kept_calibration", "kept_path"]
+
+
+def kept_path(base: str | Path, backend: str) -> Path:
+    """Where a results folder keeps the calibration by which jobs were sent to a processor."""
+    return Path(base, "qpu", f"sent_{backend}.json")
+
+
+def keep_calibration(base: str | Path, path: Path) -> None:
+    """Keep the calibration in a file; to be called before the jobs that were planned by it are sent."""
+    with atomic_file(kept_path(base, load_calibration(path)[0].name)) as temporary:
+        temporary.write_bytes(path.read_bytes())
+
+
+def kept_calibration(base: str | Path, backend: str) -> tuple[Calibration, dict[str, Any]] | None:
+    """Return what :func:`~cayley_adapters.calibration_files.load_calibration` reads, if anything was sent by it."""
+    path, ledger = kept_path(base, backend), ledger_path(base)
+    if not path.exists() or not ledger.exists() or Ledger(ledger).seconds() == 0:
+        return None
+    return load_calibration(path)
