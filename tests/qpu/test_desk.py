@@ -9,8 +9,9 @@ from scipy.stats import special_ortho_group
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.qpu.agreement import chi_square
-from cayley_adapters.qpu.desk import Desk, jobs_of, ledger_path, status_table
+from cayley_adapters.qpu.desk import Desk, jobs_of, status_table
 from cayley_adapters.qpu.execution import predicted
+from cayley_adapters.qpu.ledger import ledger_path
 from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.service import connect, processor

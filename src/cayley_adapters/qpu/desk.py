@@ -14,7 +14,7 @@ from cayley_adapters.errors import CayleyError
 from cayley_adapters.progress import Progress, text_table
 from cayley_adapters.qpu.cost import JOB_SECONDS
 from cayley_adapters.qpu.counts import measurement_id
-from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.qpu.ledger import Ledger, ledger_path
 from cayley_adapters.qpu.payload import Work
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.submission import Submission
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
     from qiskit.primitives import PrimitiveResult
     from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
 
-__all__ = ["Desk", "jobs_of", "ledger_path", "status_table"]
-
-
-def ledger_path(base: str | Path) -> Path:
-    """Where the ledger of a results folder is."""
-    return Path(base, "qpu", "ledger.sqlite")
+__all__ = ["Desk", "jobs_of", "status_table"]
 
 
 def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list[tuple[np.ndarray, Work]]:

@@ -12,6 +12,7 @@ import json
 import math
 import sqlite3
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.errors import CayleyError
@@ -21,7 +22,12 @@ from cayley_adapters.qpu.ledger_schema import MOVES
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "ledger_path"]
+
+
+def ledger_path(base: str | Path) -> Path:
+    """Where the ledger of a results folder is."""
+    return Path(base, "qpu", "ledger.sqlite")
 
 
 class Ledger(LedgerFile):

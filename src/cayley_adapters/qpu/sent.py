@@ -8,8 +8,7 @@ from typing import Any
 from cayley_adapters.calibration import Calibration
 from cayley_adapters.calibration_files import load_calibration
 from cayley_adapters.files import atomic_file
-from cayley_adapters.qpu.desk import ledger_path
-from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.qpu.ledger import Ledger, ledger_path
 
 __all__ = ["keep_calibration", "kept_calibration", "kept_path"]
 
