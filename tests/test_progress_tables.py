@@ -37,3 +37,11 @@ def test_tables_read_back_to_the_same_numbers(tmp_path):
     assert pd.isna(table.recovery[0])
     with pytest.raises(CayleyError, match="cannot read the table"):
         read_table(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize(("written", "read"), [("15", ["15", None]), ("15 16", ["15 16", None]), ("", [None, None])])
+def test_layers_are_words(tmp_path, written, read):
+    path = tmp_path / "cells.csv"
+    path.write_text(f"targets,layers\no_proj,{written}\nv_proj,\n")
+    layers = read_table(path)["layers"]
+    assert [None if pd.isna(words) else words for words in layers] == read

@@ -12,7 +12,7 @@ import pandas as pd
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file
 
-__all__ = ["BASELINE_COLUMNS", "CELL_COLUMNS", "read_table", "write_table"]
+__all__ = ["BASELINE_COLUMNS", "CELL_COLUMNS", "read_table", "with_layers", "write_table"]
 
 CELL_COLUMNS = [
     "model",
@@ -80,7 +80,13 @@ def read_table(path: Path) -> pd.DataFrame:
         CayleyError: it is missing or no CSV.
     """
     try:
-        # Layers are a list of numbers in words: "15" must not become 15.0 beside rows that name none.
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"layers": str})
+        return with_layers(pd.read_csv(path, keep_default_na=False, na_values=[""]))
     except (OSError, ValueError) as error:
         raise CayleyError(f"cannot read the table {path}: {error}; delete it and run the same command again") from error
+
+
+def with_layers(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of cells with their ``layers`` as they were written; pandas reads a single one as the number 15.0."""
+    if not {"targets", "layers"} <= set(cells) or not pd.api.types.is_numeric_dtype(cells["layers"]):
+        return cells
+    return cells.assign(layers=cells["layers"].astype(object).map("{:.0f}".format, na_action="ignore"))

@@ -75,7 +75,7 @@ class Desk:
         backend: One of its processors.
         options: ``max_seconds``, ``unknown_seconds`` and ``attempts`` of the ``qpu`` group.
         sampling: Shots and limits.
-        label: What progress lines call it.
+        label: What progress lines call it; without one there are none.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Desk:
         backend: IBMBackend,
         options: Mapping[str, Any],
         sampling: Sampling,
-        label: str,
+        label: str | None,
     ) -> None:
         self._ledger, self._backend, self._sampling, self._label = Ledger(ledger_path(base)), backend, sampling, label
         self._submission = Submission(
@@ -101,18 +101,21 @@ class Desk:
     def send(self, workload: Workload) -> list[dict[str, Any]]:
         """Send a workload's jobs, but for those that were sent before, and return the rows of all its jobs."""
         works = [work for _, work in jobs_of(workload, self._sampling, self._backend)]
-        self._submission.submit(works, Progress(self._label))
+        self._submission.submit(works, self._progress())
         starts = tuple(f"cayley-{work.key[:10]}-" for work in works)
         return [row for row in self._submission.status() if row["tag"].startswith(starts)]
 
     def fetch(self, workload: Workload) -> np.ndarray:
         """Wait for a workload's jobs and return its counts (N, d)."""
         parts = jobs_of(workload, self._sampling, self._backend)
-        found = self._submission.collect([work for _, work in parts], wait=True, progress=Progress(self._label))
+        found = self._submission.collect([work for _, work in parts], wait=True, progress=self._progress())
         counts = np.zeros(workload.slices.shape, dtype=np.int64)
         for pairs, work in parts:
             counts[pairs] = found[work.key]
         return counts
+
+    def _progress(self) -> Progress | None:
+        return Progress(self._label) if self._label else None
 
     def resolve(self, tag: str, adopt: str | None) -> str:
         """Adopt a job as a submission of unknown fate, or plan that submission again; return what was done."""

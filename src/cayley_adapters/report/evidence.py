@@ -14,6 +14,7 @@ import pandas as pd
 from cayley_adapters.analysis import select_cells
 from cayley_adapters.phase_map import average_seeds
 from cayley_adapters.settings import Settings
+from cayley_adapters.tables import with_layers
 
 __all__ = ["Evidence"]
 
@@ -40,12 +41,11 @@ class Evidence:
     def from_files(cls, settings: Settings, files: Mapping[str, bytes]) -> Evidence:
         """Parse the tables among ``files``; ``transition.json`` and ``model.json`` must be there."""
         tables = {
-            # A version is a digest, of which some look like numbers; layers are a list of numbers in words.
-            name: pd.read_csv(
-                io.BytesIO(content),
-                keep_default_na=False,
-                na_values=[""],
-                dtype={"question_set_version": str, "layers": str},
+            # A version is a digest, of which some look like numbers.
+            name: with_layers(
+                pd.read_csv(
+                    io.BytesIO(content), keep_default_na=False, na_values=[""], dtype={"question_set_version": str}
+                )
             )
             for name, content in files.items()
             if name.endswith(".csv")

@@ -101,7 +101,7 @@ def _executor(job: Job, model: DeviceModel, kind: str, usage: Usage, seed: int) 
 def _runner(job: Job, noise: DeviceNoise, sampling: Sampling, kind: str, seed: int) -> Runner:
     if kind == "noisy":
         return simulation(noise, sampling.executions_per_circuit, seed)
-    desk = desk_of(job, "chat")
+    desk = desk_of(job, quiet=True)
 
     def run(workload: Workload) -> np.ndarray:
         desk.send(workload)

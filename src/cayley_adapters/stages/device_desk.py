@@ -10,7 +10,7 @@ from cayley_adapters.stages.device import device_of
 __all__ = ["desk_of"]
 
 
-def desk_of(job: Job, label: str = "") -> Desk:
-    """The desk at which a job's workload is sent and fetched; progress lines call it ``label``, or as the job."""
+def desk_of(job: Job, quiet: bool = False) -> Desk:
+    """The desk at which a job's workload is sent and fetched; a quiet one tells of no progress."""
     options = {name: job.leaves[f"qpu.{name}"] for name in ("max_seconds", "unknown_seconds", "attempts")}
-    return Desk(job.base, *device_of(job), options, Sampling.of(job.leaves), label or job.label)
+    return Desk(job.base, *device_of(job), options, Sampling.of(job.leaves), None if quiet else job.label)

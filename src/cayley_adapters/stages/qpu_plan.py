@@ -120,9 +120,10 @@ def _tell(job: Job, rows: list[dict[str, Any]], workload: Workload) -> None:
         if row["workload"] == Path(job.base).name
         and (row["mode"], row["spacing"]) == (job.leaves["qpu.mode"], job.leaves["qpu.spacing"])
     ]
+    jobs = f"{mine['jobs']} job{'s' * (mine['jobs'] > 1)}"
     say(
         f"{job.label}: {len(workload)} pairs of slice and block in {mine['circuits']} circuits on "
-        f"{len(workload.lines)} lines of {workload.backend}, {mine['executions']:,} executions in {mine['jobs']} jobs, "
+        f"{len(workload.lines)} lines of {workload.backend}, {mine['executions']:,} executions in {jobs}, "
         f"about {mine['seconds']:.0f} s of the processor, {mine['price_usd']:.2f} US dollars at its list price"
     )
     if mine["seconds"] > job.leaves["qpu.max_seconds"]:
