@@ -164,10 +164,12 @@ def test_a_processors_section_states_what_was_measured():
         "d = 4 on o_proj of layer 15 at compression ratio 0.2, run on FakeFez through the offline twin",
         "2 lines of qubits at once (spacing dense, quality 0.8), 8,192 shots",
         "83 scored tokens",
-        "Perplexity 27.5 as measured, 27.6 as the simulator predicts",
-        "28.4 without blocks and 15.1 uncompressed",
+        "Perplexity 27.50 as measured, 27.60 as the simulator predicts",
+        "28.40 without blocks and 15.10 uncompressed",
         "χ² = 35,804 for 35,856 degrees of freedom, p = 0.58",
     ):
         assert words in text
+    phase = next(section for section in SECTIONS if section.anchor == "phase-diagram")
+    assert ("A star" in " ".join(phase.caption(evidence)), "A star" in " ".join(phase.caption(plain))) == (True, False)
     assert 'href="#processor"' in render_report(evidence, "2025-02-26")
     assert 'href="#processor"' not in render_report(plain, "2025-02-26")

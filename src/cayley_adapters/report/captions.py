@@ -84,6 +84,8 @@ def phase_diagram_caption(evidence: Evidence) -> list[str]:
         "its 95 % interval) blocks help: expressive, gain G above cost C. Right of it the compressed model is better "
         "without them: noise-dominated, C above G, marked by crosses (hatched in print)."
     )
+    if (evidence.cells["executor"] == "qpu").any():
+        marks += " A star is what a processor measured, on blocks and a text of its own: white where they helped there."
     use = (
         "On the screen, point at a cell or a mark to see its numbers; a click on a block in the legend picks out its "
         "lines."
@@ -239,16 +241,20 @@ def processor_caption(evidence: Evidence) -> list[str]:
         else "each block is measured once, and the maps found serve every token"
     )
     layers = "all layers" if pd.isna(row["layers"]) else f"layer {listing(str(row['layers']).split())}"
+
+    def exactly(arm: str) -> str:  # such perplexities may differ in their fourth digit
+        return significant(arms.perplexity[arm], 4)
+
     return [
         f"Blocks of d = {whole(row['block_dim'])} on {listing(row['targets'].split())} of {layers} at compression "
         f"ratio {row['compression_ratio']:g}, run on {qpu.backend} through {where}, {count(lines, 'line')} of qubits "
         f"at once (spacing {qpu.spacing}, quality {qpu.quality:g}), {shots_text(measured['shots'])} a circuit, "
         f"mitigation {qpu.mitigation}; mode {qpu.mode}: {how}. {count(int(measured['tokens']), 'scored token')}.",
-        f"Perplexity {perplexity(measured['perplexity'])} as measured, {perplexity(arms.perplexity['simulated'])} as "
+        f"Perplexity {exactly('qpu')} as measured, {exactly('simulated')} as "
         "the simulator predicts it on the same qubits and with as many shots, "
-        f"{perplexity(arms.perplexity['exact'])} in exact arithmetic, "
-        f"{perplexity(arms.perplexity['without_blocks'])} without blocks and "
-        f"{perplexity(arms.perplexity['uncompressed'])} uncompressed. Counts against the simulator's probabilities: "
+        f"{exactly('exact')} in exact arithmetic, "
+        f"{exactly('without_blocks')} without blocks and "
+        f"{exactly('uncompressed')} uncompressed. Counts against the simulator's probabilities: "
         f"χ² = {significant(measured['chi_square'], 5)} for {whole(measured['degrees'])} degrees of freedom, "
         f"p = {significant(measured['p_value'], 2)}.",
     ]
