@@ -18,7 +18,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return "workflow" if "workflow/" in file else file
+            return "workflow" if "workflow/" in file and "fresh_runs" not in file else file
 
     return Scheduler(config, log)
 

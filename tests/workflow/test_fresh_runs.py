@@ -1,0 +1,69 @@
+"""Runs that share nothing with any other, and so may go on beside the other tests of the workflow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pandas as pd
+
+
+def test_two_local_models_make_two_maps_and_a_page(fresh, tiny_folder):
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    for index, name in enumerate(("alpha", "beta")):
+        torch.manual_seed(index)
+        config = LlamaConfig.from_pretrained(tiny_folder)
+        LlamaForCausalLM(config).save_pretrained(fresh.folder / name)
+        AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(fresh.folder / name)
+    overrides = (
+        f"model=local model.path={fresh.folder}/alpha,{fresh.folder}/beta run=two "
+        "sweep.block_dim=2 train.steps=1 control=none track.mode=disabled"
+    )
+    fresh.snakemake("phase_diagram", "--config", "experiment=ci", f"overrides={overrides}")
+    folder = fresh.folder / "results" / "two"
+    tables = [pd.read_csv(folder / name / "phase_diagram.csv") for name in ("alpha", "beta")]
+    assert [set(table.model) for table in tables] == [{"alpha"}, {"beta"}]
+    assert tables[0].nll[0] != tables[1].nll[0]
+    page = (folder / "models.html").read_text()
+    assert "alpha" in page
+    assert "beta" in page
+
+
+def test_two_workflows_on_one_folder(fresh):
+    """The second stops with a sentence while the first works, and starts once the first is gone."""
+    arguments = ("results/ci/prepared/model.json", "--config", "experiment=ci")
+    lock = fresh.folder / "results" / "ci" / ".lock"
+    first = subprocess.Popen(
+        fresh.command("phase_diagram", "--config", "experiment=ci"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        **fresh.options(),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not lock.exists():
+            time.sleep(0.1)
+        time.sleep(0.5)
+        done = fresh.snakemake(*arguments, check=False)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    assert done.returncode != 0
+    assert "another workflow is writing to results/ci" in done.stdout + done.stderr
+    fresh.snakemake(*arguments)
+
+
+def test_an_edited_text_is_prepared_anew(fresh):
+    for name in ("train", "test"):
+        (fresh.folder / f"{name}.txt").write_text("some words in a line\n" * 400)
+    overrides = "data=text data.train=train.txt data.test=test.txt data.window=32 data.calibration_windows=8 run=text"
+    target = "results/text/prepared/tokens.safetensors"
+    fresh.snakemake(target, "--config", "experiment=ci", f"overrides={overrides}")
+    assert "prepare" not in fresh.planned(overrides)
+    (fresh.folder / "train.txt").write_text("other words in a line\n" * 400)
+    assert "prepare" in fresh.planned(overrides)
