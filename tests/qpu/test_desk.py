@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import special_ortho_group
@@ -69,6 +71,12 @@ def test_counts_are_paid_once_and_are_what_the_simulator_says(tmp_path, desk, se
 def test_nothing_is_sent_beyond_the_budget(tmp_path, desk, service):
     with pytest.raises(CayleyError, match=r"qpu\.max_seconds=60"):
         desk(shots=100_000, executions_per_job=10_000_000).send(WORKLOAD)
+    assert service.paid() == []
+
+
+def test_a_plan_for_another_processor_is_not_sent(desk, service):
+    with pytest.raises(CayleyError, match="planned for ibm_fez and its qubits, not for fake_fez"):
+        desk().send(replace(WORKLOAD, backend="ibm_fez"))
     assert service.paid() == []
 
 

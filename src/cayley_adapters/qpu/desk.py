@@ -39,7 +39,15 @@ def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list
     Returns:
         The pairs (indices) of each job, and the job. Its key follows from the workload's content, the options that the
         service is given and the pairs alone, so that it is known again whenever it is asked for.
+
+    Raises:
+        CayleyError: The workload was planned for another processor.
     """
+    if workload.backend != backend.name:
+        raise CayleyError(
+            f"this was planned for {workload.backend} and its qubits, not for {backend.name}; plan it with the same "
+            "settings first: cayley qpu plan"
+        )
     measurement = measurement_id(workload, sampling)
     found = []
     for ansatz, pairs in workload.parts():
