@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from cayley_adapters.layout import Job
 from cayley_adapters.models import load_tokenizer, set_threads
 from cayley_adapters.stages.common import evaluation_windows, model_folder
 from cayley_adapters.stages.transpile import circuits_of, line_of
+
+if TYPE_CHECKING:
+    from cayley_adapters.block_circuits import BlockCircuits
 
 __all__ = ["DeviceModel"]
 
@@ -45,7 +49,7 @@ class DeviceModel:
         self.parameters = sum(theta.numel() for theta in self._theta.values())
 
     @cached_property
-    def circuits(self):
+    def circuits(self) -> dict[str, BlockCircuits]:
         """Projection → its synthesised blocks."""
         line = line_of(self._job, self.config.block_dim.bit_length() - 1)
         return {name: circuits_of(theta, self.config, line) for name, theta in self._theta.items()}
