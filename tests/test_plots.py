@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from cayley_adapters.analysis import transition
-from cayley_adapters.charts import models_chart
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.model_charts import models_chart
 from cayley_adapters.phase_map import boundary_table, cell_table, column_of, short
 from cayley_adapters.plots import models_page, phase_diagram_chart, phase_diagram_figure, save_figure, save_html
 

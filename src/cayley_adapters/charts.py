@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.chart_encodings import CELL, COLOURS, numbers, plain, recovery_colour, tooltips, width_of
 from cayley_adapters.device_marks import device_marks, mark_layer, mark_note
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.pages import save_html
 from cayley_adapters.phase_map import (
     boundary_table,
     cell_table,
@@ -26,32 +24,7 @@ from cayley_adapters.phase_map import (
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["models_chart", "models_page", "phase_diagram_chart"]
-
-_CELL = (58, 46)  # pixels
-_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]  # told apart with colour blindness
-_SHOWN = {
-    "model": "Model",
-    "compression_ratio": "Compression ratio",
-    "block": "Block",
-    "scale": "Noise scale λ",
-    "perplexity_text": "Perplexity",
-    "nll_text": "nll (nats a token)",
-    "difference": "nll − compressed (95 %)",
-    "recovery_nll": "Recovered share of nll",
-    "recovery": "Recovered share of perplexity",
-    "phase": "Phase",
-    "best": "Best block at this noise",
-    "adapter_parameters": "Adapter parameters",
-    "two_qubit_gates": "Two-qubit gates a block",
-    "variant": "Readout, shots, executor",
-    "seeds": "Seeds",
-    "tokens": "Test tokens",
-    "backend": "Device",
-    "layout": "Layout",
-    "mitigation": "Mitigation",
-    "targets": "Adapted projections",
-}
+__all__ = ["phase_diagram_chart"]
 
 
 def phase_diagram_chart(
@@ -110,113 +83,8 @@ def phase_diagram_chart(
     )
 
 
-def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) -> alt.VConcatChart:
-    """Models side by side: the heat map of each (a column) at each compression ratio (a row), and their critical noise.
-
-    Args:
-        models: ``(name, rows of phase_diagram.csv, transition.json)`` of each model, in the order to show.
-
-    Raises:
-        CayleyError: no model is given, two share a name, or one has no cell of its transition's readout and shots.
-    """
-    import altair as alt
-
-    names = [name for name, _, _ in models]
-    if not names or len(set(names)) < len(names):
-        raise CayleyError(f"a comparison needs one or more models with names of their own, not {names}")
-    table = pd.concat([with_words(cell_table(cells, part)).assign(model=name) for name, cells, part in models])
-    axis = np.sort(table["noise_scale"].unique().astype(float))
-    dims = [f"d = {dim}" for dim in sorted(table["block_dim"].unique(), reverse=True)]
-    table["dim"] = "d = " + table["block_dim"].astype(str)
-    base = alt.Chart(_plain(table)).encode(
-        x=alt.X("scale:O", sort=[f"{scale:g}" for scale in axis], title="Noise scale λ", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("dim:O", sort=dims, title=None),
-        tooltip=_tooltips(table),
-    )
-    heat = alt.layer(base.mark_rect().encode(color=_recovery_colour(alt)), *_numbers(alt, base)).properties(
-        width=0.8 * _width(axis), height=32 * len(dims)
-    )
-    facets = heat.facet(
-        column=alt.Column(
-            "model:N", sort=names, title=None, header=alt.Header(labelFontSize=13, labelFontWeight="bold")
-        ),
-        row=alt.Row("compression_ratio:O", title="Compression ratio"),
-    )
-    bounds = pd.concat([boundary_table(part, axis).assign(model=name) for name, _, part in models])
-    bounds["from"] = bounds["low"].clip(bounds["lambda_c"].where(bounds["lambda_c"] > 0).min() / 3)  # log λ has no 0
-    bounds["dim"] = "d = " + bounds["block_dim"].astype(str)
-    points = alt.Chart(_plain(bounds[bounds["lambda_c"] > 0])).encode(
-        x=alt.X("dim:O", sort=dims[::-1], title="Block dimension", axis=alt.Axis(labelAngle=0)),
-        xOffset=alt.XOffset("model:N", sort=names),
-        color=alt.Color("model:N", sort=names, title="Model", scale=alt.Scale(range=_COLOURS)),
-        tooltip=[
-            alt.Tooltip(name, title=title, **({"format": ".3g"} if name == "lambda_c" else {}))
-            for name, title in {
-                "model": "Model", "dim": "Block", "two_qubit_gates": "Two-qubit gates a block", "lambda_c": "λ_c",
-                "low_text": "95 % from", "high_text": "95 % to", "censored": "Beyond the axis",
-            }.items()
-        ],
-    )  # fmt: skip
-    scale = alt.Scale(type="log", nice=False, padding=10)
-    marks = alt.Scale(domain=["no", "above", "below"], range=["circle", "triangle-up", "triangle-down"])
-    critical = alt.layer(
-        points.mark_rule(strokeWidth=2).encode(y=alt.Y("from:Q", scale=scale), y2="high:Q"),
-        points.mark_point(size=80, filled=True, opacity=1).encode(
-            y=alt.Y("lambda_c:Q", title="Critical noise λ_c", scale=scale),
-            shape=alt.Shape("censored:N", title="Beyond the axis", scale=marks),
-        ),
-    ).properties(width=60 * len(dims) + 60, height=180)
-    below = critical.facet(column=alt.Column("compression_ratio:O", title="Critical noise at compression ratio"))
-    heading = alt.TitleParams(
-        "Where quantum-executed adapters help: " + ", ".join(names),
-        subtitle="Number: perplexity; colour: recovered share of nll; cross: noise-dominated. Marker: λ_c with its "
-        "95 % interval; λ_c = 0 (no gain without noise) is not drawn.",
-        anchor="start",
-        offset=14,
-        fontSize=16,
-        subtitleColor="#555",
-    )
-    return alt.vconcat(facets, below, title=heading).resolve_scale(color="independent", shape="independent")
-
-
-def models_page(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]], path: Path | str) -> None:
-    """Write :func:`models_chart` as one page that works offline."""
-    save_html(models_chart(models), path, title="Models compared")
-
-
-def _width(axis: np.ndarray) -> int:
-    return max(_CELL[0] * len(axis), 240)
-
-
 def _at(table: pd.DataFrame, ratio: float) -> pd.DataFrame:
     return table[table["compression_ratio"] == ratio]
-
-
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Infinite numbers become missing ones, which JSON can hold."""
-    return table.replace([np.inf, -np.inf], np.nan)
-
-
-def _tooltips(table: pd.DataFrame) -> list[Any]:
-    import altair as alt
-
-    numbers = {"recovery_nll": ".3f", "recovery": ".3f", "adapter_parameters": ",.0f", "tokens": ",d"}
-    kinds = {name: {"format": numbers[name]} if name in numbers else {} for name in _SHOWN}
-    return [alt.Tooltip(name, title=title, **kinds[name]) for name, title in _SHOWN.items() if name in table]
-
-
-def _recovery_colour(alt: Any) -> Any:
-    scale = alt.Scale(scheme="viridis", domain=[-1, 1])
-    return alt.Color("clipped:Q", scale=scale, title=["Recovered share", "of nll, clipped"])
-
-
-def _numbers(alt: Any, base: Any) -> list[Any]:
-    """Perplexities, and crosses where noise dominates."""
-    ink = alt.when("datum.clipped > 0.3").then(alt.value("black")).otherwise(alt.value("white"))
-    cross = base.transform_filter("datum.noise_dominated").mark_point(
-        shape="cross", angle=45, size=26, filled=True, color="white", opacity=0.9, xOffset=15, yOffset=-11
-    )
-    return [base.mark_text(fontSize=11).encode(text="text:N", color=ink), cross]
 
 
 def _columns(alt: Any, axis: np.ndarray, field: str = "column", title: str | None = "Noise scale λ") -> Any:
@@ -242,10 +110,10 @@ def _heat_map(
     lines = table["block"].map(bounds.set_index("block")["x"])
     aside = [text_shift(*pair) for pair in zip(table["column"], lines, strict=True)]
     table = table.assign(left=table["column"] - 0.5, right=table["column"] + 0.5, centre=table["column"] + aside)
-    base = alt.Chart(_plain(table)).encode(y=rows, tooltip=_tooltips(table))
+    base = alt.Chart(plain(table)).encode(y=rows, tooltip=tooltips(table))
     columns = base.encode(x=_columns(alt, axis, "centre"))
     heat = base.mark_rect(stroke="white", strokeWidth=0.5).encode(
-        x=_columns(alt, axis, "left"), x2="right:Q", color=_recovery_colour(alt)
+        x=_columns(alt, axis, "left"), x2="right:Q", color=recovery_colour(alt)
     )
     line = alt.Chart(bounds).encode(
         y=rows,
@@ -254,7 +122,7 @@ def _heat_map(
         + [alt.Tooltip("censored", title="Beyond the axis")],
     )
     marks = [
-        line.mark_tick(orient="vertical", size=_CELL[1], thickness=width, color=colour, opacity=1).encode(
+        line.mark_tick(orient="vertical", size=CELL[1], thickness=width, color=colour, opacity=1).encode(
             x=_columns(alt, axis, "x")
         )
         for width, colour in ((6, "white"), (3, "black"))
@@ -268,8 +136,8 @@ def _heat_map(
         frame="group",
     )
     stars = [mark_layer(measured, _columns(alt, axis, "x"), rows)] if len(measured) else []
-    layers = alt.layer(heat, *_numbers(alt, columns), *marks, bar, *stars)
-    return layers.properties(width=_width(axis), height=_CELL[1] * len(order), title=heading)
+    layers = alt.layer(heat, *numbers(alt, columns), *marks, bar, *stars)
+    return layers.properties(width=width_of(axis), height=CELL[1] * len(order), title=heading)
 
 
 def _curves(
@@ -287,18 +155,18 @@ def _curves(
     order = lines.sort_values("block_dim")["block"].unique().tolist()
     side = alt.Axis(minExtent=extent, titleX=-52, gridOpacity=0.4, tickCount=6)
     height = alt.Y("perplexity:Q", scale=alt.Scale(type="log", nice=False, padding=10), title="Perplexity", axis=side)
-    base = alt.Chart(_plain(lines)).encode(
+    base = alt.Chart(plain(lines)).encode(
         x=_columns(alt, axis),
         y=height,
         color=alt.Color(
             "block:N",
             sort=order,
             title="Block",
-            scale=alt.Scale(domain=order, range=_COLOURS),
+            scale=alt.Scale(domain=order, range=COLOURS),
             legend=alt.Legend(labelLimit=300),
         ),
         opacity=alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.12)),
-        tooltip=_tooltips(lines),
+        tooltip=tooltips(lines),
     )
     shape = alt.Shape("variant:N", sort=variants, title="Readout, shots, executor", legend=alt.Legend(labelLimit=300))
     dash = alt.StrokeDash("variant:N", sort=variants, legend=None)
@@ -323,4 +191,4 @@ def _curves(
         *named,
         line.add_params(picked) if first else line,  # once: the legend it is bound to is shared
         base.mark_point(filled=True, size=45).encode(shape=shape),
-    ).properties(width=_width(axis), height=260)
+    ).properties(width=width_of(axis), height=260)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.charts import models_page, phase_diagram_chart
+from cayley_adapters.charts import phase_diagram_chart
 from cayley_adapters.device_marks import device_marks, draw_device_marks, mark_handle, mark_note
 from cayley_adapters.figure_files import save_figure
+from cayley_adapters.model_charts import models_page
 from cayley_adapters.pages import save_html
 from cayley_adapters.phase_map import (
     boundary_table,
