@@ -49,7 +49,7 @@ def test_twin_by_either_name_of_its_device(tmp_path):
 
 
 def test_no_account(tmp_path):
-    with pytest.raises(CayleyError, match=r"no account.*save_account.*QISKIT_IBM_TOKEN.*qpu.service=twin"):
+    with pytest.raises(CayleyError, match=r"no account.*save_account.*QISKIT_IBM_TOKEN.*qpu=twin"):
         connect("ibm", "ibm_fez", tmp_path)
 
 

@@ -17,7 +17,7 @@ SERVICES = ("twin", "ibm")
 
 _ACCOUNT = (
     "save one with QiskitRuntimeService.save_account(token=…, instance=…), or set QISKIT_IBM_TOKEN and "
-    "QISKIT_IBM_INSTANCE; qpu.service=twin needs none"
+    "QISKIT_IBM_INSTANCE; qpu=twin needs none"
 )
 
 
@@ -89,7 +89,7 @@ def _reason(error: Exception) -> str:
     if refused or any(isinstance(cause, IBMNotAuthorizedError) for cause in causes):
         return f"IBM Quantum refuses the account's token; {_ACCOUNT}"
     if any(isinstance(cause, RequestException | ApiException | ConnectionError | TimeoutError) for cause in causes):
-        return "IBM Quantum cannot be reached; check the network and try again, or take qpu.service=twin"
+        return "IBM Quantum cannot be reached; check the network and try again, or take qpu=twin"
     if any(isinstance(cause, InvalidAccountError | IBMInputValueError) for cause in causes):
         return f"the saved account of IBM Quantum is not valid, or has no such instance; {_ACCOUNT}"
     return (
