@@ -125,11 +125,18 @@ def show_config(
 
 @qpu_app.command("status")
 def qpu_status(overrides: Overrides = None) -> None:
-    """Print what was sent, what it used and what came back, without asking the service."""
-    from cayley_adapters.qpu.desk import status_table
+    """Print what was sent, how it fares at the service, what it used and what came back."""
+    from cayley_adapters.progress import say
+    from cayley_adapters.qpu.desk import status_table, under_way
+    from cayley_adapters.stages.device_desk import desk_of
 
-    for base, _ in _results_folders(overrides):
-        typer.echo(status_table(base))
+    job = _device_job(overrides)
+    if under_way(job.base):
+        try:
+            desk_of(job, quiet=True).refresh()
+        except CayleyError as error:
+            say(f"as last known, since the service could not be asked: {error}")
+    typer.echo(status_table(job.base))
 
 
 @qpu_app.command("resolve")

@@ -11,7 +11,7 @@ from scipy.stats import special_ortho_group
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.qpu.agreement import chi_square
-from cayley_adapters.qpu.desk import Desk, jobs_of, status_table
+from cayley_adapters.qpu.desk import Desk, jobs_of, status_table, under_way
 from cayley_adapters.qpu.execution import predicted
 from cayley_adapters.qpu.ledger import ledger_path
 from cayley_adapters.qpu.lines import disjoint_lines
@@ -78,6 +78,18 @@ def test_a_plan_for_another_processor_is_not_sent(desk, service):
     with pytest.raises(CayleyError, match="planned for ibm_fez and its qubits, not for fake_fez"):
         desk().send(replace(WORKLOAD, backend="ibm_fez"))
     assert service.paid() == []
+
+
+def test_the_table_tells_how_jobs_fare_at_the_service(tmp_path, desk):
+    queued = connect("twin", "FakeFez", tmp_path / "twin", queue_seconds=600.0)
+    backend, sampling = processor(queued, "FakeFez"), Sampling(2000)
+    waiting = Desk(tmp_path, queued, backend, OPTIONS, sampling, None)
+    assert not under_way(tmp_path)
+    waiting.send(WORKLOAD)
+    assert under_way(tmp_path)
+    waiting.refresh()
+    assert "QUEUED" in status_table(tmp_path)
+    assert status_table(tmp_path).count("submitted") == 1
 
 
 def test_twirled_circuits_return_more_shots_and_symmetric_flips(desk):

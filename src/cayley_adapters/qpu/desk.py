@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qiskit.primitives import PrimitiveResult
     from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
 
-__all__ = ["Desk", "jobs_of", "status_table"]
+__all__ = ["Desk", "jobs_of", "status_table", "under_way"]
 
 
 def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list[tuple[np.ndarray, Work]]:
@@ -125,9 +125,19 @@ class Desk:
     def _progress(self) -> Progress | None:
         return Progress(self._label) if self._label else None
 
+    def refresh(self) -> None:
+        """Ask the service once how all jobs of the ledger fare, and note it there."""
+        self._submission.poll()
+
     def resolve(self, tag: str, adopt: str | None) -> str:
         """Adopt a job as a submission of unknown fate, or plan that submission again; return what was done."""
         return self._submission.resolve(tag, adopt=adopt, resubmit=adopt is None)
+
+
+def under_way(base: str | Path) -> bool:
+    """Say whether a results folder has jobs at a service whose fate is open."""
+    path = ledger_path(base)
+    return path.exists() and any(row["state"] in ("submitted", "unknown") for row in Ledger(path).rows())
 
 
 def status_table(base: str | Path) -> str:
@@ -141,7 +151,12 @@ def status_table(base: str | Path) -> str:
         raise CayleyError(f"{base}: nothing was sent to a processor yet. Send it with: cayley qpu submit")
     rows = Ledger(path).rows()
     titles = {"label": "job", "tag": "tag", "attempt": "attempt", "state": "state", "job": "id at the service"}
-    titles |= {"estimated_seconds": "seconds, estimated", "used_seconds": "used", "reason": "reason"}
+    titles |= {
+        "seen": "state there",
+        "estimated_seconds": "seconds, estimated",
+        "used_seconds": "used",
+        "reason": "reason",
+    }
     table = [{title: _shown(row[name]) for name, title in titles.items()} for row in rows]
     used = sum(row["used_seconds"] or 0 for row in rows)
     sent = sum(row["state"] != "planned" for row in rows)
