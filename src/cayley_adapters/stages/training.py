@@ -23,6 +23,9 @@ from cayley_adapters.training.frozen import first_adapted_layer, hidden_states
 
 __all__ = ["adapted_shapes", "train_and_save"]
 
+SHORT_WINDOW = 512
+"""Up to so many tokens, plain products on a CPU run attention forth and back in half the time of torch's fused kernel."""
+
 HISTORY = [
     "step",
     "learning_rate",
@@ -74,6 +77,8 @@ def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate:
     names = ("steps", "batch_windows", "schedule", "warmup", "max_grad_norm", "distillation", "validate_every")
     recipe = Recipe(learning_rate=learning_rate, seed=seed, **{name: options[name] for name in names})
     checkpoint = _checkpoint(job)
+    if tokens.shape[1] <= SHORT_WINDOW and model.device.type == "cpu":
+        model.get_base_model().set_attn_implementation("eager")
     history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
     # Where the base model lies is this machine's matter; the folder's name says what the adapter belongs to.
     model.peft_config["default"].base_model_name_or_path = None

@@ -67,20 +67,18 @@ def load_targets(path: Path) -> TeacherTargets:
     return TeacherTargets(file.get_slice("log_probabilities"), file.get_slice("indices"))
 
 
-def distillation_loss(log_probabilities: torch.Tensor, teacher: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+def distillation_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """KL(teacher ‖ student) over k + 1 outcomes: the teacher's k best tokens, and all others together.
 
     Lumping the rest keeps it a true divergence (zero only where the k probabilities agree) from k numbers a position.
 
     Args:
-        log_probabilities: the student's, ``(…, vocabulary)``.
-        teacher: log-probabilities of the k best tokens, ``(…, k)``.
-        indices: their ids, ``(…, k)``.
+        student: the student's log-probabilities of the teacher's k best tokens, ``(…, k)``.
+        teacher: the teacher's own.
 
     Returns:
         Mean over positions, nats.
     """
-    student = log_probabilities.gather(-1, indices.long())
 
     def rest(kept: torch.Tensor) -> torch.Tensor:
         return torch.log1p(-kept.exp().sum(-1).clamp(max=1 - 1e-6))

@@ -144,15 +144,19 @@ def _order(windows: int, recipe: Recipe) -> np.ndarray:
 
 def _losses(model: Any, text: TrainingText, chosen: np.ndarray, distillation: float) -> tuple[torch.Tensor, ...]:
     """The whole loss, cross-entropy and divergence of some windows, nats a token."""
-    logits = model(**text.inputs(chosen), use_cache=False).logits[:, :-1]
+    # The last position predicts nothing; leaving it out here spares a copy of all logits in the backward pass.
+    kept = torch.arange(text.tokens.shape[1] - 1)
+    logits = model(**text.inputs(chosen), use_cache=False, logits_to_keep=kept).logits
     log_probabilities = logits.float().log_softmax(-1)
-    following = torch.as_tensor(text.tokens[chosen][:, 1:], dtype=torch.long, device=logits.device)
-    cross_entropy = torch.nn.functional.nll_loss(log_probabilities.flatten(0, 1), following.flatten())
-    loss, divergence = cross_entropy, torch.zeros(())
-    if text.targets is not None and distillation > 0:
-        kept, indices = (part.to(logits.device) for part in text.targets.batch(chosen))
-        divergence = distillation_loss(log_probabilities, kept, indices)
-        loss = (1 - distillation) * cross_entropy + distillation * divergence
+    following = torch.as_tensor(text.tokens[chosen][:, 1:, None], dtype=torch.long, device=logits.device)
+    if text.targets is None or distillation == 0:
+        cross_entropy = -log_probabilities.gather(-1, following).mean()
+        return cross_entropy, cross_entropy, torch.zeros(())
+    teacher, indices = (part.to(logits.device) for part in text.targets.batch(chosen))
+    # One gather for both losses: the gradient of each is as large as all logits.
+    picked = log_probabilities.gather(-1, torch.cat([following, indices.long()], dim=-1))
+    cross_entropy, divergence = -picked[..., 0].mean(), distillation_loss(picked[..., 1:], teacher)
+    loss = (1 - distillation) * cross_entropy + distillation * divergence
     return loss, cross_entropy, divergence
 
 
