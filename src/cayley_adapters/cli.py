@@ -44,7 +44,7 @@ Overrides = Annotated[
 
 
 def _run_stage(stage: str, arguments: list[str] | None) -> None:
-    from cayley_adapters.jobs import run_job
+    from cayley_adapters.jobs import limit_threads, run_job
     from cayley_adapters.layout import jobs
     from cayley_adapters.progress import say
     from cayley_adapters.settings import compose, parse_cli
@@ -60,6 +60,7 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     made = {path for job in todo for path in job.outputs().values()}
     for job in todo:
         _check_inputs(job, job.label, made, arguments or [])
+    limit_threads(max((job.threads for job in todo), default=1))
     for job in todo:
         say(f"{job.label} → {job.base}")
         run_job(job)

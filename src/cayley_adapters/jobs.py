@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -11,7 +12,17 @@ from typing import Any
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.layout import Job
 
-__all__ = ["job_from_json", "job_to_json", "main", "run_job"]
+__all__ = ["job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "QISKIT_NUM_PROCS",
+)
+"""Where numpy, torch, numba, tokenizers and Qiskit each look for a number of threads, or of processes."""
 
 
 def run_job(job: Job) -> None:
@@ -30,12 +41,23 @@ def job_from_json(text: str) -> Job:
     return Job(**fields)
 
 
+def limit_threads(count: int) -> None:
+    """Let every library that this process loads from here on use ``count`` CPU threads.
+
+    Jobs run beside each other: left alone, each library of each job would start as many threads as there are cores.
+    What the user's shell says of threads does not count, since results depend on their number in the last digits.
+    """
+    os.environ.update({name: str(count) for name in THREAD_VARIABLES})
+
+
 def main() -> int:
     """Run the job that the only argument describes."""
+    job = job_from_json(sys.argv[1])
+    limit_threads(job.threads)
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
-        run_job(job_from_json(sys.argv[1]))
+        run_job(job)
     except CayleyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

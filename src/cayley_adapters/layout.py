@@ -150,6 +150,15 @@ class Job:
         ]
 
     @property
+    def threads(self) -> int:
+        """CPU threads of the job, from the configuration: its results depend on them in the last digits."""
+        key = STAGES[self.stage].threads
+        if key is None:
+            return 1
+        section, _, name = key.partition(".")
+        return self.leaves[key] if key in self.leaves else self.leaves[section][name]
+
+    @property
     def label(self) -> str:
         """What progress lines call the job."""
         return " ".join([self.stage, *self.cell.values()])

@@ -62,6 +62,7 @@ STAGES: dict[str, Stage] = {
         ),
         (),
         "keep the uncompressed model's predictions for distillation",
+        threads="train.threads",
     ),
     "compress": Stage(
         PREPARED,
@@ -69,6 +70,7 @@ STAGES: dict[str, Stage] = {
         ("model.name", "compress", "data.calibration_windows"),
         ("ratio",),
         "factor projections of the model",
+        threads="compress.threads",
     ),
     "train": Stage(
         PREPARED | COMPRESSED | TEACHER,
@@ -76,6 +78,7 @@ STAGES: dict[str, Stage] = {
         ("train", "noise"),
         ("ratio", "block", "seed"),
         "train the blocks",
+        threads="train.threads",
     ),
     "control": Stage(
         PREPARED | COMPRESSED | TEACHER,
@@ -87,13 +90,15 @@ STAGES: dict[str, Stage] = {
         ),
         ("ratio", "control", "seed"),
         "train classical adapters of as many parameters",
+        threads="train.threads",
     ),
     "transpile": Stage(
         ADAPTER,
         CIRCUITS,
-        ("transpile.synthesis", "transpile.noise_scale", "noise"),
+        ("transpile.synthesis", "transpile.noise_scale", "transpile.threads", "noise"),
         ("ratio", "block", "seed"),
         "bring each block to the device's native gates, and count them",
+        threads="transpile.threads",
     ),
     "compare_circuits": Stage(
         ADAPTER | CIRCUITS,
@@ -111,6 +116,7 @@ STAGES: dict[str, Stage] = {
         EVALUATED,
         ("ratio",),
         "perplexity of the compressed model",
+        threads="evaluate.threads",
     ),
     "reference": Stage(
         PREPARED,
@@ -121,6 +127,7 @@ STAGES: dict[str, Stage] = {
         EVALUATED,
         (),
         "perplexity of the uncompressed model",
+        threads="evaluate.threads",
     ),
     "evaluate_control": Stage(
         PREPARED | COMPRESSED | CONTROL_ADAPTER,
@@ -128,6 +135,7 @@ STAGES: dict[str, Stage] = {
         EVALUATED,
         ("ratio", "control", "seed"),
         "perplexity with classical adapters",
+        threads="evaluate.threads",
     ),
     "evaluate": Stage(
         PREPARED
@@ -139,6 +147,7 @@ STAGES: dict[str, Stage] = {
         ("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale"),
         ("ratio", "block", "seed"),
         "perplexity along the noise axis",
+        threads="evaluate.threads",
     ),
     **QPU_STAGES,
     "aggregate": Stage(
@@ -238,6 +247,7 @@ STAGES: dict[str, Stage] = {
         ),
         (),
         "put the questions to the models with and without blocks, and to LoRA",
+        threads="questions.threads",
     ),
     "questions": Stage(
         QUESTION_SET | ANSWERS,

@@ -18,6 +18,7 @@ class Stage:
         leaves: dotted keys of the configuration that the stage may read.
         wildcards: the axes it runs over, of ``ratio``, ``block``, ``control`` and ``seed``.
         help: one line for ``cayley --help``.
+        threads: dotted key of its number of CPU threads, one of ``leaves`` or within one; it has one thread if None.
     """
 
     inputs: Mapping[str, str]
@@ -25,3 +26,4 @@ class Stage:
     leaves: tuple[str, ...]
     wildcards: tuple[str, ...]
     help: str
+    threads: str | None = None

@@ -38,7 +38,7 @@ def test_quickstart_is_the_default_and_names_the_run() -> None:
     [found] = compose()
     assert (found.run, found.experiment, found.model.name) == ("quickstart", "quickstart", "smollm2_135m")
     assert found.sweep.block_dim == (2, 4, 8)
-    assert found.sweep.noise_scale == (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
+    assert found.sweep.noise_scale == (0.0, 0.3, 1.0, 3.0, 10.0)
     assert found.evaluate.shots == (8192,)
 
 

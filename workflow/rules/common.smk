@@ -4,6 +4,7 @@
 # pins (environment.yml for conda), since they share one library.
 
 import fcntl
+import functools
 import re
 import sys
 from pathlib import Path
@@ -36,10 +37,16 @@ wildcard_constraints:
 
 def job(stage, wildcards):
     """The job of a stage for one set of wildcards."""
-    cell = {name: getattr(wildcards, name) for name in STAGES[stage].wildcards}
+    return job_of_cell(stage, wildcards.base, *(getattr(wildcards, name) for name in STAGES[stage].wildcards))
+
+
+@functools.cache
+def job_of_cell(stage, base, *folders):
+    """The same, made once for all that a rule asks of it."""
     # What a processor measured belongs on the map where it is asked for, and wherever it is there already.
     asked = "qpu" in (workflow.dag_settings.targets or ())
-    return make_job(stage, wildcards.base, BASES[wildcards.base], cell, device=asked)
+    cell = dict(zip(STAGES[stage].wildcards, folders, strict=True))
+    return make_job(stage, base, BASES[base], cell, device=asked)
 
 
 def inputs(stage):
@@ -55,11 +62,8 @@ def spec(stage):
 
 
 def cores(stage):
-    """Cores of the machine that a job keeps busy: the thread count of the configuration, on which results depend."""
-    others = {"teacher": "train", "control": "train", "answer_questions": "questions"}
-    others |= {"qpu_train": "train", "qpu_plan": "qpu", "qpu_evaluate": "qpu"}
-    section = stage if stage in ("compress", "train", "evaluate") else others.get(stage, "evaluate")
-    return lambda wildcards: BASES[wildcards.base].leaf(f"{section}.threads")
+    """Cores of the machine that a job keeps busy: its threads, of which the configuration says how many."""
+    return lambda wildcards: job(stage, wildcards).threads
 
 
 def code(stage):

@@ -12,7 +12,7 @@ rule transpile:
         job=spec("transpile"),
         code=code("transpile"),
     resources:
-        machine_cores=1,
+        machine_cores=cores("transpile"),
         mem_mb=2000,
     shell:
         RUN_JOB

@@ -32,6 +32,7 @@ QPU_STAGES: dict[str, Stage] = {
         ("train", "noise", "qpu.targets", "qpu.layers"),
         ("ratio", "block", "seed"),
         "train the model that goes to the processor, where it is not the map's",
+        threads="train.threads",
     ),
     "qpu_plan": Stage(
         PREPARED | COMPRESSED | DEVICE_ADAPTER,
@@ -52,6 +53,7 @@ QPU_STAGES: dict[str, Stage] = {
         ),
         (),
         "pack blocks on the processor, freeze what is measured, and tell what it costs in every mode",
+        threads="qpu.threads",
     ),
     "qpu_submit": Stage(
         WORKLOAD,
@@ -76,5 +78,6 @@ QPU_STAGES: dict[str, Stage] = {
         ),
         (),
         "perplexity with what the processor measured, beside exact arithmetic and the simulator",
+        threads="qpu.threads",
     ),
 }

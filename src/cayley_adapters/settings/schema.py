@@ -9,6 +9,7 @@ import itertools
 import math
 import types
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -129,13 +130,18 @@ class Settings(Section):
         Raises:
             CayleyError: There is no such key.
         """
-        value: Any = self.model_dump(mode="json")
+        value: Any = self._plain
         for part in dotted.split("."):
             if not isinstance(value, dict) or part not in value:
                 known = [*type(self).model_fields, *fields()]
                 raise CayleyError(f"unknown key '{dotted}'{nearest(dotted, known)}")
             value = value[part]
-        return value
+        return dict(value) if isinstance(value, dict) else value
+
+    @cached_property
+    def _plain(self) -> dict[str, Any]:
+        """All values in plain JSON types; kept, since a workflow of thousands of jobs asks for each one's leaves."""
+        return self.model_dump(mode="json")
 
     def leaves(self, *dotted: str) -> dict[str, Any]:
         """Return the named values and sections under their keys, in plain JSON types."""

@@ -243,6 +243,7 @@ class Transpile(Section):
     compared_blocks: Annotated[int, Between(0, 1000)] = Field(
         description="Trained blocks of each cell that Qiskit synthesises as well, for circuits.csv."
     )
+    threads: Threads = Field(description="CPU threads of the job.")
 
 
 class Noise(Section):
@@ -275,7 +276,9 @@ class Evaluate(Section):
     refine: Annotated[int, Between(0, 100)] = Field(
         description="Noise scales that each cell's evaluation adds to the axis where its boundary is uncertain."
     )
-    noise_budget: bool = Field(description="Whether each source of errors is evaluated alone at noise scale 1, too.")
+    noise_budget_windows: Annotated[int, Between(0, 1_000_000)] = Field(
+        description="First test windows on which each source of errors runs alone at noise scale 1; 0 is none."
+    )
     batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows evaluated at a time.")
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
 

@@ -33,6 +33,7 @@ class AdaptedModel:
         circuits: projection → synthesised blocks; empty where they are not run as circuits.
         block_dim: d of the blocks.
         parameters: number of the blocks' parameters.
+        windows: the text.
         documents: ``(windows, window − 1)`` the document of each scored token.
     """
 
@@ -57,12 +58,12 @@ class AdaptedModel:
         self.circuits = load_circuits(inputs["angles"][0])
         self.block_dim = next(iter(self._blocks.values())).shape[-1]
         self.parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
-        self._windows = evaluation_windows(inputs["tokens"][0], self._options["windows"])
-        self.documents = self._windows.documents[:, 1:]
+        self.windows = evaluation_windows(inputs["tokens"][0], self._options["windows"])
+        self.documents = self.windows.documents[:, 1:]
         # Layers below the first block are the same in every arm.
         self._first, self._states = first_adapted_layer(self._model), None
         if self._first:
-            parts = np.array_split(self._windows.tokens, len(self._windows.tokens))
+            parts = np.array_split(self.windows.tokens, len(self.windows.tokens))
             self._states = torch.cat(layer_inputs(self._model.get_base_model(), parts, self._first)[0])
 
     def losses(self, arm: dict[str, Any], windows: Windows | None = None, repeat: int = 0) -> np.ndarray:
@@ -71,7 +72,7 @@ class AdaptedModel:
 
         seed = (self._seed, repeat) if repeat else self._seed
         set_executor(self._model, make_executor(arm, self._blocks, self.circuits, self._noise, seed))
-        tokens = (windows or self._windows).tokens
+        tokens = (windows or self.windows).tokens
         states = None if self._states is None else self._states[: len(tokens)]
         with torch.no_grad(), from_layer(self._model, self._first):
             return token_losses(self._model, tokens, self._options["batch_windows"], states=states)
@@ -81,6 +82,6 @@ class AdaptedModel:
         if math.isinf(arm["shots"]):
             return 0.0
         count = min(self._options["batch_windows"], len(losses))
-        again = self.losses(arm, self._windows.first(count, "evaluate.batch_windows"), repeat=1)
+        again = self.losses(arm, self.windows.first(count, "evaluate.batch_windows"), repeat=1)
         once = arm["readout"] == "characterised"  # then all tokens share the shots of one measurement
         return shot_error(losses[:count], again, None if once else self.documents[:count], losses.size)

@@ -139,22 +139,28 @@ def _budget(
     known: dict[float, np.ndarray],
     progress: Callable[[int, int], None],
 ) -> Iterator[dict[str, Any]]:
-    """Errors of the circuits by source, and what each costs alone at noise scale 1, and all together."""
+    """Errors of the circuits by source, and what each costs alone at noise scale 1, and all together.
+
+    All costs are of the same windows, the first ones.
+    """
     if not model.circuits:
         return
     errors = circuit_errors(list(model.circuits.values()), DeviceNoise.from_backend(**job.leaves["noise"]))
-    measured = job.leaves["evaluate"]["noise_budget"] and job.leaves["sweep.noise_scale"] != [0]
+    wanted = job.leaves["evaluate"]["noise_budget_windows"]
+    windows = model.windows.first(min(wanted, len(model.windows.tokens)), "evaluate.noise_budget_windows")
+    measured = len(windows.tokens) > 0 and job.leaves["sweep.noise_scale"] != [0]
     alone = [source for source in SOURCES if measured and errors[source]["gates"]]
-    at = [known.get(scale) for scale in (0.0, 1.0)]
+    documents = windows.documents[:, 1:].ravel()
+    at = [known[scale][: documents.size] if scale in known else None for scale in (0.0, 1.0)]
     if measured and at[1] is None:
-        at[1] = model.losses(arm | {"noise_scale": 1.0}).ravel()
+        at[1] = model.losses(arm | {"noise_scale": 1.0}, windows).ravel()
     for done, source in enumerate(errors):
         cost = {}
         if measured and source in (*alone, "all"):
-            loss = at[1] if source == "all" else model.losses(arm | {"noise_scale": 1.0, "source": source}).ravel()
+            one = arm | {"noise_scale": 1.0, "source": source}
+            loss = at[1] if source == "all" else model.losses(one, windows).ravel()
             difference = loss.astype(np.float64) - at[0]
-            error = clustered_error(difference, model.documents.ravel())
-            cost = {"cost": difference.mean(), "cost_se": error}
+            cost = {"cost": difference.mean(), "cost_se": clustered_error(difference, documents)}
         yield {"source": source, **errors[source], **cost}
         progress(done + 1, len(errors))
 

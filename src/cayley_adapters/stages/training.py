@@ -24,7 +24,7 @@ from cayley_adapters.training.frozen import first_adapted_layer, hidden_states
 __all__ = ["adapted_shapes", "train_and_save"]
 
 SHORT_WINDOW = 512
-"""Up to so many tokens, plain products on a CPU run attention forth and back in half the time of torch's fused kernel."""
+"""Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
 
 HISTORY = [
     "step",

@@ -1,0 +1,47 @@
+"""Jobs as processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from cayley_adapters.jobs import limit_threads
+from cayley_adapters.layout import jobs
+from cayley_adapters.pipeline import STAGES
+from cayley_adapters.settings import compose
+
+POOLS = """
+from cayley_adapters.jobs import limit_threads
+limit_threads(1)
+import json, numba, numpy, scipy.linalg, sklearn, torch
+from threadpoolctl import threadpool_info
+numba.njit(parallel=True)(lambda: numpy.zeros(9) + 1)()
+pools = [pool["num_threads"] for pool in threadpool_info()]
+print(json.dumps([*pools, torch.get_num_threads(), numba.get_num_threads()]))
+"""
+
+
+def test_every_library_has_the_threads_of_the_configuration():
+    environment = os.environ | {"OMP_NUM_THREADS": "7", "OPENBLAS_NUM_THREADS": "7"}
+    run = subprocess.run([sys.executable, "-c", POOLS], env=environment, capture_output=True, text=True, check=True)
+    pools = json.loads(run.stdout)
+    assert len(pools) > 3
+    assert set(pools) == {1}
+
+
+def test_limits_are_set_before_a_library_starts(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    limit_threads(3)
+    assert os.environ["OMP_NUM_THREADS"] == os.environ["RAYON_NUM_THREADS"] == "3"
+    limit_threads(1)
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "compare_models"])
+def test_a_stage_has_the_threads_that_its_own_leaf_says(stage):
+    key = STAGES[stage].threads
+    [settings] = compose("quickstart", [f"{key}=5"] if key else [])
+    for job in jobs([settings], stage):
+        assert job.threads == (5 if key else 1)
+        assert key is None or key in job.leaves or key.split(".")[0] in job.leaves
