@@ -65,6 +65,18 @@ def test_every_arm_answers_every_question(ask):
     assert outputs["picture_png"].stat().st_size > 10_000
 
 
+def test_no_model_is_loaded_twice(ask, monkeypatch):
+    from cayley_adapters.stages import answer_questions
+
+    loaded = []
+    for name in ("base_model", "load_compressed"):
+        load = getattr(answer_questions, name)
+        monkeypatch.setattr(answer_questions, name, lambda path, load=load: loaded.append(path) or load(path))
+    texts = pd.read_csv(ask(stages=("question_set", "answer_questions"))["texts"])
+    assert set(texts["arm"]) == {"uncompressed", "compressed", "blocks_exact", "blocks_noise0", "blocks_noise1", "lora"}
+    assert len(loaded) == 2
+
+
 def test_the_same_configuration_gives_the_same_bytes(ask):
     first = {name: path.read_bytes() for name, path in ask().items()}
     assert {name: path.read_bytes() for name, path in ask().items()} == first

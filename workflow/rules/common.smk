@@ -62,8 +62,8 @@ def spec(stage):
 
 
 def cores(stage):
-    """Cores of the machine that a job keeps busy: its threads, of which the configuration says how many."""
-    return lambda wildcards: job(stage, wildcards).threads
+    """Cores of the machine that a job keeps busy: its threads, which the configuration says for all models alike."""
+    return SETTINGS[0].leaf(STAGES[stage].threads) if STAGES[stage].threads else 1
 
 
 def code(stage):

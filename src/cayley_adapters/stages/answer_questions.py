@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ from cayley_adapters.training.controls import free_parameters
 __all__ = ["run"]
 
 
+@dataclass(frozen=True)
+class Bases:
+    """The two models that all arms are made of, each loaded once."""
+
+    uncompressed: Any
+    compressed: Any
+
+
 def run(job: Job) -> None:
     """Write the arms, the log-likelihood of every choice for each of them, and texts for some questions."""
     from numba import config as numba_config
@@ -46,27 +55,27 @@ def run(job: Job) -> None:
     tokenizer = load_tokenizer(folder)
     encoded = encode_set(tokenizer, items, _longest(folder))
 
+    bases = Bases(base_model(inputs["model"][0]), load_compressed(inputs["compressed"][0].parent))
     arms, found = [], []
-    for arm, model in _arms(job):
+    for arm, model in _arms(job, bases):
         progress = Progress(f"{job.label} {arm['arm']}")
         found.append(log_likelihoods(model, encoded, leaves["questions.batch_tokens"], progress))
         arms.append(arm)
-        del model  # one model in memory at a time
     log_likelihood = np.stack(found)
     chosen = leaves["questions.chosen"]
     if not chosen:
         chosen = disagreement(Marked(items, log_likelihood).right, leaves["questions.sampled"]).tolist()
-    texts = _texts(job, tokenizer, [items[number].prompt for number in chosen], chosen)
+    texts = _texts(job, bases, tokenizer, [items[number].prompt for number in chosen], chosen)
     write_table(arms, outputs["arms"], ARM_COLUMNS)
     write_table(texts, outputs["texts"], TEXT_COLUMNS)
     with atomic_file(outputs["answers"]) as temporary:
         save_file({"log_likelihood": log_likelihood, "chosen": np.array(chosen, dtype=np.int64)}, temporary)
 
 
-def _texts(job: Job, tokenizer: Any, prompts: list[str], numbers: list[int]) -> list[dict[str, Any]]:
+def _texts(job: Job, bases: Bases, tokenizer: Any, prompts: list[str], numbers: list[int]) -> list[dict[str, Any]]:
     rows = []
     temperatures, count = job.leaves["questions.temperatures"], job.leaves["questions.texts"]
-    for arm, model in _arms(job) if prompts else ():
+    for arm, model in _arms(job, bases) if prompts else ():
         for place, temperature in enumerate(temperatures):
             written = generate_texts(
                 model, tokenizer, prompts, temperature, count, job.leaves["questions.new_tokens"], seed=place
@@ -76,27 +85,23 @@ def _texts(job: Job, tokenizer: Any, prompts: list[str], numbers: list[int]) -> 
                 for number, of_prompt in zip(numbers, written, strict=True)
                 for draw, text in enumerate(of_prompt)
             ]
-        del model
         say(f"{job.label} {arm['arm']}: {len(prompts)} questions answered freely at {len(temperatures)} temperatures")
     return rows
 
 
-def _arms(job: Job) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Each arm and its model, ready to answer."""
+def _arms(job: Job, bases: Bases) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each arm and its model, ready to answer; adapters are taken off the compressed model again."""
     from peft import PeftModel
     from safetensors.torch import load_file
 
     leaves, inputs = job.leaves, job.inputs()
-    compressed = inputs["compressed"][0].parent
     cell = manifest_columns("/".join(job.axes[axis][0] for axis in ("ratio", "block", "seed")))
     ratio, d, seed = float(cell["compression_ratio"]), int(cell["block_dim"]), int(cell["seed"])
     none = {"model": leaves["model.name"], "shots": math.inf, "adapter_parameters": 0}
-    model = base_model(inputs["model"][0])
-    yield none | {"arm": "uncompressed", "method": "uncompressed", "compression_ratio": 0.0}, model
-    del model
+    yield none | {"arm": "uncompressed", "method": "uncompressed", "compression_ratio": 0.0}, bases.uncompressed
 
     none |= {"compression_ratio": ratio}
-    model = PeftModel.from_pretrained(load_compressed(compressed), inputs["adapter"][0].parent).eval()
+    model = PeftModel.from_pretrained(bases.compressed, inputs["adapter"][0].parent).eval()
     with model.disable_adapter():
         yield none | {"arm": "compressed", "method": "compressed"}, model
     layers = adapted_layers(model)
@@ -113,15 +118,16 @@ def _arms(job: Job) -> Iterator[tuple[dict[str, Any], Any]]:
             continue
         set_executor(model, make_executor(arm, blocks, circuits, leaves["noise"], seed))
         yield common | arm, model
-    del model
+    model.unload()
 
     if not inputs["control"]:
         say(f"lora is left out: none is trained that matches d = {d}; type control.methods=[lora,…] for one")
         return
     adapter = inputs["control"][0]
-    model = PeftModel.from_pretrained(load_compressed(compressed), adapter.parent).eval()
+    model = PeftModel.from_pretrained(bases.compressed, adapter.parent).eval()
     about = {"arm": "lora", "method": "lora", "block_dim": d}
     yield none | about | {"adapter_parameters": free_parameters(load_file(adapter))}, model
+    model.unload()
 
 
 def _executions(job: Job) -> Iterator[dict[str, Any]]:
