@@ -2,13 +2,16 @@
 
     python benchmarks/bench_default_run.py [--cores 8] [--keep FOLDER] [experiment=… overrides=…]
 
-Memory is the sum over all processes of their proportional share (PSS), sampled twice a second.
+Memory is the sum over all processes of their proportional share (PSS), sampled twice a second. CPU time is that of all
+jobs, by stage. Imports are what Python itself measures of them; loading is that of the compressed model, once for each job
+that loads one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -18,6 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+from cayley_adapters.job_records import read_records
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,6 +35,30 @@ def memory(process: psutil.Process) -> int:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return total
+
+
+LOADING = ("teacher", "compress", "train", "control", "baseline", "reference", "evaluate", "evaluate_control")
+"""Stages whose jobs load a model."""
+
+
+def profile(base: Path) -> None:
+    """Print the CPU time of a run's jobs by stage, and the share of imports and of loading."""
+    from cayley_adapters.compression import load_compressed
+
+    records = pd.DataFrame(read_records(base))
+    stages = records.groupby("stage")["cpu_seconds"].agg(["size", "sum"]).sort_values("sum", ascending=False)
+    print(stages.set_axis(["jobs", "CPU seconds"], axis=1).to_string(float_format="%.0f"))
+    imports = sum(
+        int(line.split(":")[1].split("|")[0]) / 1e6
+        for log in sorted((base / "logs").glob("*.log"))
+        for line in log.read_text().splitlines()
+        if line.startswith("import time:") and "self" not in line
+    )
+    start = time.process_time()
+    load_compressed(next((base / "compressed").iterdir()))
+    loading = (time.process_time() - start) * records["stage"].isin(LOADING).sum()
+    total = records["cpu_seconds"].sum()
+    print(f"all jobs {total:.0f} s, imports {imports:.0f} s ({imports / total:.0%}), loading {loading:.0f} s")
 
 
 def main() -> int:
@@ -61,7 +89,8 @@ def main() -> int:
         command += ["--config", *options.config] if options.config else []
         start, peak = time.monotonic(), 0
         with (folder / "snakemake.out").open("w") as out:
-            process = psutil.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+            environment = os.environ | {"PYTHONPROFILEIMPORTTIME": "1"}
+            process = psutil.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment)
             while process.poll() is None:
                 peak = max(peak, memory(process))
                 time.sleep(0.5)
@@ -74,6 +103,7 @@ def main() -> int:
         if process.returncode:
             return process.returncode
         for table in sorted(folder.glob("results/*/baselines.csv")):
+            profile(table.parent)
             print(pd.read_csv(table)[["compression_ratio", "method", "perplexity"]].to_string(index=False))
             cells = pd.read_csv(table.with_name("phase_diagram.csv"))
             keys = ["compression_ratio", "block_dim", "executor", "shots"]
