@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.job_records import write_record
 from cayley_adapters.layout import Job
 
 __all__ = ["job_from_json", "job_to_json", "main", "run_job"]
@@ -34,8 +35,10 @@ def main() -> int:
     """Run the job that the only argument describes."""
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    job = job_from_json(sys.argv[1])
     try:
-        run_job(job_from_json(sys.argv[1]))
+        run_job(job)
+        write_record(job)
     except CayleyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
