@@ -87,7 +87,7 @@ def main() -> None:
         "seconds": found,
         "memory_mb": {k: v for k, v in found_memory.items() if not k.startswith("start_")}
         | {"start": {k[6:]: v for k, v in found_memory.items() if k.startswith("start_")}},
-        **{name: old[name] for name in ("between_jobs", "crowding")},
+        **{name: old[name] for name in ("starting", "between_jobs", "crowding")},
         "spread": round(max(spread, 1.25), 2) if math.isfinite(spread) else old["spread"],
     }
     if not options.dry_run:

@@ -133,7 +133,7 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Predict time, memory, disk and processor cost of a run before it is started."""
-    from cayley_adapters.costs.estimate import estimate_run
+    from cayley_adapters.costs import estimate_run
     from cayley_adapters.settings import compose, parse_cli
 
     experiment, given = parse_cli(overrides or [])

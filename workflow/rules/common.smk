@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from cayley_adapters.costs.estimate import estimate_of
+from cayley_adapters.costs import estimate_of, usable_cores
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
@@ -105,7 +105,8 @@ onstart:
     except BlockingIOError:
         raise WorkflowError(f"another workflow is writing to {folder}; wait for it, or choose another name with run=NAME")
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
-    print(estimate_of(todo, BASES, workflow.global_resources.get("machine_cores")), file=sys.stderr)
+    at_once = min(workflow.cores, usable_cores()) if workflow.local_exec else workflow.nodes
+    print(estimate_of(todo, BASES, at_once), file=sys.stderr)
 
 
 onerror:

@@ -7,9 +7,20 @@ it takes was fitted to jobs that were run (``coefficients.json``), this machine'
 
 from __future__ import annotations
 
-from cayley_adapters.costs.plan import PlannedJob, order, planned_jobs
+from cayley_adapters.costs.estimate import estimate_of, estimate_run
+from cayley_adapters.costs.plan import PlannedJob, order, planned_jobs, simulate
 from cayley_adapters.costs.prediction import JobCost, job_cost
-from cayley_adapters.costs.summary import headline, summary, summary_table, usable_cores
+from cayley_adapters.costs.summary import summary, usable_cores
 
-__all__ = ["JobCost", "PlannedJob", "headline", "job_cost", "order", "planned_jobs", "summary", "summary_table",
-           "usable_cores"]
+__all__ = [
+    "JobCost",
+    "PlannedJob",
+    "estimate_of",
+    "estimate_run",
+    "job_cost",
+    "order",
+    "planned_jobs",
+    "simulate",
+    "summary",
+    "usable_cores",
+]

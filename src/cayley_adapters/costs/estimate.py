@@ -52,25 +52,25 @@ def estimate_run(
     if as_json:
         return json.dumps({"target": target, **found, "processor": devices}, indent=1)
     lines = [summary_table(found), "", headline(found)]
-    lines += [f"no fewer than {found['critical_seconds'] / 60:.0f} min on any number of cores"] * (found["seconds"] > 600)
+    if found["seconds"] > 600:
+        lines.append(f"no less than {found['critical_seconds'] / 60:.0f} min on any number of cores")
     lines += [cost_table(devices)] * bool(devices) + _unknown(settings)
     return "\n".join(lines)
 
 
-def estimate_of(jobs: Sequence[str], settings: Mapping[str, Settings], cores: int | None) -> str:
+def estimate_of(jobs: Sequence[str], settings: Mapping[str, Settings], cores: int) -> str:
     """The line with which a workflow starts.
 
     Args:
         jobs: what is to run, as :func:`cayley_adapters.jobs.job_to_json` writes it, in any order.
         settings: results folder → configuration.
-        cores: of this machine that jobs may keep busy; None where they run elsewhere.
+        cores: that jobs may keep busy.
     """
     stages = list(STAGES)
     wanted = sorted((job_from_json(text) for text in jobs), key=lambda job: stages.index(job.stage))
     first = next(iter(settings.values()))
-    found = summary(
-        order(wanted, {str(Path(base).parent): first for base in settings} | dict(settings)), cores or usable_cores()
-    )
+    runs = {str(Path(base).parent): first for base in settings}
+    found = summary(order(wanted, runs | dict(settings)), cores)
     ending = "" if found["measured"] else " (not measured on this machine; `cayley estimate` does)"
     return f"estimate: {headline(found)}{ending}"
 

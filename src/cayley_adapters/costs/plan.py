@@ -159,4 +159,4 @@ def simulate(plan: Sequence[PlannedJob], cores: int) -> Run:
             waits[follower] -= 1
             if waits[follower] == 0:
                 heapq.heappush(ready, (-behind[follower], follower))
-    return Run(now, peak, max(behind, default=0.0))
+    return Run(now + figures["starting"] if plan else 0.0, peak, max(behind, default=0.0))

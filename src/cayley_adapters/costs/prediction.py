@@ -16,7 +16,17 @@ from cayley_adapters.layout import Job
 from cayley_adapters.settings import Settings
 from cayley_adapters.shapes import ModelShape, model_shape
 
-__all__ = ["COEFFICIENTS", "JobCost", "coefficients", "job_cost", "job_threads", "kind_of", "model_of", "shape_of", "speeds"]
+__all__ = [
+    "COEFFICIENTS",
+    "JobCost",
+    "coefficients",
+    "job_cost",
+    "job_threads",
+    "kind_of",
+    "model_of",
+    "shape_of",
+    "speeds",
+]
 
 COEFFICIENTS = Path(__file__).with_name("coefficients.json")
 """What ``benchmarks/fit_costs.py`` writes."""
@@ -48,11 +58,12 @@ PREFIXES = {
     "compiled": "slices",
 }
 
-SECTIONS = {"teacher": "train", "control": "train", "qpu_train": "train", "answer_questions": "questions"}
-SECTIONS |= {name: name for name in ("compress", "train", "evaluate")} | {
-    name: "evaluate" for name in ("reference", "baseline", "evaluate_control")
+SECTIONS = {
+    **{"compress": "compress", "evaluate": "evaluate", "answer_questions": "questions"},
+    **dict.fromkeys(("train", "teacher", "control", "qpu_train"), "train"),
+    **dict.fromkeys(("reference", "baseline", "evaluate_control"), "evaluate"),
+    **dict.fromkeys(("qpu_plan", "qpu_evaluate"), "qpu"),
 }
-SECTIONS |= {name: "qpu" for name in ("qpu_plan", "qpu_evaluate")}
 """Stage → the section of the configuration that sets its threads; the other stages use one."""
 
 
@@ -113,8 +124,13 @@ def _shape(source: str, name: str | None, revision: str | None, path: str | None
 
 @cache
 def coefficients() -> Mapping[str, Any]:
-    """The fitted figures: ``seconds`` (unit → how many units of its kind it takes), ``memory_mb``, ``speeds`` of the
-    machine that they were fitted on, ``between_jobs``, ``crowding`` and ``spread``."""
+    """The fitted figures.
+
+    ``seconds``: unit → how many units of its kind it takes; ``memory_mb``: MiB of each stage's libraries, and how many
+    times what is held; ``speeds`` of the machine that they were fitted on; ``starting``: seconds before the first job;
+    ``between_jobs``: seconds that Snakemake takes for each; ``crowding``: how much slower jobs are side by side;
+    ``spread``: a factor that nine predictions of ten keep to.
+    """
     return json.loads(COEFFICIENTS.read_text(encoding="utf-8"))
 
 

@@ -58,9 +58,8 @@ def _simulation() -> dict[str, float]:
         compiled = compile_blocks(q, noise)
         found[f"slices{n}"] = cpu_seconds(lambda c=compiled, x=x: probabilities(c, x)) / (tokens * blocks)
         if n == 2:
-            p, generator = probabilities(compiled, x), np.random.default_rng(0)
-            found["sampled"] = cpu_seconds(lambda: sample(p, 8192, generator)) / p.size
-    return found
+            p = probabilities(compiled, x)
+    return found | {"sampled": cpu_seconds(lambda: sample(p, 8192, np.random.default_rng(0))) / p.size}
 
 
 def _files() -> dict[str, float]:

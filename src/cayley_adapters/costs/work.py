@@ -149,7 +149,7 @@ def _compress(model: Model, cell: Cell) -> Work:
     work += Counter({unit: runs * n for unit, n in model.run(tokens, 0.0, head=False).items()})
     work["flops"] += layers * tokens * 2 * sum(m * m for m in smaller)
     if options.allocation == "sensitivity":
-        work += Counter({unit: n for unit, n in model.run(tokens, 0.0, head=False).items()})
+        work += model.run(tokens, 0.0, head=False)
         probes = layers * len(model.compressed) * 4 * model.window
         work += model.run(probes, 0.0, layers=layers // 2)
         work["cubes"] += 2 * work["cubes"]
@@ -171,9 +171,7 @@ def _training(model: Model, cell: Cell, shapes: list[tuple[int, int]], first: in
     return work, trained, validated
 
 
-def _train_blocks(
-    model: Model, cell: Cell, targets: tuple[str, ...] | None, layers: tuple[int, ...] | None
-) -> Work:
+def _train_blocks(model: Model, cell: Cell, targets: tuple[str, ...] | None, layers: tuple[int, ...] | None) -> Work:
     train = model.settings.train
     shapes, first = model.adapted(targets or train.targets, layers if layers is not None else train.layers)
     work, trained, validated = _training(model, cell, shapes, first)
@@ -228,8 +226,10 @@ def _reference(model: Model, cell: Cell) -> Work:
 
 
 def _evaluate_control(model: Model, cell: Cell) -> Work:
-    train, tokens, (method, d) = model.settings.train, model.settings.evaluate.windows * model.window, control_of(
-        cell.control
+    train, tokens, (method, d) = (
+        model.settings.train,
+        model.settings.evaluate.windows * model.window,
+        control_of(cell.control),
     )
     shapes, _ = model.adapted(train.targets, train.layers)
     return _reference(model, cell) + _control_forward(model, method, d, shapes, tokens)

@@ -55,9 +55,7 @@ def run(job: Job) -> None:
 
     tradeoff = pd.concat([line_tradeoff(calibration, n, sparse) for sparse in (False, True)], ignore_index=True)
     write_table(tradeoff, outputs["lines"], list(tradeoff))
-    save_figure(
-        lines_figure(tradeoff, _heading(job, n), quality), outputs["lines_png"], outputs["lines_svg"]
-    )
+    save_figure(lines_figure(tradeoff, _heading(job, n), quality), outputs["lines_png"], outputs["lines_svg"])
     about = {
         "date": date,
         "repetition_delay": backend.default_rep_delay,
