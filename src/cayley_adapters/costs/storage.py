@@ -37,23 +37,28 @@ def written_mb(stage: str, model: Model, cell: Cell) -> float:
         rows = 2 * len(settings.sweep.noise_scale) if stage == "evaluate" else 1
         return 4e-6 * (rows + 1) * settings.evaluate.windows * model.window
     if stage == "prepare":
-        return TEXT_MB[settings.data.source]
+        return _text_mb(model)
     return FIXED_MB.get(stage, 0.1)
 
 
-TEXT_MB = {"encyclopedia": 12.0, "wikitext2": 20.0, "text": 5.0}
+TEXT_MB = {"encyclopedia": 10.0, "wikitext2": 20.0, "text": 5.0}
 """Token windows of the whole text."""
 
 
+def _text_mb(model: Model) -> float:
+    """A small vocabulary, such as that of bytes, cuts the text into some four times as many tokens."""
+    return TEXT_MB[model.settings.data.source] * (4 if model.shape.vocabulary < 1000 else 1)
+
+
 def held_mb(stage: str, model: Model, cell: Cell) -> dict[str, float]:
-    """MiB of the model's weights, of the widest logits, and of what is kept of each layer, that a job holds at once."""
+    """MiB of the model's weights, the widest logits, what is kept of each layer, and text that a job holds at once."""
     settings, shape, unit = model.settings, model.shape, 4 / 2**20
     if stage in ("reference", "teacher", "compress", "answer_questions", "qpu_evaluate"):
         weights = model.parameters()
     elif stage in ("train", "control", "qpu_train", "baseline", "evaluate", "evaluate_control", "qpu_plan"):
         weights = model.parameters(cell.ratio or 0.0)
     else:
-        return {}
+        return {"text": _text_mb(model)} if stage == "prepare" else {}
     windows = {"teacher": 1, "compress": 0, "answer_questions": 1}.get(stage, settings.evaluate.batch_windows)
     held = {"weights": unit * weights}
     layer = unit * model.window * (12 * shape.hidden + 5 * shape.intermediate)
