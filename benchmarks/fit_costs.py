@@ -26,8 +26,9 @@ from cayley_adapters.costs.work import Cell, stage_work
 from cayley_adapters.job_records import read_records
 from cayley_adapters.settings import load_settings
 
-PRIOR_WEIGHT = 0.03
-"""Of a figure's relative distance from its old value, beside the relative error of a job."""
+OWN_WEIGHT, SHARED_WEIGHT = 0.01, 0.1
+"""Of a figure's relative distance from its old value, beside a job's relative error: of what belongs to one stage, and
+of what many share, which a few jobs tell apart badly."""
 
 
 def fit(rows: list[Mapping[str, float]], wanted: list[float], prior: Mapping[str, float]) -> dict[str, float]:
@@ -41,10 +42,11 @@ def fit(rows: list[Mapping[str, float]], wanted: list[float], prior: Mapping[str
     names = sorted({name for row in rows for name in row} | set(prior))
     scale = np.array([prior.get(name) or 1.0 for name in names])
     table = np.array([[row.get(name, 0.0) for name in names] for row in rows]) * scale / np.array(wanted)[:, None]
-    held, weight = PRIOR_WEIGHT * np.eye(len(names)), np.ones(len(rows))
+    own = ("start_", "text_", "curves_", "points_", "synthesised", "approximated", "cubes", "merged", "scaled")
+    held = np.array([OWN_WEIGHT if name.startswith(own) else SHARED_WEIGHT for name in names])
+    weight = np.ones(len(rows))
     for _ in range(20):  # reweighted towards least absolute errors: one job that was disturbed moves nothing else
-        sides = np.concatenate([weight, PRIOR_WEIGHT * np.ones(len(names))])
-        found, _ = nnls(np.vstack([weight[:, None] * table, held]), sides)
+        found, _ = nnls(np.vstack([weight[:, None] * table, np.diag(held)]), np.concatenate([weight, held]))
         weight = 1 / np.sqrt(np.maximum(np.abs(table @ found - 1), 0.05) / 0.05)
     return {name: float(f"{value:.4g}") for name, value in zip(names, found * scale, strict=True)}
 
