@@ -11,7 +11,8 @@ import pytest
 
 from cayley_adapters.costs import job_cost, planned_jobs, simulate, summary
 from cayley_adapters.costs.prediction import UNKNOWN, coefficients, kind_of, model_of, shape_of, speeds
-from cayley_adapters.costs.work import Cell, Model, stage_work
+from cayley_adapters.costs.sizes import Cell, Model
+from cayley_adapters.costs.work import stage_work
 from cayley_adapters.layout import jobs
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.settings import compose

@@ -105,8 +105,8 @@ onstart:
     except BlockingIOError:
         raise WorkflowError(f"another workflow is writing to {folder}; wait for it, or choose another name with run=NAME")
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
-    at_once = min(workflow.cores, usable_cores()) if workflow.local_exec else workflow.nodes
-    print(estimate_of(todo, BASES, at_once), file=sys.stderr)
+    at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes
+    print(estimate_of(todo, BASES, at_once or 1), file=sys.stderr)
 
 
 onerror:

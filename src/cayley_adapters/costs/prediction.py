@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.costs.machine import kept_speeds
+from cayley_adapters.costs.sizes import Cell, Model
 from cayley_adapters.costs.storage import held_mb, written_mb
-from cayley_adapters.costs.work import Cell, Model, stage_work
+from cayley_adapters.costs.work import stage_work
 from cayley_adapters.layout import Job
 from cayley_adapters.settings import Settings
 from cayley_adapters.shapes import ModelShape, model_shape

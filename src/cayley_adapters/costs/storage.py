@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cayley_adapters.costs.work import CIRCUIT_ANGLES, Cell, Model
+from cayley_adapters.costs.sizes import Cell, Model
+from cayley_adapters.costs.work import CIRCUIT_ANGLES
 
 __all__ = ["held_mb", "written_mb"]
 
