@@ -2,9 +2,9 @@
 
     python benchmarks/bench_default_run.py [--cores 8] [--keep FOLDER] [experiment=… overrides=…]
 
-Memory is the sum over all processes of their proportional share (PSS), sampled twice a second. CPU time is that of all
-jobs, by stage. Imports are what Python itself measures of them; loading is that of the compressed model, once for each job
-that loads one.
+Memory is the sum over all processes of their proportional share (PSS), sampled twice a second. CPU time is that of
+all jobs, by stage. Imports are what Python itself measures of them; loading is that of the compressed model, once for
+each job that loads one.
 """
 
 from __future__ import annotations

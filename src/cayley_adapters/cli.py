@@ -124,6 +124,23 @@ def show_config(
         typer.echo(settings.to_yaml(), nl=False)
 
 
+@app.command("estimate")
+def estimate(
+    overrides: Overrides = None,
+    target: Annotated[str, typer.Option(help="What would be asked of snakemake.")] = "phase_diagram",
+    cores: Annotated[int | None, typer.Option(min=1, help="As given to snakemake; the machine's at most.")] = None,
+    remaining: Annotated[bool, typer.Option("--remaining", help="Only jobs whose files are not there.")] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure this machine's speed anew.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+) -> None:
+    """Predict time, memory, disk and processor cost of a run before it is started."""
+    from cayley_adapters.costs import estimate_run
+    from cayley_adapters.settings import compose, parse_cli
+
+    experiment, given = parse_cli(overrides or [])
+    typer.echo(estimate_run(compose(experiment, given), target, cores, remaining, measure, as_json))
+
+
 @qpu_app.command("status")
 def qpu_status(overrides: Overrides = None) -> None:
     """Print what was sent, how it fares at the service, what it used and what came back."""

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.job_records import write_record
 from cayley_adapters.layout import Job
 
 __all__ = ["job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
@@ -58,6 +59,7 @@ def main() -> int:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         run_job(job)
+        write_record(job)
     except CayleyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from cayley_adapters.costs import estimate_of, usable_cores
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
@@ -107,6 +108,9 @@ onstart:
         fcntl.flock(LOCKS[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise WorkflowError(f"another workflow is writing to {folder}; wait for it, or choose another name with run=NAME")
+    todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
+    at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes
+    print(estimate_of(todo, BASES, at_once or 1), file=sys.stderr)
 
 
 onerror:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from cayley_adapters.ansatz import full
 from cayley_adapters.calibration import Calibration, calibration_of
 from cayley_adapters.calibration_files import save_calibration
 from cayley_adapters.corpus import Windows
@@ -17,11 +15,11 @@ from cayley_adapters.figure_files import save_figure
 from cayley_adapters.layout import Job
 from cayley_adapters.measurement import preparation_slices
 from cayley_adapters.progress import say
-from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, Packing, cost_table, paper_costs, preparations
-from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff
+from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, cost_table, paper_costs, preparations
+from cayley_adapters.qpu.lines import line_tradeoff
+from cayley_adapters.qpu.packing import packing_on
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.sent import kept_calibration, kept_path
-from cayley_adapters.qpu.template import packed_template
 from cayley_adapters.qpu.workload import Workload, characterise_workload, join_circuits, per_token_workload
 from cayley_adapters.qpu_lines_plot import lines_figure
 from cayley_adapters.stages.device import device_of
@@ -38,7 +36,8 @@ def run(job: Job) -> None:
     (calibration, date), sampling = _calibration(job, backend), Sampling.of(leaves)
     model = DeviceModel(job)
     n = model.config.block_dim.bit_length() - 1
-    packings = {spacing: _packing(backend, calibration, n, spacing, leaves) for spacing in ("dense", "sparse")}
+    quality = leaves["qpu.quality"]
+    packings = {spacing: packing_on(backend, calibration, n, spacing, quality) for spacing in ("dense", "sparse")}
     lines = packings[leaves["qpu.spacing"]][1]
     windows = model.windows(leaves["qpu.text"], leaves["qpu.tokens"])
     workload = _workload(job, model, windows, lines, backend.name)
@@ -50,15 +49,13 @@ def run(job: Job) -> None:
     for packing, _ in packings.values():
         for served, slices in ((tokens, tokens), (None, preparations(model.config.block_dim))):
             rows.append(Cost(groups, served, slices, packing, *limits).row(Path(job.base).name))
-    two = [packings[s][0] if n == 2 else _packing(backend, calibration, 2, s, leaves)[0] for s in packings]
+    two = [packings[s][0] if n == 2 else packing_on(backend, calibration, 2, s, quality)[0] for s in packings]
     rows += paper_costs(two, sampling.executions_per_job, leaves["qpu.price_per_second"])
     write_table(rows, outputs["plan"], COST_COLUMNS)
 
     tradeoff = pd.concat([line_tradeoff(calibration, n, sparse) for sparse in (False, True)], ignore_index=True)
     write_table(tradeoff, outputs["lines"], list(tradeoff))
-    save_figure(
-        lines_figure(tradeoff, _heading(job, n), leaves["qpu.quality"]), outputs["lines_png"], outputs["lines_svg"]
-    )
+    save_figure(lines_figure(tradeoff, _heading(job, n), quality), outputs["lines_png"], outputs["lines_svg"])
     about = {
         "date": date,
         "repetition_delay": backend.default_rep_delay,
@@ -83,17 +80,6 @@ def _calibration(job: Job, backend: Any) -> tuple[Calibration, str]:
             f"or delete {kept_path(job.base, backend.name)}"
         )
     return calibration, about["date"]
-
-
-def _packing(
-    backend: Any, calibration: Calibration, n: int, spacing: str, leaves: Any
-) -> tuple[Packing, tuple[tuple[int, ...], ...]]:
-    """The lines of one spacing, and what they mean for the cost."""
-    lines = disjoint_lines(calibration, n, leaves["qpu.quality"], spacing == "sparse")
-    errors = [coupler.cz_error for line in lines for coupler in calibration.line(line).couplers]
-    duration = packed_template(full(n), lines, backend).circuit.estimate_duration(backend.target)
-    mean = float(np.mean(errors)) if errors else float("nan")
-    return Packing(spacing, len(lines), mean, backend.default_rep_delay + duration), lines
 
 
 def _workload(

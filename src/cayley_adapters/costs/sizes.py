@@ -1,0 +1,95 @@
+"""A model's sizes and a job's cell, in the terms in which work is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cayley_adapters.settings import Settings
+from cayley_adapters.shapes import ModelShape
+
+__all__ = ["Cell", "Model", "Work"]
+
+Work = Counter[str]
+"""Unit of work → how many."""
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The values of a job's wildcards; None where the stage does not run over that axis."""
+
+    ratio: float | None = None
+    block_dim: int | None = None
+    control: str | None = None
+    first: bool = True
+
+    @classmethod
+    def of(cls, cell: Mapping[str, str], settings: Settings) -> Cell:
+        """Read a job's cell; ``first`` is the one that computes what all of its ratio share."""
+        ratio, block = cell.get("ratio"), cell.get("block")
+        first = (settings.sweep.block_dim[0], settings.sweep.seed[0])
+        d = int(block[1:]) if block else None
+        return cls(
+            float(ratio.removeprefix("ratio")) if ratio else None,
+            d,
+            cell.get("control"),
+            (d, int(cell.get("seed", "seed-1")[4:])) == first,
+        )
+
+
+class Model:
+    """A model's sizes, in the terms in which work is counted.
+
+    Args:
+        shape: of the uncompressed model.
+        settings: which projections are compressed and adapted, and the length of a window.
+    """
+
+    def __init__(self, shape: ModelShape, settings: Settings) -> None:
+        self.projections = {name: shape.projection(name) for name in PROJECTIONS}
+        self.shape, self.settings, self.window = shape, settings, settings.data.window
+        self.compressed = [self.projections[name] for name in settings.compress.targets if name in self.projections]
+
+    def layer_parameters(self, ratio: float = 0.0) -> float:
+        """Numbers that the projections of a layer store."""
+        dense = sum(i * o for i, o in self.projections.values())
+        return dense - ratio * sum(i * o for i, o in self.compressed)
+
+    def parameters(self, ratio: float = 0.0) -> float:
+        """Numbers that the model stores."""
+        return self.shape.parameters - self.shape.layers * (self.layer_parameters() - self.layer_parameters(ratio))
+
+    def adapted(self, targets: tuple[str, ...], layers: tuple[int, ...] | None) -> tuple[list[tuple[int, int]], int]:
+        """(in, out) of every adapted projection, and the first layer that has one."""
+        count = self.shape.layers if layers is None else len(layers)
+        shapes = [self.projections[name] for name in targets if name in self.projections]
+        return shapes * count, min(layers) if layers else 0
+
+    def adapted_inputs(self) -> int:
+        """Inputs of all projections that the map's blocks act on."""
+        return sum(i for i, _ in self.adapted(self.settings.train.targets, self.settings.train.layers)[0])
+
+    def run(
+        self, tokens: float, ratio: float, *, layers: int | None = None, back: bool = False, head: bool = True
+    ) -> Work:
+        """A forward pass over windows, and where ``back`` is set a backward pass to the inputs of frozen weights."""
+        layers, shape, passes = self.shape.layers if layers is None else layers, self.shape, 2 if back else 1
+        calls = tokens / self.window  # windows
+        attention = 2 * shape.heads * shape.head_dim * self.window
+        work = Counter(
+            flops=passes * tokens * layers * (2 * self.layer_parameters(ratio) + attention),
+            elements=passes * tokens * layers * (12 * shape.hidden + 5 * shape.intermediate),
+            operations=passes * calls * (40 * layers + 20),
+        )
+        if head:
+            work["flops"] += passes * tokens * 2 * shape.hidden * shape.vocabulary
+            work["logits"] += passes * tokens * shape.vocabulary
+        return work
+
+    def rotations(self, tokens: float, inputs: float, d: int, passes: int) -> Work:
+        """Blocks times slices in plain arithmetic: compiled loops for small blocks, batched products for others."""
+        small = d <= 4
+        return Counter({"rotated" if small else "multiplied": tokens * inputs * passes * (1 if small else 1 + d / 16)})
