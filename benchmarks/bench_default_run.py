@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+
 from cayley_adapters.job_records import read_records
 
 ROOT = Path(__file__).resolve().parents[1]

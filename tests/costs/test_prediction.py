@@ -37,7 +37,7 @@ def test_importing_it_loads_nothing_heavy():
 
 
 def test_two_thousand_predictions_take_less_than_a_second():
-    [settings] = compose("quickstart", ["sweep.seed=range(0,40)"])
+    [settings] = compose("quickstart", ["sweep.seed=range(0,60)"])
     every = [job for stage in ("train", "evaluate", "transpile", "control") for job in jobs([settings], stage)]
     start = time.process_time()
     for job in every[:1000] * 2:
@@ -110,7 +110,7 @@ def test_work_scales_with_the_block_dimension_as_the_algorithms_do():
 
 def test_circuits_of_one_qubit_have_no_coupler_to_evaluate_alone():
     budget = {d: work_of("evaluate", block_dim=d) for d in (2, 4)}
-    without = {d: work_of("evaluate", "evaluate.noise_budget=false", block_dim=d) for d in (2, 4)}
+    without = {d: work_of("evaluate", "evaluate.noise_budget_windows=0", block_dim=d) for d in (2, 4)}
     blocks = {2: 17280, 4: 8640}
     arms = {d: (budget[d][f"compiled{n}"] - without[d][f"compiled{n}"]) / blocks[d] for n, d in ((1, 2), (2, 4))}
     assert arms == {2: 2, 4: 3}  # rotations and readout, and couplers

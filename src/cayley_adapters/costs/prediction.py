@@ -14,6 +14,7 @@ from cayley_adapters.costs.sizes import Cell, Model
 from cayley_adapters.costs.storage import held_mb, written_mb
 from cayley_adapters.costs.work import stage_work
 from cayley_adapters.layout import Job
+from cayley_adapters.pipeline import STAGES
 from cayley_adapters.settings import Settings
 from cayley_adapters.shapes import ModelShape, model_shape
 
@@ -59,14 +60,6 @@ PREFIXES = {
     "compiled": "slices",
 }
 
-SECTIONS = {
-    **{"compress": "compress", "evaluate": "evaluate", "answer_questions": "questions"},
-    **dict.fromkeys(("train", "teacher", "control", "qpu_train"), "train"),
-    **dict.fromkeys(("reference", "baseline", "evaluate_control"), "evaluate"),
-    **dict.fromkeys(("qpu_plan", "qpu_evaluate"), "qpu"),
-}
-"""Stage → the section of the configuration that sets its threads; the other stages use one."""
-
 
 @dataclass(frozen=True)
 class JobCost:
@@ -104,7 +97,8 @@ def job_cost(job: Job, settings: Settings) -> JobCost:
 
 def job_threads(stage: str, settings: Settings) -> int:
     """CPU threads of a stage's jobs, as the configuration has them."""
-    return getattr(settings, SECTIONS[stage]).threads if stage in SECTIONS else 1
+    key = STAGES[stage].threads
+    return settings.leaf(key) if key else 1
 
 
 def model_of(settings: Settings) -> Model:

@@ -163,9 +163,10 @@ def _evaluate(model: Model, cell: Cell) -> Work:
     again = min(options.batch_windows, windows) / windows  # finite shots: the first batch runs twice
     unlimited = len(sweep.noise_scale) * (math.inf in shots)
     limited = (len(sweep.noise_scale) * len(shots - {math.inf}) + options.refine) * (1 + again)
-    if options.noise_budget and circuits and sweep.noise_scale != (0.0,):
+    budgeted = min(options.noise_budget_windows, windows) / windows
+    if circuits and sweep.noise_scale != (0.0,):
         alone = 2 + (n > 1) + (model.settings.noise.idle and n > 1)
-        budget = alone + (1.0 not in sweep.noise_scale)
+        budget = budgeted * (alone + (1.0 not in sweep.noise_scale))
         limited, unlimited = (limited + budget, unlimited) if min(shots) < math.inf else (limited, unlimited + budget)
     arms, ratio = limited + unlimited, cell.ratio
     upper = model.run((1 + arms) * tokens, ratio, layers=model.shape.layers - first)
@@ -195,7 +196,7 @@ def _answer_questions(model: Model, cell: Cell) -> Work:
     ratio = questions.compression_ratio or min(sweep.compression_ratio)
     work = model.run(arms * tokens, ratio, head=False) + model.run(arms * texts, ratio)
     work["operations"] += arms * texts * 60 * model.shape.layers
-    work["loaded"] += 3 * 4 * model.parameters()
+    work["loaded"] += 2 * 4 * model.parameters()
     return work
 
 
