@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cayley_adapters.devices import input_device
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.training.checkpoint import Checkpoint, TrainingState
 from cayley_adapters.training.distillation import TeacherTargets, distillation_loss
@@ -144,7 +145,9 @@ def _order(windows: int, recipe: Recipe) -> np.ndarray:
 
 def _losses(model: Any, text: TrainingText, chosen: np.ndarray, distillation: float) -> tuple[torch.Tensor, ...]:
     """The whole loss, cross-entropy and divergence of some windows, nats a token."""
-    logits = model(**text.inputs(chosen), use_cache=False).logits[:, :-1]
+    device = input_device(model)
+    inputs = {name: value.to(device) for name, value in text.inputs(chosen).items()}
+    logits = model(**inputs, use_cache=False).logits[:, :-1]
     log_probabilities = logits.float().log_softmax(-1)
     following = torch.as_tensor(text.tokens[chosen][:, 1:], dtype=torch.long, device=logits.device)
     cross_entropy = torch.nn.functional.nll_loss(log_probabilities.flatten(0, 1), following.flatten())
