@@ -27,6 +27,9 @@ __all__ = ["PART_BYTES", "Parts", "link_files", "load_compressed", "save_compres
 PART_BYTES = 2**30
 """A file of weights is closed once it would become larger."""
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, CayleyError)
+"""What a damaged folder raises, beside the errors of safetensors."""
+
 TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -157,16 +160,7 @@ def load_compressed(folder: Path | str) -> Any:
         if unexpected := [name for name, file in weights.files.items() if file in parts and name not in known]:
             raise CayleyError(f"weights do not fit compression.json ({unexpected[:2]})")
         weights.fill(model)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        SafetensorError,
-        AttributeError,
-        RuntimeError,
-        CayleyError,
-    ) as error:
+    except (*UNREADABLE, SafetensorError) as error:
         raise CayleyError(f"{folder} is no compressed model: {error}. Make it again with `cayley compress`.") from error
     return model
 

@@ -103,7 +103,7 @@ class Model(Section):
     path: Path | None = Field(description="Model folder as transformers saves it; with source local.")
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = Field(description="Seed of the weights; with source random.")
     dtype: Literal["float32", "bfloat16"] = Field(
-        description="Precision of the weights; in bfloat16 they are mapped from disk instead of read. Blocks stay float32."
+        description="Precision of the weights; bfloat16 is mapped from disk instead of read. Blocks stay float32."
     )
 
     @model_validator(mode="after")
@@ -211,9 +211,7 @@ class Train(Section):
         description="Noise scale under which the blocks are trained, by a smooth surrogate of the device; 0 is none."
     )
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
-    device: Device = Field(
-        description="Where models are trained and the teacher runs; auto is CUDA where there is any."
-    )
+    device: Device = Field(description="Where training and the teacher run; auto is CUDA where there is any.")
 
 
 class Control(Section):

@@ -46,7 +46,7 @@ class AdaptedModel:
         set_num_threads(min(self._options["threads"], numba_config.NUMBA_NUM_THREADS))
         set_threads(self._options["threads"])
         compressed = inputs["compressed"][0].parent
-        base = place(load_compressed(compressed), device_named(self._options.get("device", "cpu")))
+        base = place(load_compressed(compressed), device_named(self._options["device"]))
         self._model = PeftModel.from_pretrained(base, inputs["adapter"][0].parent).eval()
         layers = adapted_layers(self._model)
         self._blocks = {
