@@ -1,6 +1,8 @@
 # make phase_diagram   the map of the default experiment
 # make test            all tests
 # make bench           the figures that the README states
+# make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
+# make test-gpu        whether CPU and CUDA agree, where there is a GPU
 # make browser         Chromium for the tests of the report, where it is missing
 # Each sets up .venv first; CORES is what Snakemake may use at most.
 PYTHON ?= python3.11
@@ -8,7 +10,7 @@ CORES ?= 8
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test bench lint browser clean
+.PHONY: phase_diagram test test-gpu bench bench-large lint browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -31,6 +33,12 @@ lint: $(READY)
 
 bench: $(READY)
 	for file in benchmarks/bench_*.py; do $(VENV)/bin/python $$file || exit 1; done
+
+bench-large: $(READY)
+	$(VENV)/bin/python benchmarks/large/bench.py
+
+test-gpu: $(READY)
+	$(VENV)/bin/python -m pytest tests/test_gpu.py
 
 # The marker is written last: an interrupted set-up is done again.
 $(READY): requirements.txt pyproject.toml

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from cayley_adapters.devices import input_device
+
 __all__ = ["clustered_error", "perplexity_row", "shot_error", "token_losses"]
 
 
@@ -32,13 +34,15 @@ def token_losses(
     Returns:
         ``(windows, window − 1)`` float64, nats.
     """
-    losses = []
+    losses, device = [], input_device(model)
     for start in range(0, len(tokens), batch_windows):
-        batch = torch.as_tensor(tokens[start : start + batch_windows], dtype=torch.long)
-        inputs = {"input_ids": batch} if states is None else {"inputs_embeds": states[start : start + batch_windows]}
+        batch = torch.as_tensor(tokens[start : start + batch_windows], dtype=torch.long, device=device)
+        inputs = {"input_ids": batch}
+        if states is not None:
+            inputs = {"inputs_embeds": states[start : start + batch_windows].to(device)}
         logits = model(**inputs, use_cache=False).logits[:, :-1].float()
-        chosen = logits.gather(-1, batch[:, 1:, None]).squeeze(-1)
-        losses.append((logits.logsumexp(-1) - chosen).double().numpy())
+        chosen = logits.gather(-1, batch[:, 1:, None].to(logits.device)).squeeze(-1)
+        losses.append((logits.logsumexp(-1) - chosen).double().cpu().numpy())
         if progress:
             progress(min(start + batch_windows, len(tokens)), len(tokens))
     return np.concatenate(losses)

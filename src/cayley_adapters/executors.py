@@ -53,7 +53,8 @@ class ExactExecutor:
         self._blocks, self._signed = blocks, readout == "signed"
 
     def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
-        y = rotate(self._blocks[key].to(x.dtype), x)
+        precise = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        y = rotate(self._blocks[key].to(precise), precise).to(x.dtype)
         return y if self._signed else constrain_signs(x, y.abs())
 
 
@@ -99,7 +100,7 @@ class NoisyExecutor:
 
     def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
         count, d = self._shape(key)
-        flat = x.detach().reshape(-1, count * d).float().contiguous()
+        flat = x.detach().reshape(-1, count * d).float().cpu().contiguous()
         slices = flat.numpy().reshape(-1, count, d)
         p = sample(self.probabilities(key, slices), self._shots, self._generator)
         if mitigation := self._mitigation.get(key):
@@ -107,7 +108,7 @@ class NoisyExecutor:
         signs = flat if self._ideal is None else rotate(self._ideal[key].to(flat.dtype), flat)
         y = np.empty((len(slices) * count, d), dtype=np.float32)
         magnitudes(slices.reshape(-1, d), p.reshape(-1, d), signs.numpy().reshape(-1, d), y)
-        return torch.from_numpy(y).reshape(x.shape).to(x.dtype)
+        return torch.from_numpy(y).reshape(x.shape).to(x)
 
 
 class AerExecutor(NoisyExecutor):

@@ -54,6 +54,8 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o777 & ~umask)
         for path_within in temporary.rglob("*"):  # safetensors writes files that only their owner can read
+            if path_within.is_file() and path_within.stat().st_nlink > 1:
+                continue  # linked from elsewhere, where its mode is someone else's matter
             path_within.chmod((0o777 if path_within.is_dir() else 0o666) & ~umask)
         if path.exists():
             shutil.rmtree(path)

@@ -47,13 +47,28 @@ def locate(model: Mapping[str, Any]) -> Path:
     return folder
 
 
-def load_model(folder: Path) -> PreTrainedModel:
-    """Load a causal language model in float32 on the CPU, frozen and in evaluation mode."""
+def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
+    """Load a causal language model on the CPU, frozen and in evaluation mode.
+
+    Args:
+        folder: the model.
+        dtype: ``float32``, all of which is read; or ``bfloat16``, whose weights are mapped, see
+            :class:`cayley_adapters.weights.Weights`.
+
+    Raises:
+        CayleyError: it is no such model.
+    """
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    from cayley_adapters.weights import DTYPES, Weights, empty_model
+
     try:
+        if dtype != "float32":
+            model = empty_model(folder, DTYPES[dtype])
+            Weights.of_model(folder).fill(model, DTYPES[dtype])
+            return model
         with _no_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     except (OSError, ValueError, KeyError, SafetensorError) as error:

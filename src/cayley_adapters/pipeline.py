@@ -29,7 +29,7 @@ from cayley_adapters.stage import Stage
 
 __all__ = ["STAGES"]
 
-EVALUATED = ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads")
+EVALUATED = ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads", "evaluate.device")
 SHARED_TRAINING = (
     "targets",
     "layers",
@@ -43,6 +43,7 @@ SHARED_TRAINING = (
     "validate_every",
     "distillation",
     "threads",
+    "device",
 )
 """Of ``train``, what holds for the controls as well."""
 
@@ -59,6 +60,7 @@ STAGES: dict[str, Stage] = {
             "train.validation_windows",
             "train.distillation_top_k",
             "train.threads",
+            "train.device",
         ),
         (),
         "keep the uncompressed model's predictions for distillation",

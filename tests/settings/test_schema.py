@@ -97,7 +97,15 @@ def test_leaves_are_plain_json(ci: Settings) -> None:
     assert leaves == {
         "train.steps": 3,
         "sweep.block_dim": [2, 4],
-        "model": {"name": "tiny_random", "source": "random", "id": None, "revision": None, "path": None, "seed": 0},
+        "model": {
+            "name": "tiny_random",
+            "source": "random",
+            "id": None,
+            "revision": None,
+            "path": None,
+            "seed": 0,
+            "dtype": "float32",
+        },
     }
     assert json.loads(json.dumps(leaves)) == leaves
     for wrong in ("train.stepz", "train.steps.x", "", "trains"):

@@ -30,6 +30,12 @@ def blocks_of(theta: torch.Tensor, config: CayleyConfig) -> torch.Tensor:
     return cayley(theta)
 
 
+def _turn(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Rotate ``x`` in float32 or better, and give it back in its own precision: blocks are never rounded to fewer."""
+    precise = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    return rotate(q.to(precise.dtype), precise).to(x.dtype)
+
+
 class CayleyLayer(nn.Module, BaseTunerLayer):
     """Wraps a projection W: y = W · blockdiag(Q) x.
 
@@ -112,7 +118,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
     def _rotated(self, x: torch.Tensor, name: str) -> torch.Tensor:
         if self.executor is not None:
             return self.executor(self.key, x)
-        y = rotate(self.blocks(name).to(x.dtype), x)
+        y = _turn(self.blocks(name), x)
         return constrain_signs(x, y.abs()) if self.cayley_config[name].readout == "sign_constrained" else y
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
@@ -136,7 +142,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
                     "into it; keep the adapter"
                 )
             # Later adapters act on the outputs of earlier ones, so the last comes next to W: W Q₂ Q₁.
-            merged = rotate(self.blocks(name).mT.to(weight.dtype), weight.data)
+            merged = _turn(self.blocks(name).mT, weight.data)
             if safe_merge and not torch.isfinite(merged).all():
                 raise ValueError(f"NaNs detected in the merged weights. The adapter {name} seems to be broken")
             weight.data = merged
@@ -147,7 +153,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         while self.merged_adapters:
             name = self.merged_adapters.pop()
             weight = self._inner_weight()
-            weight.data = rotate(self.blocks(name).to(weight.dtype), weight.data)
+            weight.data = _turn(self.blocks(name), weight.data)
 
     def _inner_weight(self) -> nn.Parameter:
         """The weight that meets the input: a dense projection's own, a factored one's inner factor."""

@@ -4,5 +4,14 @@ from cayley_adapters.compression.factored import FactoredLinear
 from cayley_adapters.compression.methods import Method, method_named
 from cayley_adapters.compression.sequential import compress
 from cayley_adapters.compression.storage import load_compressed, save_compressed
+from cayley_adapters.compression.streaming import compress_folder
 
-__all__ = ["FactoredLinear", "Method", "compress", "load_compressed", "method_named", "save_compressed"]
+__all__ = [
+    "FactoredLinear",
+    "Method",
+    "compress",
+    "compress_folder",
+    "load_compressed",
+    "method_named",
+    "save_compressed",
+]

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from cayley_adapters.devices import input_device
+
 __all__ = ["layer_inputs", "observe", "run_layer"]
 
 
@@ -41,7 +43,8 @@ def layer_inputs(
     try:
         for batch in batches:
             try:
-                model(input_ids=torch.as_tensor(batch, dtype=torch.long), use_cache=False)
+                ids = torch.as_tensor(batch, dtype=torch.long, device=input_device(model))
+                model(input_ids=ids, use_cache=False)
             except Caught:
                 continue
     finally:
@@ -88,7 +91,8 @@ def observe(
             handle.remove()
 
     def advance() -> list[torch.Tensor]:
-        if all(".mlp." in name for name in modules):  # attention is as it was: only the layer's last step changes
+        # Where attention is as it was only the layer's last step changes; in bfloat16 the difference would lose digits.
+        if all(".mlp." in name for name in modules) and all(state.dtype == torch.float32 for state in states):
             return [state - old + layer.mlp(x) for state, (x, old) in zip(states, through, strict=True)]
         return run_layer(layer, batches, kwargs)
 
@@ -97,5 +101,5 @@ def observe(
 
 def _gram(x: torch.Tensor) -> torch.Tensor:
     """Sum over tokens of x xᵀ: ``(…, features)`` → float64 ``(features, features)``."""
-    flat = x.flatten(0, -2)
+    flat = x.flatten(0, -2).float()
     return (flat.T @ flat).double()

@@ -54,6 +54,7 @@ COMPRESSION_METHODS = (
 LARGEST_NOISY_BLOCK = 16
 """Block dimensions above this are not run as noisy circuits."""
 
+Device = Literal["auto", "cpu", "cuda"]
 Threads = Annotated[int, Between(1, 1024)]
 Targets = Annotated[tuple[Projection, ...], axis(order=PROJECTIONS.index)]
 Layers = Annotated[tuple[Annotated[int, Between(0, 10_000)], ...], axis()]
@@ -101,6 +102,9 @@ class Model(Section):
     revision: Revision | None = Field(description="Hub revision, best a commit hash of 40 digits; with source hub.")
     path: Path | None = Field(description="Model folder as transformers saves it; with source local.")
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = Field(description="Seed of the weights; with source random.")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        description="Precision of the weights; bfloat16 is mapped from disk instead of read. Blocks stay float32."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Model:
@@ -153,6 +157,7 @@ class Compress(Section):
         description="The same share of every projection, or more where the measured loss suffers less."
     )
     targets: Targets = Field(description="Projections to factor.")
+    layers: Layers | None = Field(description="Decoder layers whose projections are factored; null is all.")
     ridge: Annotated[float, Between(0, 1)] = Field(
         description="Added to the activations' second moments, relative to their mean diagonal."
     )
@@ -206,6 +211,7 @@ class Train(Section):
         description="Noise scale under which the blocks are trained, by a smooth surrogate of the device; 0 is none."
     )
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
+    device: Device = Field(description="Where training and the teacher run; auto is CUDA where there is any.")
 
 
 class Control(Section):
@@ -281,6 +287,9 @@ class Evaluate(Section):
     )
     batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows evaluated at a time.")
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
+    device: Device = Field(
+        description="Where models are evaluated; auto is CUDA where there is any. Noise is simulated on the CPU."
+    )
 
 
 class Sweep(Section):

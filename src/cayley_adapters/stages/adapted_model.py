@@ -10,14 +10,14 @@ import numpy as np
 from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
 from cayley_adapters.circuit_files import load_circuits
 from cayley_adapters.compression import load_compressed
-from cayley_adapters.compression.observation import layer_inputs
 from cayley_adapters.corpus import Windows
+from cayley_adapters.devices import device_named, place
 from cayley_adapters.evaluation import shot_error, token_losses
 from cayley_adapters.layout import Job
 from cayley_adapters.models import set_threads
 from cayley_adapters.stages.common import evaluation_windows
 from cayley_adapters.stages.execution import make_executor
-from cayley_adapters.training.frozen import first_adapted_layer, from_layer
+from cayley_adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
 
 __all__ = ["AdaptedModel"]
 
@@ -38,7 +38,6 @@ class AdaptedModel:
     """
 
     def __init__(self, job: Job, seed: int) -> None:
-        import torch
         from numba import config as numba_config
         from numba import set_num_threads
         from peft import PeftModel
@@ -47,11 +46,12 @@ class AdaptedModel:
         # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
         set_num_threads(min(self._options["threads"], numba_config.NUMBA_NUM_THREADS))
         set_threads(self._options["threads"])
-        base = load_compressed(inputs["compressed"][0].parent)
+        compressed = inputs["compressed"][0].parent
+        base = place(load_compressed(compressed), device_named(self._options["device"]))
         self._model = PeftModel.from_pretrained(base, inputs["adapter"][0].parent).eval()
         layers = adapted_layers(self._model)
         self._blocks = {
-            name: blocks_of(layer.cayley_theta["default"].detach().double(), layer.cayley_config["default"])
+            name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])
             for name, layer in layers.items()
         }
         self._noise, self._seed = job.leaves["noise"], seed
@@ -60,11 +60,10 @@ class AdaptedModel:
         self.parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
         self.windows = evaluation_windows(inputs["tokens"][0], self._options["windows"])
         self.documents = self.windows.documents[:, 1:]
-        # Layers below the first block are the same in every arm.
+        # Layers below the first block are the same in every arm, and for all adapters of one compressed model.
         self._first, self._states = first_adapted_layer(self._model), None
         if self._first:
-            parts = np.array_split(self.windows.tokens, len(self.windows.tokens))
-            self._states = torch.cat(layer_inputs(self._model.get_base_model(), parts, self._first)[0])
+            self._states = hidden_states(self._model, self.windows.tokens, self._first, compressed / "hidden")
 
     def losses(self, arm: dict[str, Any], windows: Windows | None = None, repeat: int = 0) -> np.ndarray:
         """Token losses ``(windows, window − 1)`` under an arm; ``repeat`` counts independent draws of all shots."""

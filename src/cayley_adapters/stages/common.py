@@ -10,17 +10,29 @@ from cayley_adapters.corpus import Windows, load_windows
 from cayley_adapters.layout import Job, manifest_columns
 from cayley_adapters.models import load_model, locate
 
-__all__ = ["base_model", "compression_ratio", "evaluation_windows", "method_of", "model_folder"]
+__all__ = [
+    "base_model",
+    "compression_ratio",
+    "evaluation_windows",
+    "method_of",
+    "model_dtype",
+    "model_folder",
+]
 
 
 def base_model(model_json: Path) -> Any:
     """Load the uncompressed model that ``prepare`` described, fetching it again if the cache was emptied."""
-    return load_model(model_folder(model_json))
+    return load_model(model_folder(model_json), model_dtype(model_json))
 
 
 def model_folder(model_json: Path) -> Path:
     """Folder of the uncompressed model, its tokenizer included."""
     return locate(json.loads(model_json.read_text(encoding="utf-8")))
+
+
+def model_dtype(model_json: Path) -> str:
+    """Precision that the model's weights are used in, ``float32`` or ``bfloat16``."""
+    return json.loads(model_json.read_text(encoding="utf-8"))["dtype"]
 
 
 def compression_ratio(job: Job) -> float:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cayley_adapters.compression import compress, save_compressed
+from cayley_adapters.compression import compress_folder
 from cayley_adapters.corpus import load_windows
 from cayley_adapters.layout import Job
 from cayley_adapters.models import set_threads
 from cayley_adapters.progress import Progress, say
-from cayley_adapters.stages.common import base_model, compression_ratio, model_folder
+from cayley_adapters.stages.common import compression_ratio, model_dtype, model_folder
 
 __all__ = ["run"]
 
@@ -21,15 +21,19 @@ def run(job: Job) -> None:
     set_threads(options["threads"])
     count = job.leaves["data.calibration_windows"]
     tokens = load_windows(inputs["tokens"][0], "calibration").first(count, "data.calibration_windows").tokens
-    model = base_model(inputs["model"][0])
-    chosen = {key: options[key] for key in ("method", "allocation", "targets", "ridge")}
-    if options["method"] == "none":
-        records = []
-    else:
-        records = compress(model, ratio, tokens=tokens, progress=Progress(job.label), **chosen)
+    chosen = {key: options[key] for key in ("method", "allocation", "targets", "layers", "ridge")}
     about = {"model": job.leaves["model.name"], "compression_ratio": ratio} | chosen
-    folder = job.outputs()["compressed"].parent
-    save_compressed(model, folder, records, about, model_folder(inputs["model"][0]))
+    described, folder = inputs["model"][0], job.outputs()["compressed"].parent
+    records = compress_folder(
+        model_folder(described),
+        folder,
+        ratio,
+        about,
+        tokens=tokens,
+        dtype=model_dtype(described),
+        progress=Progress(job.label),
+        **chosen,
+    )
     for line in _table(records):
         say(line)
     if records:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cayley_adapters.compression import load_compressed
+from cayley_adapters.devices import device_named, place
 from cayley_adapters.layout import Job, control_of
 from cayley_adapters.models import set_threads
 from cayley_adapters.stages.training import adapted_shapes, train_and_save
@@ -21,7 +22,8 @@ def run(job: Job) -> None:
     seed = int(job.cell["seed"].removeprefix("seed"))
     set_threads(options["threads"])
     torch.manual_seed(seed)
-    base = load_compressed(job.inputs()["compressed"][0].parent)
+    device = device_named(options["device"])
+    base = place(load_compressed(job.inputs()["compressed"][0].parent), device)
     shapes = adapted_shapes(base, options["targets"], options["layers"])
     config = control_config(method, block_dim, options["targets"], options["layers"], shapes)
     if block_dim and method in ("oft", "boft"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cayley_adapters.compression import load_compressed
+from cayley_adapters.devices import device_named, place
 from cayley_adapters.layout import Job, control_of
 from cayley_adapters.stages.common import compression_ratio
 from cayley_adapters.stages.references import reference_row, save_losses
@@ -18,7 +19,9 @@ def run(job: Job) -> None:
 
     inputs = job.inputs()
     method, block_dim = control_of(job.cell["control"])
-    model = PeftModel.from_pretrained(load_compressed(inputs["compressed"][0].parent), inputs["adapter"][0].parent)
+    device = device_named(job.leaves["evaluate.device"])
+    base = place(load_compressed(inputs["compressed"][0].parent), device)
+    model = PeftModel.from_pretrained(base, inputs["adapter"][0].parent)
     about = {
         "method": method,
         "compression_ratio": compression_ratio(job),

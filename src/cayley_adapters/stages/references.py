@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cayley_adapters.devices import device_named, place
 from cayley_adapters.evaluation import perplexity_row, token_losses
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
@@ -33,6 +34,8 @@ def reference_row(job: Job, model: Any, about: dict[str, Any]) -> tuple[np.ndarr
     leaves = job.leaves
     set_threads(leaves["evaluate.threads"])
     windows = evaluation_windows(job.inputs()["tokens"][0], leaves["evaluate.windows"])
+    if not hasattr(model, "peft_config"):  # an adapter's base is placed before it is adapted
+        model = place(model, device_named(leaves["evaluate.device"]))
     losses = token_losses(model, windows.tokens, leaves["evaluate.batch_windows"], Progress(job.label))
     documents = windows.documents[:, 1:]
     row = {

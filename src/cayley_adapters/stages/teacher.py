@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cayley_adapters.corpus import training_windows
+from cayley_adapters.devices import device_named, place
 from cayley_adapters.layout import Job
 from cayley_adapters.models import set_threads
 from cayley_adapters.progress import Progress, say
@@ -23,7 +24,7 @@ def run(job: Job) -> None:
         say(f"{job.label}: nothing is distilled (train.distillation=0)")
         save_targets({}, path)
         return
-    model = base_model(inputs["model"][0])
+    model = place(base_model(inputs["model"][0]), device_named(leaves["train.device"]))
     targets = teacher_targets(model, tokens, leaves["train.distillation_top_k"], Progress(job.label))
     save_targets(targets, path)
     say(f"{job.label}: {len(tokens)} windows, {path.stat().st_size / 1e6:.1f} MB in {path}")

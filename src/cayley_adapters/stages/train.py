@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, set_executor
 from cayley_adapters.compression import load_compressed
+from cayley_adapters.devices import device_named, place
 from cayley_adapters.layout import Job, manifest_columns
 from cayley_adapters.models import set_threads
 from cayley_adapters.noise import DeviceNoise
@@ -23,7 +24,8 @@ def run(job: Job) -> None:
     seed, block_dim = int(cell["seed"]), int(cell["block_dim"])
     set_threads(options["threads"])
     torch.manual_seed(seed)
-    base = load_compressed(inputs["compressed"][0].parent)
+    device = device_named(options["device"])
+    base = place(load_compressed(inputs["compressed"][0].parent), device)
     adapted_shapes(base, options["targets"], options["layers"])
     shape = {key: options[key] for key in ("ansatz", "brickwork_depth", "readout")}
     where = {"target_modules": list(options["targets"]), "layers_to_transform": options["layers"]}

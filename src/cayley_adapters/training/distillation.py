@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cayley_adapters.devices import input_device
 from cayley_adapters.files import atomic_file
 
 __all__ = ["TeacherTargets", "distillation_loss", "load_targets", "save_targets", "teacher_targets"]
@@ -41,8 +42,8 @@ def teacher_targets(
 ) -> dict[str, torch.Tensor]:
     """Run the uncompressed model over ``tokens`` ``(windows, window)`` and keep its ``top_k`` log-probabilities."""
     values, indices = [], []
-    for index, window in enumerate(torch.as_tensor(tokens, dtype=torch.long)):
-        logits = model(input_ids=window[None], use_cache=False).logits[0, :-1]
+    for index, window in enumerate(torch.as_tensor(tokens, dtype=torch.long, device=input_device(model))):
+        logits = model(input_ids=window[None], use_cache=False).logits[0, :-1].float().cpu()
         best = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
         values.append(best.values - logits.logsumexp(-1, keepdim=True))
         indices.append(best.indices.int())

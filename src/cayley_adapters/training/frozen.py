@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from cayley_adapters.compression.observation import layer_inputs
+from cayley_adapters.compression.observation import layer_inputs, run_layer
 from cayley_adapters.files import atomic_file, locked
 
 __all__ = ["first_adapted_layer", "from_layer", "hidden_states"]
@@ -69,8 +69,12 @@ def hidden_states(model: Any, tokens: np.ndarray, first: int, folder: Path) -> A
     )
     with locked(path):
         if not path.exists():
+            base = _base(model)
             with torch.no_grad():
-                states, _ = layer_inputs(_base(model), list(tokens[:, None]), first)
+                # All windows through one layer, then through the next: weights that come from disk come once.
+                states, kwargs = layer_inputs(base, list(tokens[:, None]))
+                for layer in base.model.layers[:first]:
+                    states = run_layer(layer, states, kwargs)
             with atomic_file(path) as temporary:
-                save_file({"states": torch.cat(states).contiguous()}, temporary)
+                save_file({"states": torch.cat(states).cpu().contiguous()}, temporary)
     return safe_open(path, framework="pt").get_slice("states")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cayley_adapters.devices import input_device
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.training.checkpoint import Checkpoint, TrainingState
 from cayley_adapters.training.distillation import TeacherTargets, distillation_loss
@@ -144,9 +145,11 @@ def _order(windows: int, recipe: Recipe) -> np.ndarray:
 
 def _losses(model: Any, text: TrainingText, chosen: np.ndarray, distillation: float) -> tuple[torch.Tensor, ...]:
     """The whole loss, cross-entropy and divergence of some windows, nats a token."""
+    device = input_device(model)
+    inputs = {name: value.to(device) for name, value in text.inputs(chosen).items()}
     # The last position predicts nothing; leaving it out here spares a copy of all logits in the backward pass.
-    kept = torch.arange(text.tokens.shape[1] - 1)
-    logits = model(**text.inputs(chosen), use_cache=False, logits_to_keep=kept).logits
+    kept = torch.arange(text.tokens.shape[1] - 1, device=device)
+    logits = model(**inputs, use_cache=False, logits_to_keep=kept).logits
     log_probabilities = logits.float().log_softmax(-1)
     following = torch.as_tensor(text.tokens[chosen][:, 1:, None], dtype=torch.long, device=logits.device)
     if text.targets is None or distillation == 0:
