@@ -89,8 +89,12 @@ def test_more_work_takes_longer(stage, more):
 
 
 def test_less_of_the_model_runs_where_only_upper_layers_are_adapted():
-    upper = ("train.layers=[29]", "sweep.block_dim=4,2")
-    whole, part, shared = cost_of("train"), cost_of("train", *upper), cost_of("train", *upper, "sweep.seed=1")
+    upper = ("train.layers=[29]", "sweep.block_dim=4,2", "train.steps=80")
+    whole, part, shared = (
+        cost_of("train", "train.steps=80"),
+        cost_of("train", *upper),
+        cost_of("train", *upper, "sweep.seed=1"),
+    )
     assert part.seconds < 0.6 * whole.seconds
     [settings] = compose("quickstart", upper)
     first, second = (job_cost(job, settings) for job in list(jobs([settings], "train"))[:2])
@@ -109,7 +113,7 @@ def test_work_scales_with_the_block_dimension_as_the_algorithms_do():
 
 
 def test_circuits_of_one_qubit_have_no_coupler_to_evaluate_alone():
-    budget = {d: work_of("evaluate", block_dim=d) for d in (2, 4)}
+    budget = {d: work_of("evaluate", "evaluate.noise_budget_windows=9", block_dim=d) for d in (2, 4)}
     without = {d: work_of("evaluate", "evaluate.noise_budget_windows=0", block_dim=d) for d in (2, 4)}
     blocks = {2: 17280, 4: 8640}
     arms = {d: (budget[d][f"compiled{n}"] - without[d][f"compiled{n}"]) / blocks[d] for n, d in ((1, 2), (2, 4))}
