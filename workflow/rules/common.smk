@@ -54,14 +54,6 @@ def spec(stage):
     return lambda wildcards: job_to_json(job(stage, wildcards))
 
 
-def cores(stage):
-    """Cores of the machine that a job keeps busy: the thread count of the configuration, on which results depend."""
-    others = {"teacher": "train", "control": "train", "answer_questions": "questions"}
-    others |= {"qpu_train": "train", "qpu_plan": "qpu", "qpu_evaluate": "qpu"}
-    section = stage if stage in ("compress", "train", "evaluate") else others.get(stage, "evaluate")
-    return lambda wildcards: BASES[wildcards.base].leaf(f"{section}.threads")
-
-
 def code(stage):
     """Hash of the library code that the stage runs: an edit runs again the jobs that it touches."""
     return fingerprint(f"stages.{stage}")
@@ -95,6 +87,11 @@ LOCKS = []
 
 
 onstart:
+    if not workflow.local_exec and workflow.global_resources.get("machine_cores").value is not None:
+        raise WorkflowError(
+            "this machine's cores and memory would bound what runs on the cluster, since Snakemake loads profiles/default "
+            "beside --profile; type --workflow-profile profiles/slurm instead"
+        )
     # Snakemake's own lock survives a kill and then blocks the next run; a kernel lock ends with its process.
     folder = Path("results") / SETTINGS[0].run
     folder.mkdir(parents=True, exist_ok=True)

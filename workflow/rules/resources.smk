@@ -1,0 +1,93 @@
+"""What each rule asks of the machine or cluster that runs it: cores, memory, minutes and, where configured, a GPU."""
+
+# `threads:` is not used: Snakemake caps it at --cores and derives OMP_NUM_THREADS and its kin from it, so that last bits of
+# results would depend on how a run is started. With one everywhere these stay at 1, locally and in cluster jobs alike, and
+# torch and Numba take their count from the configuration.
+
+from math import ceil
+
+from cayley_adapters.costs import job_cost
+
+
+
+# Where one types, even if all else runs on a cluster: what fetches model, text or questions or talks to a service, since
+# compute nodes are often cut off from the internet.
+localrules:
+    configure,
+    prepare,
+    question_set,
+    publish_dashboard,
+
+
+if any(settings.qpu.service != "twin" for settings in SETTINGS):
+
+    localrules:
+        qpu_plan,
+        qpu_submit,
+        qpu_collect,
+
+
+MEMORY_MARGIN = 1.25  # the cost model is good to a factor, and a job above its limit is killed
+TIME_MARGIN = 3  # the cost model knows this machine; a cluster's node may be slower, and shared
+START_MINUTES = 10  # importing the libraries from a shared file system
+CONFIGURED_IN = {
+    **{"compress": "compress", "evaluate": "evaluate", "answer_questions": "questions"},
+    **dict.fromkeys(("train", "teacher", "control", "qpu_train"), "train"),
+    **dict.fromkeys(("reference", "baseline", "evaluate_control"), "evaluate"),
+    **dict.fromkeys(("qpu_plan", "qpu_evaluate"), "qpu"),
+}
+"""Stage → the section of the configuration that has its ``threads`` and ``device``; all others work on one core."""
+
+# Asked for again by each resource of each job, which counts with thousands of cells.
+COSTS = {}
+
+
+def cost(stage, wildcards):
+    """What a job is predicted to take."""
+    key = (stage, *wildcards)
+    if key not in COSTS:
+        COSTS[key] = job_cost(job(stage, wildcards), BASES[wildcards.base])
+    return COSTS[key]
+
+
+def cores(stage):
+    """Cores that a job keeps busy: the thread count of the configuration, on which results depend."""
+    if stage not in CONFIGURED_IN:
+        return 1
+    return lambda wildcards: BASES[wildcards.base].leaf(f"{CONFIGURED_IN[stage]}.threads")
+
+
+def memory(stage, least):
+    """Memory in MiB, twice as much at each further attempt."""
+    return lambda wildcards, attempt: (
+        max(least, ceil(cost(stage, wildcards).memory_mb * MEMORY_MARGIN)) * 2 ** (attempt - 1)
+    )
+
+
+def minutes(stage):
+    """Run time, twice as much at each further attempt."""
+    return lambda wildcards, attempt: (
+        (START_MINUTES + ceil(cost(stage, wildcards).seconds * TIME_MARGIN / 60)) * 2 ** (attempt - 1)
+    )
+
+
+def gpus(stage):
+    """One where the stage's ``device`` is ``cuda``, else none; ``--set-resources RULE:gpu=1`` asks for one as well."""
+    if stage not in CONFIGURED_IN:
+        return 0
+    return lambda wildcards: int(job(stage, wildcards).leaves.get(f"{CONFIGURED_IN[stage]}.device") == "cuda")
+
+
+def needs(stage, least=2000):
+    """The resources of a stage's rule.
+
+    ``machine_cores`` bounds what runs at once on one machine (profiles/default); Slurm reads the others. ``least`` is what
+    a small model takes, in MiB.
+    """
+    return {
+        "machine_cores": cores(stage),
+        "cpus_per_task": cores(stage),
+        "mem_mb": memory(stage, least),
+        "runtime": minutes(stage),
+        "gpu": gpus(stage),
+    }
