@@ -74,7 +74,9 @@ def one_node(folder: Path) -> Iterator[None]:
             stack.callback((ETC / name).unlink)
         if subprocess.run(["munge", "--no-input"], capture_output=True).returncode != 0:
             _make_munge_folders()
-            stack.enter_context(_running(["munged", "--foreground"], folder / "munged.out", user="munge", group="munge"))
+            stack.enter_context(
+                _running(["munged", "--foreground"], folder / "munged.out", user="munge", group="munge")
+            )
             _wait_for(["munge", "--no-input"], "", folder)
         stack.enter_context(_running(["slurmctld", "-D"], folder / "slurmctld.out"))
         stack.enter_context(_running(["slurmd", "-D", "-N", "localhost"], folder / "slurmd.out"))

@@ -37,5 +37,7 @@ def job_cost(job: Job, settings: Settings) -> JobCost:
         return JobCost(seconds=60, memory_mb=1500, disk_mb=10)
     parameters = PARAMETERS.get(settings.model.name, 135e6)
     return JobCost(
-        seconds=30 + parameters / 1e6 * 3, memory_mb=int(1000 + 4 * parameters * 3 / 2**20), disk_mb=parameters * 4 / 2**20
+        seconds=30 + parameters / 1e6 * 3,
+        memory_mb=int(1000 + 4 * parameters * 3 / 2**20),
+        disk_mb=parameters * 4 / 2**20,
     )
