@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.layout import Job
 
-__all__ = ["job_from_json", "job_to_json", "main", "run_job"]
+__all__ = ["folder_of", "job_from_json", "job_to_json", "main", "run_job"]
 
 
 def run_job(job: Job) -> None:
@@ -30,12 +32,23 @@ def job_from_json(text: str) -> Job:
     return Job(**fields)
 
 
+def folder_of(job: Job, output: str) -> Path:
+    """The folder that a job's paths start from, told by where its first output is to be.
+
+    That is the working directory, unless Snakemake keeps files in a storage and hands out its local copies of them.
+    """
+    first = next(iter(job.outputs().values()))
+    return Path(*Path(output).parts[: -len(first.parts)])
+
+
 def main() -> int:
-    """Run the job that the only argument describes."""
+    """Run the job that the first argument describes, with files where the second, its first output, says."""
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    job = job_from_json(sys.argv[1])
+    os.chdir(folder_of(job, sys.argv[2]))
     try:
-        run_job(job_from_json(sys.argv[1]))
+        run_job(job)
     except CayleyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

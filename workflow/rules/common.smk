@@ -82,7 +82,7 @@ def targets(base):
 
 
 COMPARISON = [comparison_job(SETTINGS)] if len(SETTINGS) > 1 else []
-RUN_JOB = f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} 2>&1 | tee {{log}}"
+RUN_JOB = f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}}"
 LOCKS = []
 
 

@@ -72,10 +72,9 @@ def minutes(stage):
 
 
 def gpus(stage):
-    """One where the stage's ``device`` is ``cuda``, else none; ``--set-resources RULE:gpu=1`` asks for one as well."""
-    if stage not in CONFIGURED_IN:
-        return 0
-    return lambda wildcards: int(job(stage, wildcards).leaves.get(f"{CONFIGURED_IN[stage]}.device") == "cuda")
+    """One where the stage's ``device`` is ``cuda``; else not even zero, which Kubernetes would take for a request."""
+    device = f"{CONFIGURED_IN.get(stage)}.device"
+    return lambda wildcards: 1 if job(stage, wildcards).leaves.get(device) == "cuda" else None
 
 
 def needs(stage, least=2000):
