@@ -62,12 +62,16 @@ def test_every_job_says_what_it_needs(fresh, target):
             assert {"mem_mb", "runtime", "cpus_per_task", "machine_cores"} <= set(row), rule
 
 
-def test_small_jobs_are_grouped_on_a_cluster_only(fresh):
-    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+@pytest.mark.parametrize("name", ["slurm", "cloud"])
+def test_small_jobs_are_grouped_on_a_cluster_only(fresh, name):
+    profile = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
     workflow = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
     assert set(profile["groups"]) <= set(re.findall(r"^ *rule (\w+):", workflow, re.M))
     grouped = "Group job circuits (jobs in lexicogr. order):"
-    assert grouped in fresh.snakemake("--dry-run", *SLURM, "--config", "experiment=ci").stdout
+    assert (
+        grouped
+        in fresh.snakemake("--dry-run", "--workflow-profile", f"profiles/{name}", "--config", "experiment=ci").stdout
+    )
     assert "Group job" not in fresh.snakemake("--dry-run", "--config", "experiment=ci").stdout
 
 
