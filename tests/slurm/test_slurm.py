@@ -56,9 +56,10 @@ def cluster(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def local_run(tmp_path_factory) -> Iterator[tuple[subprocess.Popen, Project]]:
-    """A run without Slurm, which takes what the cluster leaves of the machine."""
+    """A run without Slurm, which takes what the cluster leaves of the machine; controls are not in its table."""
     project = copy_project(tmp_path_factory.mktemp("local"))
-    command = ["nice", "-n", "19", *project.command("results/ci/phase_diagram.csv", "--config", "experiment=ci")]
+    arguments = ("results/ci/phase_diagram.csv", "--config", "experiment=ci", "overrides=control=none")
+    command = ["nice", "-n", "19", *project.command(*arguments)]
     with (project.folder / "log").open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True, **project.options())
     yield process, project

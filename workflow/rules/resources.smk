@@ -38,16 +38,17 @@ CONFIGURED_IN = {
 }
 """Stage → the section of the configuration that has its ``threads`` and ``device``; all others work on one core."""
 
-# Asked for again by each resource of each job, which counts with thousands of cells.
-COSTS = {}
+# Each resource of each job asks again, which counts with thousands of cells.
+PLANNED = {}
 
 
-def cost(stage, wildcards):
-    """What a job is predicted to take."""
+def planned(stage, wildcards):
+    """A job, and what it is predicted to take."""
     key = (stage, *wildcards)
-    if key not in COSTS:
-        COSTS[key] = job_cost(job(stage, wildcards), BASES[wildcards.base])
-    return COSTS[key]
+    if key not in PLANNED:
+        made = job(stage, wildcards)
+        PLANNED[key] = made, job_cost(made, BASES[wildcards.base])
+    return PLANNED[key]
 
 
 def cores(stage):
@@ -60,21 +61,21 @@ def cores(stage):
 def memory(stage, least):
     """Memory in MiB, twice as much at each further attempt."""
     return lambda wildcards, attempt: (
-        max(least, ceil(cost(stage, wildcards).memory_mb * MEMORY_MARGIN)) * 2 ** (attempt - 1)
+        max(least, ceil(planned(stage, wildcards)[1].memory_mb * MEMORY_MARGIN)) * 2 ** (attempt - 1)
     )
 
 
 def minutes(stage):
     """Run time, twice as much at each further attempt."""
     return lambda wildcards, attempt: (
-        (START_MINUTES + ceil(cost(stage, wildcards).seconds * TIME_MARGIN / 60)) * 2 ** (attempt - 1)
+        (START_MINUTES + ceil(planned(stage, wildcards)[1].seconds * TIME_MARGIN / 60)) * 2 ** (attempt - 1)
     )
 
 
 def gpus(stage):
     """One where the stage's ``device`` is ``cuda``; else not even zero, which Kubernetes would take for a request."""
     device = f"{CONFIGURED_IN.get(stage)}.device"
-    return lambda wildcards: 1 if job(stage, wildcards).leaves.get(device) == "cuda" else None
+    return lambda wildcards: 1 if planned(stage, wildcards)[0].leaves.get(device) == "cuda" else None
 
 
 def needs(stage, least=2000):
