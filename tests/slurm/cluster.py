@@ -13,6 +13,7 @@ from pathlib import Path
 ETC = Path("/etc/slurm")  # and nowhere else: a job step does not inherit SLURM_CONF
 PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "squeue", "scontrol", "scancel", "sinfo")
 
+MARK = "# Written by tests/slurm, which remove it at their end.\n"
 SLURM_CONF = """\
 ClusterName=lab
 SlurmctldHost=localhost(127.0.0.1)
@@ -59,6 +60,8 @@ def obstacle() -> str | None:
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         return f"no {', '.join(missing)}; as root: apt-get install --no-install-recommends slurm-wlm munge"
     if there := [path for path in (ETC / "slurm.conf", ETC / "gres.conf") if path.exists()]:
+        if there[0].read_text(encoding="utf-8").startswith(MARK):
+            return f"{there[0]} is of tests that run, or were killed: stop munged, slurmctld and slurmd, and remove it"
         return f"{there[0]} exists: this machine has a Slurm, which these tests leave alone"
     return None
 
@@ -70,7 +73,7 @@ def one_node(folder: Path) -> Iterator[None]:
         for name in ("state", "spool"):
             (folder / name).mkdir()
         for name, text in (("slurm.conf", SLURM_CONF.format(folder=folder)), ("gres.conf", GRES_CONF)):
-            (ETC / name).write_text(text, encoding="utf-8")
+            (ETC / name).write_text(MARK + text, encoding="utf-8")
             stack.callback((ETC / name).unlink)
         if subprocess.run(["munge", "--no-input"], capture_output=True).returncode != 0:
             _make_munge_folders()
