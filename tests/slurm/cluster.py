@@ -29,7 +29,8 @@ SlurmdSpoolDir={folder}/spool
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SlurmdParameters=config_overrides
-ProctrackType=proctrack/linuxproc
+# By process group: what a cancelled shell leaves behind would be lost to linuxproc.
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 # Without control groups memory is watched by polling, every second.
 JobAcctGatherType=jobacct_gather/linux
