@@ -1,5 +1,6 @@
 # make phase_diagram   the map of the default experiment
 # make test            all tests
+# make test-slurm      the workflow on a Slurm of one node, started on this machine and stopped again
 # make bench           the figures that the README states
 # make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
@@ -10,7 +11,7 @@ CORES ?= 8
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test test-gpu bench bench-large lint browser clean
+.PHONY: phase_diagram test test-gpu test-slurm slurm bench bench-large lint browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -18,6 +19,17 @@ phase_diagram: $(READY)
 # Two at a time; tests that share one run of the workflow stay in one process (tests/conftest.py).
 test: $(READY) browser
 	$(VENV)/bin/python -m pytest -n 2
+
+# Not with -n: there is one cluster, and its two cores are busy.
+test-slurm: $(READY) slurm
+	$(VENV)/bin/python -m pytest -n 0 tests/slurm
+
+# Debian's Slurm and its authentication, where they are missing and root asks. The tests say what is missing otherwise.
+slurm:
+	@if command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v munged >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge; \
+	fi
 
 # Chromium, in which tests open the report: Debian's package where it is missing and root asks. Without one these tests
 # are skipped; with CI=true they fail and say what to install.

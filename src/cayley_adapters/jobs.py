@@ -7,13 +7,14 @@ import os
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.job_records import write_record
 from cayley_adapters.layout import Job
 
-__all__ = ["job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
+__all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -51,12 +52,22 @@ def limit_threads(count: int) -> None:
     os.environ.update({name: str(count) for name in THREAD_VARIABLES})
 
 
+def folder_of(job: Job, output: str) -> Path:
+    """The folder that a job's paths start from, told by where its first output is to be.
+
+    That is the working directory, unless Snakemake keeps files in a storage and hands out its local copies of them.
+    """
+    first = next(iter(job.outputs().values()))
+    return Path(*Path(output).parts[: -len(first.parts)])
+
+
 def main() -> int:
-    """Run the job that the only argument describes."""
+    """Run the job that the first argument describes, with files where the second, its first output, says."""
     job = job_from_json(sys.argv[1])
     limit_threads(job.threads)
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    os.chdir(folder_of(job, sys.argv[2]))
     try:
         run_job(job)
         write_record(job)

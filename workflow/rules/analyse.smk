@@ -16,8 +16,7 @@ rule aggregate:
         job=spec("aggregate"),
         code=code("aggregate"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("aggregate"),
     shell:
         RUN_JOB
 
@@ -33,8 +32,7 @@ rule draw:
         job=spec("phase_diagram"),
         code=code("phase_diagram"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("phase_diagram"),
     shell:
         RUN_JOB
 
@@ -50,8 +48,7 @@ rule scaling:
         job=spec("scaling"),
         code=code("scaling"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("scaling"),
     shell:
         RUN_JOB
 
@@ -67,8 +64,7 @@ rule recovery:
         job=spec("recovery"),
         code=code("recovery"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("recovery"),
     shell:
         RUN_JOB
 
@@ -84,8 +80,7 @@ rule entanglement_spectra:
         job=spec("entanglement"),
         code=code("entanglement"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("entanglement"),
     shell:
         RUN_JOB
 
@@ -107,5 +102,10 @@ if COMPARISON:
         params:
             job=job_to_json(COMPARISON[0]),
             code=code("compare_models"),
+        resources:
+            machine_cores=1,
+            cpus_per_task=1,
+            mem_mb=lambda wildcards, attempt: 2000 * 2 ** (attempt - 1),
+            runtime=START_MINUTES,
         shell:
             RUN_JOB

@@ -62,11 +62,6 @@ def spec(stage):
     return lambda wildcards: job_to_json(job(stage, wildcards))
 
 
-def cores(stage):
-    """Cores of the machine that a job keeps busy: its threads, which the configuration says for all models alike."""
-    return SETTINGS[0].leaf(STAGES[stage].threads) if STAGES[stage].threads else 1
-
-
 def code(stage):
     """Hash of the library code that the stage runs: an edit runs again the jobs that it touches."""
     return fingerprint(f"stages.{stage}")
@@ -95,11 +90,16 @@ def targets(base):
 
 
 COMPARISON = [comparison_job(SETTINGS)] if len(SETTINGS) > 1 else []
-RUN_JOB = f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} 2>&1 | tee {{log}}"
+RUN_JOB = f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}}"
 LOCKS = []
 
 
 onstart:
+    if not workflow.local_exec and workflow.global_resources.get("machine_cores").value is not None:
+        raise WorkflowError(
+            "this machine's cores and memory would bound what runs on the cluster, since Snakemake loads profiles/default "
+            "beside --profile; type --workflow-profile profiles/slurm instead"
+        )
     # Snakemake's own lock survives a kill and then blocks the next run; a kernel lock ends with its process.
     folder = Path("results") / SETTINGS[0].run
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,6 @@ rule compress:
         job=spec("compress"),
         code=code("compress"),
     resources:
-        machine_cores=cores("compress"),
-        mem_mb=3500,
+        **needs("compress", least=3500),
     shell:
         RUN_JOB

@@ -23,7 +23,6 @@ rule publish_dashboard:
         job=spec("dashboard"),
         code=code("dashboard"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("dashboard"),
     shell:
         RUN_JOB

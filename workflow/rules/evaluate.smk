@@ -12,8 +12,7 @@ rule reference:
         job=spec("reference"),
         code=code("reference"),
     resources:
-        machine_cores=cores("reference"),
-        mem_mb=3500,
+        **needs("reference", least=3500),
     shell:
         RUN_JOB
 
@@ -29,8 +28,7 @@ rule baseline:
         job=spec("baseline"),
         code=code("baseline"),
     resources:
-        machine_cores=cores("baseline"),
-        mem_mb=3500,
+        **needs("baseline", least=3500),
     shell:
         RUN_JOB
 
@@ -46,8 +44,7 @@ rule evaluate_control:
         job=spec("evaluate_control"),
         code=code("evaluate_control"),
     resources:
-        machine_cores=cores("evaluate_control"),
-        mem_mb=3500,
+        **needs("evaluate_control", least=3500),
     shell:
         RUN_JOB
 
@@ -63,7 +60,6 @@ rule evaluate:
         job=spec("evaluate"),
         code=code("evaluate"),
     resources:
-        machine_cores=cores("evaluate"),
-        mem_mb=3500,
+        **needs("evaluate", least=3500),
     shell:
         RUN_JOB

@@ -10,8 +10,7 @@ rule configure:
         job=spec("configure"),
         code=code("configure"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("configure"),
     shell:
         RUN_JOB
 
@@ -27,8 +26,7 @@ rule prepare:
         job=spec("prepare"),
         code=code("prepare"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("prepare"),
     shell:
         RUN_JOB
 
@@ -46,7 +44,6 @@ rule teacher:
         job=spec("teacher"),
         code=code("teacher"),
     resources:
-        machine_cores=cores("teacher"),
-        mem_mb=3500,
+        **needs("teacher", least=3500),
     shell:
         RUN_JOB

@@ -16,8 +16,7 @@ rule qpu_train:
         job=spec("qpu_train"),
         code=code("qpu_train"),
     resources:
-        machine_cores=cores("qpu_train"),
-        mem_mb=3000,
+        **needs("qpu_train", least=3000),
     shell:
         RUN_JOB
 
@@ -33,8 +32,7 @@ rule qpu_plan:
         job=spec("qpu_plan"),
         code=code("qpu_plan"),
     resources:
-        machine_cores=cores("qpu_plan"),
-        mem_mb=3500,
+        **needs("qpu_plan", least=3500),
     shell:
         RUN_JOB
 
@@ -52,8 +50,7 @@ rule qpu_submit:
         job=spec("qpu_submit"),
         code=code("qpu_submit"),
     resources:
-        machine_cores=1,
-        mem_mb=3500,
+        **needs("qpu_submit", least=3500),
     shell:
         RUN_JOB
 
@@ -69,8 +66,7 @@ rule qpu_collect:
         job=spec("qpu_collect"),
         code=code("qpu_collect"),
     resources:
-        machine_cores=1,
-        mem_mb=3500,
+        **needs("qpu_collect", least=3500),
     shell:
         RUN_JOB
 
@@ -86,8 +82,7 @@ rule qpu_evaluate:
         job=spec("qpu_evaluate"),
         code=code("qpu_evaluate"),
     resources:
-        machine_cores=cores("qpu_evaluate"),
-        mem_mb=3500,
+        **needs("qpu_evaluate", least=3500),
     shell:
         RUN_JOB
 

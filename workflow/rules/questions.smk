@@ -13,8 +13,7 @@ rule question_set:
         job=spec("question_set"),
         code=code("question_set"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("question_set"),
     shell:
         RUN_JOB
 
@@ -30,8 +29,7 @@ rule answer_questions:
         job=spec("answer_questions"),
         code=code("answer_questions"),
     resources:
-        machine_cores=cores("answer_questions"),
-        mem_mb=3500,
+        **needs("answer_questions", least=3500),
     shell:
         RUN_JOB
 
@@ -47,7 +45,6 @@ rule compare_answers:
         job=spec("questions"),
         code=code("questions"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("questions"),
     shell:
         RUN_JOB

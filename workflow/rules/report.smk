@@ -16,8 +16,7 @@ rule write_report:
         job=spec("report"),
         code=code("report"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("report"),
     shell:
         RUN_JOB
 

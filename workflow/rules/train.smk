@@ -12,8 +12,7 @@ rule train:
         job=spec("train"),
         code=code("train"),
     resources:
-        machine_cores=cores("train"),
-        mem_mb=3000,
+        **needs("train", least=3000),
     shell:
         RUN_JOB
 
@@ -29,7 +28,6 @@ rule control:
         job=spec("control"),
         code=code("control"),
     resources:
-        machine_cores=cores("control"),
-        mem_mb=3000,
+        **needs("control", least=3000),
     shell:
         RUN_JOB

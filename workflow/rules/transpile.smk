@@ -12,8 +12,7 @@ rule transpile:
         job=spec("transpile"),
         code=code("transpile"),
     resources:
-        machine_cores=cores("transpile"),
-        mem_mb=2000,
+        **needs("transpile"),
     shell:
         RUN_JOB
 
@@ -29,7 +28,6 @@ rule compare_circuits:
         job=spec("compare_circuits"),
         code=code("compare_circuits"),
     resources:
-        machine_cores=1,
-        mem_mb=2000,
+        **needs("compare_circuits"),
     shell:
         RUN_JOB
