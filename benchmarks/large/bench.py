@@ -11,12 +11,13 @@ as well, which the system takes back when it needs them.
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -25,7 +26,7 @@ from random_model import shape_of, write_model
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_directory, cache_directory
 from cayley_adapters.jobs import job_to_json
-from cayley_adapters.layout import jobs
+from cayley_adapters.layout import Job, jobs
 from cayley_adapters.models import locate
 from cayley_adapters.settings import compose
 
@@ -91,21 +92,22 @@ def prepare_model(folder: Path, layers: int) -> None:
         write_model(temporary, layers)
 
 
-def stage_jobs(model: Path, layers: int, threads: int) -> dict[str, str]:
-    """The job of each stage, as Snakemake would hand it over."""
+def stage_jobs(model: Path, results: Path, layers: int, threads: int) -> Iterator[Job]:
+    """The job of each stage."""
     layer = min(15, layers - 1)
     overrides = [
         *("model=local", f"model.path={model}", "model.dtype=bfloat16", "compress=whitened_svd"),
         *(f"compress.layers=[{layer}]", f"train.layers=[{layer}]", "sweep.compression_ratio=0.2"),
         *("data.calibration_windows=8", "train.steps=2", "train.validation_windows=1"),
-        *("evaluate.windows=1", "evaluate.noise_budget=false", "evaluate.unlimited_shots_block_dims=[]"),
+        *("evaluate.windows=1", "evaluate.noise_budget_windows=0", "evaluate.unlimited_shots_block_dims=[]"),
         *("sweep.noise_scale=[0,1]", "track.mode=disabled", "run=bench"),
         *(f"{section}.threads={threads}" for section in ("compress", "train", "evaluate")),
         *(f"{section}.device=cpu" for section in ("train", "evaluate")),
     ]
     settings = compose("paper_llama31_8b", overrides)
-    found = {stage: list(jobs(settings, stage)) for stage in STAGES}
-    return {stage: job_to_json(of_stage) for stage, (of_stage,) in found.items()}
+    for stage in STAGES:
+        (job,) = jobs(settings, stage)
+        yield replace(job, base=str(results / "bench"))
 
 
 def machine() -> str:
@@ -132,10 +134,10 @@ def main() -> int:
         results = folder / "results"
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir()
-        for stage, job in stage_jobs(model, options.layers, options.threads).items():
-            job = json.dumps(json.loads(job) | {"base": str(results / "bench")})
-            command = [sys.executable, "-m", "cayley_adapters.jobs", job]
-            rows.append({"stage": stage, **measured(command, results / f"{stage}.log")})
+        for job in stage_jobs(model, results, options.layers, options.threads):
+            output = next(iter(job.outputs().values()))
+            command = [sys.executable, "-m", "cayley_adapters.jobs", job_to_json(job), str(output)]
+            rows.append({"stage": job.stage, **measured(command, results / f"{job.stage}.log")})
             print("{stage:10s} {seconds:7.0f} s".format(**rows[-1]), flush=True)
         adapter = next(results.glob("bench/adapters/*/*/*/adapter_model.safetensors"))
         print(f"adapter: {adapter.stat().st_size:,} bytes")

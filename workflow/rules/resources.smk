@@ -1,8 +1,7 @@
 """What each rule asks of the machine or cluster that runs it: cores, memory, minutes and, where configured, a GPU."""
 
-# `threads:` is not used: Snakemake caps it at --cores and derives OMP_NUM_THREADS and its kin from it, so that last bits of
-# results would depend on how a run is started. With one everywhere these stay at 1, locally and in cluster jobs alike, and
-# torch and Numba take their count from the configuration.
+# `threads:` is not used: Snakemake caps it at --cores, and results depend on threads in their last digits. Each job sets its
+# libraries' threads to the number in the configuration (cayley_adapters.jobs), and asks for as many cores here.
 
 from math import ceil
 
