@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qiskit.transpiler import InstructionProperties
     from qiskit_ibm_runtime.models import BackendProperties
 
-__all__ = ["Calibration", "Coupler", "Line", "Qubit", "calibration_of", "snapshot"]
+__all__ = ["Calibration", "Coupler", "Line", "Qubit", "calibration_named", "calibration_of", "snapshot"]
 
 UNUSABLE = 0.5
 """Gates with at least this calibrated error are left out, as are those without calibration."""
@@ -200,6 +200,16 @@ def snapshot(name: str) -> BackendV2:
             f"backend '{name}' is unknown{nearest(name, known)}; Heron snapshots are FakeFez, FakeKingston"
         )
     return getattr(fake_provider, name)()
+
+
+@cache
+def calibration_named(name: str) -> Calibration:
+    """Return the figures of a snapshot, read once: an evaluation asks for them at every noise scale.
+
+    Raises:
+        CayleyError: If there is no snapshot of that name.
+    """
+    return calibration_of(snapshot(name))
 
 
 def calibration_of(backend: BackendV2) -> Calibration:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_of, snapshot
+from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_named, calibration_of
 from cayley_adapters.errors import CayleyError
 
 if TYPE_CHECKING:
@@ -143,7 +143,10 @@ class DeviceNoise:
             lines = layout if nested else [layout]
             layout = tuple(tuple(int(q) for q in line) for line in lines)
         return cls(
-            calibration_of(snapshot(backend) if isinstance(backend, str) else backend), float(scale), layout, idle
+            calibration_named(backend) if isinstance(backend, str) else calibration_of(backend),
+            float(scale),
+            layout,
+            idle,
         )
 
     @classmethod

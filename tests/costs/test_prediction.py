@@ -89,9 +89,9 @@ def test_more_work_takes_longer(stage, more):
 
 
 def test_less_of_the_model_runs_where_only_upper_layers_are_adapted():
-    upper = ("train.layers=[29]", "sweep.block_dim=4,2", "train.steps=80")
+    upper = ("train.layers=[29]", "sweep.block_dim=4,2", "train.steps=300")
     whole, part, shared = (
-        cost_of("train", "train.steps=80"),
+        cost_of("train", "train.steps=300"),
         cost_of("train", *upper),
         cost_of("train", *upper, "sweep.seed=1"),
     )

@@ -183,7 +183,7 @@ WRONG = [
 def test_a_wrong_input_says_what_is_allowed(overrides: str, fragments: list[str]) -> None:
     text = message(overrides)
     assert [fragment for fragment in fragments if fragment not in text] == [], text
-    assert len(text) < 2000
+    assert len(text) < 2500
 
 
 def test_all_mistakes_come_in_one_message_one_a_line() -> None:
