@@ -46,17 +46,26 @@ class Model:
     Args:
         shape: of the uncompressed model.
         settings: which projections are compressed and adapted, and the length of a window.
+
+    Attributes:
+        compressed: (in, out) of the projections of a layer that are compressed.
+        compressed_layers, observed_layers: how many layers are compressed, and how many run for that.
+        bytes: of a stored weight.
     """
 
     def __init__(self, shape: ModelShape, settings: Settings) -> None:
         self.projections = {name: shape.projection(name) for name in PROJECTIONS}
         self.shape, self.settings, self.window = shape, settings, settings.data.window
         self.compressed = [self.projections[name] for name in settings.compress.targets if name in self.projections]
+        chosen = settings.compress.layers
+        self.compressed_layers = shape.layers if chosen is None else len(chosen)
+        self.observed_layers = shape.layers if chosen is None else max(chosen) + 1
+        self.bytes = 2 if settings.model.dtype == "bfloat16" else 4
 
     def layer_parameters(self, ratio: float = 0.0) -> float:
-        """Numbers that the projections of a layer store."""
+        """Numbers that the projections of a layer store, in the mean over layers."""
         dense = sum(i * o for i, o in self.projections.values())
-        return dense - ratio * sum(i * o for i, o in self.compressed)
+        return dense - ratio * sum(i * o for i, o in self.compressed) * self.compressed_layers / self.shape.layers
 
     def parameters(self, ratio: float = 0.0) -> float:
         """Numbers that the model stores."""

@@ -23,7 +23,7 @@ def written_mb(stage: str, model: Model, cell: Cell) -> float:
     settings, train = model.settings, model.settings.train
     trained = train.steps * train.batch_windows + train.validation_windows
     if stage == "compress":
-        return 4e-6 * model.parameters(cell.ratio) + 2.0  # and the tokenizer
+        return 1e-6 * model.bytes * model.parameters(cell.ratio) + 2.0  # and the tokenizer
     if stage == "teacher":
         return 8e-6 * trained * (model.window - 1) * train.distillation_top_k if train.distillation else 0.0
     if stage in ("train", "qpu_train", "control"):
@@ -54,22 +54,27 @@ def _text_mb(model: Model) -> float:
 def held_mb(stage: str, model: Model, cell: Cell) -> dict[str, float]:
     """MiB of the model's weights, the widest logits, what is kept of each layer, and text that a job holds at once."""
     settings, shape, unit = model.settings, model.shape, 4 / 2**20
-    if stage in ("reference", "teacher", "compress", "answer_questions", "qpu_evaluate"):
+    first = model.adapted(settings.train.targets, settings.train.layers)[1]
+    if stage == "teacher" and settings.train.distillation == 0:
+        return {}
+    if stage == "compress":  # one layer at a time
+        weights = model.parameters() - (shape.layers - 1) * model.layer_parameters()
+    elif stage in ("reference", "teacher", "answer_questions", "qpu_evaluate"):
         weights = model.parameters()
     elif stage in ("train", "control", "qpu_train", "baseline", "evaluate", "evaluate_control", "qpu_plan"):
         weights = model.parameters(cell.ratio or 0.0)
     else:
         return {"text": _text_mb(model)} if stage == "prepare" else {}
     windows = {"teacher": 1, "compress": 0, "answer_questions": 1}.get(stage, settings.evaluate.batch_windows)
-    held = {"weights": unit * weights}
+    held = {"weights": model.bytes / 2**20 * weights}
     layer = unit * model.window * (12 * shape.hidden + 5 * shape.intermediate)
     if stage in ("train", "control", "qpu_train"):
         windows = settings.train.batch_windows
-        held["kept"] = windows * layer * shape.layers
+        held["kept"] = windows * layer * (shape.layers - first)
         held["train_logits"] = unit * windows * model.window * shape.vocabulary
-    elif stage == "compress":
+    elif stage == "compress" and settings.compress.method != "none":
         held["calibration"] = unit * settings.data.calibration_windows * model.window * 6 * shape.hidden
         held["grams"] = 2 * unit * 6 * max(min(sizes) for sizes in model.projections.values()) ** 2
-    else:
+    elif stage != "compress":
         held["logits"] = unit * windows * model.window * shape.vocabulary
     return held

@@ -36,7 +36,7 @@ def _no_work(model: Model, cell: Cell) -> Work:
 
 
 def _load(model: Model, ratio: float = 0.0) -> Work:
-    return Counter(loaded=4 * model.parameters(ratio))
+    return Counter(loaded=model.bytes * model.parameters(ratio))
 
 
 def _prepare(model: Model, cell: Cell) -> Work:
@@ -53,7 +53,8 @@ def _teacher(model: Model, cell: Cell) -> Work:
 
 def _compress(model: Model, cell: Cell) -> Work:
     options, tokens = model.settings.compress, model.settings.data.calibration_windows * model.window
-    layers, work = model.shape.layers, _load(model) + Counter(saved=4 * model.parameters(cell.ratio))
+    layers = model.compressed_layers
+    work = _load(model) + Counter(saved=model.bytes * model.parameters(cell.ratio))
     if options.method == "none" or cell.ratio == 0:
         return work
     smaller = [min(shape) for shape in model.compressed]
@@ -62,7 +63,8 @@ def _compress(model: Model, cell: Cell) -> Work:
         return work
     # Every layer runs once to be watched; then what was compressed of it runs again.
     runs = 1 + sum(i * o for i, o in model.compressed) / model.layer_parameters()
-    work += Counter({unit: runs * n for unit, n in model.run(tokens, 0.0, head=False).items()})
+    observed = model.run(tokens, 0.0, layers=model.observed_layers, head=False)
+    work += Counter({unit: runs * n for unit, n in observed.items()})
     work["flops"] += layers * tokens * 2 * sum(m * m for m in smaller)
     if options.allocation == "sensitivity":
         work += model.run(tokens, 0.0, head=False)
@@ -196,7 +198,7 @@ def _answer_questions(model: Model, cell: Cell) -> Work:
     ratio = questions.compression_ratio or min(sweep.compression_ratio)
     work = model.run(arms * tokens, ratio, head=False) + model.run(arms * texts, ratio)
     work["operations"] += arms * texts * 60 * model.shape.layers
-    work["loaded"] += 2 * 4 * model.parameters()
+    work["loaded"] += 2 * model.bytes * model.parameters()
     return work
 
 
