@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+RUN_ALONE = ("test_fresh_runs.py", "test_resources.py", "test_scale.py")
+"""Tests of the workflow that do without the run that the others share."""
 
 TINY = {"name": "tiny_random", "source": "random", "seed": 0}
 
@@ -18,7 +25,13 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return "workflow" if "workflow/" in file and "fresh_runs" not in file else file
+            return "workflow" if "workflow/" in file and not file.endswith(RUN_ALONE) else file
+
+        def _assign_work_unit(self, node: WorkerController) -> None:
+            # The longest part first: started last, it would leave the other process with nothing to do.
+            if "workflow" in self.workqueue:
+                self.workqueue.move_to_end("workflow", last=False)
+            super()._assign_work_unit(node)
 
     return Scheduler(config, log)
 

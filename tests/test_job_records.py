@@ -17,7 +17,8 @@ from cayley_adapters.settings import compose
 
 def run(stage, folder):
     job = next(jobs(compose("ci", []), stage))
-    command = [sys.executable, "-m", "cayley_adapters.jobs", job_to_json(job)]
+    first = next(iter(job.outputs().values()))
+    command = [sys.executable, "-m", "cayley_adapters.jobs", job_to_json(job), str(first)]
     return job, subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
@@ -37,6 +38,7 @@ def test_a_job_that_is_done_says_what_it_took(tmp_path):
 def test_a_job_that_failed_leaves_none(tmp_path):
     job, done = run("compare_circuits", tmp_path)  # its inputs are missing
     assert done.returncode != 0
+    assert "IndexError" not in done.stderr
     assert not (tmp_path / record_path(job)).exists()
     with pytest.raises(CayleyError, match="run the workflow there first"):
         list(read_records(tmp_path / job.base))

@@ -119,7 +119,7 @@ def test_every_preset_has_a_report(experiment, overrides, words):
 @pytest.mark.parametrize(
     ("overrides", "cited", "words"),
     [
-        ((), {"paper", "smollm2", "svd_llm", "adam", "distillation", "peft", "lora", "qiskit", "aer"}, "96 windows"),
+        ((), {"paper", "smollm2", "svd_llm", "adam", "distillation", "peft", "lora", "qiskit", "aer"}, "64 windows"),
         (("compress=mpo",), {"paper", "compactifai", "tensorly"}, "matrix product operators"),
         (("train.distillation=0", "control=none"), {"paper", "adam"}, "on next-token cross-entropy, readout"),
         (("evaluate.readout=characterised", "evaluate.mitigation=readout"), {"paper"}, "mitigation readout"),

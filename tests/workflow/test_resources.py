@@ -26,9 +26,10 @@ def test_memory_and_time_follow_the_model(fresh):
     small, large = asked(fresh, *SLURM), asked(fresh, *SLURM, overrides="model=llama31_8b")
     for rule in MODEL_RULES:
         assert small[rule]["mem_mb"] < 5_000, rule
-        assert large[rule]["mem_mb"] > 15_000, rule
+        # Compression holds one layer at a time.
+        assert large[rule]["mem_mb"] > (6_000 if rule == "compress" else 15_000), rule
     for rule in ("compress", "train", "evaluate"):
-        assert large[rule]["runtime"] > 3 * small[rule]["runtime"], rule
+        assert large[rule]["runtime"] > 2 * small[rule]["runtime"], rule
     for rule in ("aggregate", "draw"):
         assert large[rule] == small[rule]
 
