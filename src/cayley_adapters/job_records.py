@@ -33,7 +33,6 @@ def write_record(job: Job) -> None:
     import psutil
 
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss: bytes there, KiB on Linux
     started = psutil.Process().create_time()
     record = {
         "stage": job.stage,
@@ -41,10 +40,18 @@ def write_record(job: Job) -> None:
         "started": round(started, 1),
         "seconds": round(max(0.0, time.time() - started), 2),
         "cpu_seconds": round(sum(item.ru_utime + item.ru_stime for item in used), 2),
-        "memory_mb": round(max(item.ru_maxrss for item in used) / unit),
+        "memory_mb": round(_peak_memory() / 2**20),
     }
     with atomic_file(record_path(job)) as temporary:
         temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def _peak_memory() -> int:
+    """Largest resident set of this process, bytes."""
+    if sys.platform == "linux":  # where ru_maxrss starts at what the process that started this one held
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 2**10 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
 def read_records(base: Path) -> Iterator[dict[str, Any]]:

@@ -29,7 +29,7 @@ def test_memory_and_time_follow_the_model(fresh):
         # Compression holds one layer at a time.
         assert large[rule]["mem_mb"] > (6_000 if rule == "compress" else 15_000), rule
     for rule in ("compress", "train", "evaluate"):
-        assert large[rule]["runtime"] > 2 * small[rule]["runtime"], rule
+        assert large[rule]["runtime"] > small[rule]["runtime"], rule
     for rule in ("aggregate", "draw"):
         assert large[rule] == small[rule]
 
