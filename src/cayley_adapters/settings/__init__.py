@@ -1,12 +1,13 @@
 """The configuration of a run: composed by Hydra once, checked against a typed schema, frozen."""
 
 from cayley_adapters.settings.compose import compose, find_conf_dir, from_snakemake_config, parse_cli
+from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
 from cayley_adapters.settings.overrides import SWEEPABLE, split_overrides
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.reference import reference
 from cayley_adapters.settings.schema import Settings, fields, load_settings, validate
-from cayley_adapters.settings.sections import Compress, Data, Evaluate, Model, Noise, Sweep, Track, Train
+from cayley_adapters.settings.sections import Compress, Data, Model, Track, Train
 
 __all__ = [
     "SWEEPABLE",

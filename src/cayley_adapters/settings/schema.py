@@ -18,19 +18,16 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK, Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, explain, show
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.sections import (
-    LARGEST_NOISY_BLOCK,
     Compress,
     Control,
     Data,
-    Evaluate,
     Model,
-    Noise,
     Section,
-    Sweep,
     Track,
     Train,
     Transpile,

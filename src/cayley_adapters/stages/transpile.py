@@ -14,7 +14,7 @@ from cayley_adapters.circuit_files import save_circuits
 from cayley_adapters.circuits import circuit_summary
 from cayley_adapters.layout import Job
 from cayley_adapters.progress import Progress, say
-from cayley_adapters.settings.sections import LARGEST_NOISY_BLOCK
+from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK
 from cayley_adapters.synthesis import brickwork_circuits, synthesise, synthesise_for
 from cayley_adapters.tables import write_table
 

@@ -1,0 +1,80 @@
+"""The sections that say what is measured: whose noise, how, and for which cells."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from cayley_adapters.settings.fields import Between, BlockDim, Layout, Name, Shots, axis
+from cayley_adapters.settings.sections import Device, Section, Threads
+
+__all__ = ["LARGEST_NOISY_BLOCK", "Evaluate", "Noise", "Sweep"]
+
+LARGEST_NOISY_BLOCK = 16
+"""Block dimensions above this are not run as noisy circuits."""
+
+
+class Noise(Section):
+    """Whose noise."""
+
+    backend: Name = Field(description="Backend whose calibration is scaled, such as FakeFez.")
+    layout: Layout = Field(description="Which of its qubits: median, best, a list of qubits, or a list of such lines.")
+    idle: bool = Field(description="Whether qubits that wait for their neighbours relax.")
+
+
+class Evaluate(Section):
+    """How perplexity is measured."""
+
+    windows: Annotated[int, Between(1, 1_000_000)] = Field(description="Test windows.")
+    shots: Annotated[tuple[Shots, ...], axis(order=float)] = Field(
+        description="Shots a circuit, one cell each; inf is unlimited."
+    )
+    unlimited_shots_block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
+        description="Block dimensions that are evaluated with unlimited shots beside the others."
+    )
+    readout: Literal["sign_constrained", "characterised", "ideal_sign"] = Field(
+        description="Signs of the inputs, maps that the device measured once, or signs of the exact result."
+    )
+    mitigation: Literal["none", "readout", "readout+depolarizing"] = Field(
+        description="What is undone in measured frequencies, from the calibration."
+    )
+    executor: Literal["noisy", "aer"] = Field(
+        description="The batched simulator, or Qiskit Aer, which is thousands of times slower."
+    )
+    refine: Annotated[int, Between(0, 100)] = Field(
+        description="Noise scales that each cell's evaluation adds to the axis where its boundary is uncertain."
+    )
+    noise_budget_windows: Annotated[int, Between(0, 1_000_000)] = Field(
+        description="First test windows on which each source of errors runs alone at noise scale 1; 0 is none."
+    )
+    batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows evaluated at a time.")
+    threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
+    device: Device = Field(
+        description="Where models are evaluated; auto is CUDA where there is any. Noise is simulated on the CPU."
+    )
+
+
+class Sweep(Section):
+    """The axes of the map; every combination is a cell."""
+
+    block_dim: Annotated[tuple[BlockDim, ...], axis()] = Field(description="Block dimensions d, on log2 d qubits.")
+    noise_scale: Annotated[tuple[Annotated[float, Between(0, 1000)], ...], axis()] = Field(
+        description="Noise scales: 0 is ideal, 1 the device as calibrated."
+    )
+    compression_ratio: Annotated[tuple[Annotated[float, Between(0, 1, below=True)], ...], axis()] = Field(
+        description="Shares of the compressed projections' parameters that are removed."
+    )
+    seed: Annotated[tuple[Annotated[int, Between(0, 2**32 - 1)], ...], axis()] = Field(
+        description="Seeds of training and of shots."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Sweep:
+        large = [d for d in self.block_dim if d > LARGEST_NOISY_BLOCK]
+        if large and self.noise_scale != (0.0,):
+            raise ValueError(
+                f"sweep.block_dim={','.join(map(str, large))}: too large to be run as noisy circuits here; keep to "
+                f"block dimensions up to {LARGEST_NOISY_BLOCK}, or type sweep.noise_scale=0 as well"
+            )
+        return self
