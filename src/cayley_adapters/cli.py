@@ -6,8 +6,10 @@ import os
 import re
 import shlex
 import sys
+import traceback
 import warnings
 from collections.abc import Container
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     help="Cayley unitary adapters: where quantum circuits in a language model help, and where noise eats the gain.\n\n"
     "Every command takes experiment=NAME and Hydra overrides, as the workflow does:\n\n"
     "cayley train experiment=quickstart train.steps=40 sweep.block_dim=2,4\n\n"
@@ -43,15 +46,21 @@ Overrides = Annotated[
 ]
 
 
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if debug:
+        os.environ["CAYLEY_DEBUG"] = "1"
+
+
 def _run_stage(stage: str, arguments: list[str] | None) -> None:
     from cayley_adapters.jobs import limit_threads, run_job
     from cayley_adapters.layout import jobs
     from cayley_adapters.progress import say
-    from cayley_adapters.settings import compose, parse_cli
     from cayley_adapters.tracking import track_with
 
-    experiment, overrides = parse_cli(arguments or [])
-    settings = compose(experiment, overrides)
+    settings = _settings(arguments)
     track_with(settings[0].track.model_dump(mode="json"))
     todo = list(jobs(settings, stage))
     if stage == "compress":
@@ -100,6 +109,7 @@ def _add(stage: str, text: str) -> None:
         _run_stage(stage, overrides)
 
 
+@cache
 def _add_all() -> None:
     from cayley_adapters.pipeline import STAGES
 
@@ -114,13 +124,12 @@ def show_config(
     as_reference: Annotated[bool, typer.Option("--reference", help="Print what every key means instead.")] = False,
 ) -> None:
     """Print the resolved configuration and stop."""
-    from cayley_adapters.settings import compose, parse_cli, reference
+    from cayley_adapters.settings import reference
 
     if as_reference:
         typer.echo(reference(), nl=False)
         return
-    experiment, given = parse_cli(overrides or [])
-    for settings in compose(experiment, given):
+    for settings in _settings(overrides):
         typer.echo(settings.to_yaml(), nl=False)
 
 
@@ -135,10 +144,8 @@ def estimate(
 ) -> None:
     """Predict time, memory, disk and processor cost of a run before it is started."""
     from cayley_adapters.costs import estimate_run
-    from cayley_adapters.settings import compose, parse_cli
 
-    experiment, given = parse_cli(overrides or [])
-    typer.echo(estimate_run(compose(experiment, given), target, cores, remaining, measure, as_json))
+    typer.echo(estimate_run(_settings(overrides), target, cores, remaining, measure, as_json))
 
 
 @qpu_app.command("status")
@@ -206,21 +213,36 @@ def _device_job(overrides: list[str] | None) -> Job:
 
 def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:
     from cayley_adapters.layout import bases
+
+    return list(bases(_settings(overrides)).items())
+
+
+def _settings(overrides: list[str] | None) -> list[Settings]:
+    """What the words of a command ask for, checked against the schema, the model's shape and the device."""
+    from cayley_adapters.feasibility import require_feasible
     from cayley_adapters.settings import compose, parse_cli
 
-    experiment, given = parse_cli(overrides or [])
-    return list(bases(compose(experiment, given)).items())
+    found = compose(*parse_cli(overrides or []))
+    require_feasible(found)
+    return found
 
 
 def main() -> None:
-    """Entry point: user mistakes end in one message without a traceback, unless ``CAYLEY_DEBUG`` is set."""
+    """Entry point: mistakes, and defects of this program too, end in one message; ``--debug`` shows the traceback."""
     _add_all()
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         app()
-    except CayleyError as error:
+    # The last boundary before the user: what gets here by another class is a defect, and is told as one.
+    except Exception as error:
         if os.environ.get("CAYLEY_DEBUG"):
-            raise
-        typer.echo(f"error: {error}", err=True)
+            traceback.print_exc()
+        typer.echo(f"error: {error if isinstance(error, CayleyError) else _unexpected(error)}", err=True)
         sys.exit(1)
+
+
+def _unexpected(error: Exception) -> str:
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    again = shlex.join(["cayley", "--debug", *(word for word in sys.argv[1:] if word != "--debug")])
+    return f"this is a defect of cayley-adapters ({what[:300]}); please report it with all that this prints: {again}"

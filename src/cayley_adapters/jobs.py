@@ -8,11 +8,13 @@ import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.job_records import write_record
 from cayley_adapters.layout import Job
+from cayley_adapters.pipeline import STAGES
 
 __all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
 
@@ -38,9 +40,19 @@ def job_to_json(job: Job) -> str:
 
 
 def job_from_json(text: str) -> Job:
-    """Read a job written by :func:`job_to_json`."""
-    fields: dict[str, Any] = json.loads(text)
-    return Job(**fields)
+    """Read a job written by :func:`job_to_json`.
+
+    Raises:
+        CayleyError: the text is none.
+    """
+    try:
+        job = TypeAdapter(Job).validate_json(text, strict=True)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise CayleyError(f"this is no job ({reason}): {text[:80]!r}; run snakemake or cayley") from error
+    if job.stage not in STAGES:
+        raise CayleyError(f"unknown stage {job.stage!r}; known: {', '.join(STAGES)}")
+    return job
 
 
 def limit_threads(count: int) -> None:

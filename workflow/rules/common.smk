@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cayley_adapters.costs import estimate_of, usable_cores
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.feasibility import require_feasible
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
 from cayley_adapters.layout import bases, comparison_job, make_job
@@ -21,6 +22,7 @@ from cayley_adapters.tracking import track_with
 
 try:
     SETTINGS = from_snakemake_config(config)
+    require_feasible(SETTINGS)
 except CayleyError as error:
     raise WorkflowError(str(error)) from None
 

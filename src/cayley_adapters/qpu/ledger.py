@@ -174,7 +174,10 @@ class Ledger(LedgerFile):
         row = self._db.execute("SELECT * FROM result WHERE key = ?", (key,)).fetchone()
         if hashlib.sha256(row["data"]).hexdigest() != row["sha256"]:
             raise self._damaged(f"the result of {row['tag']} is not what was stored")
-        return np.frombuffer(row["data"], dtype=row["dtype"]).reshape(json.loads(row["shape"])).copy()
+        try:
+            return np.frombuffer(row["data"], dtype=row["dtype"]).reshape(json.loads(row["shape"])).copy()
+        except (ValueError, TypeError) as error:
+            raise self._damaged(f"the result of {row['tag']} has no type and shape that fit: {error}") from None
 
     def seconds(self) -> float:
         """Return the QPU seconds of all that was sent or may have been: used ones where known, else estimated."""
