@@ -238,7 +238,9 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("CAYLEY_DEBUG"):
             traceback.print_exc()
-        typer.echo(f"error: {error if isinstance(error, CayleyError) else _unexpected(error)}", err=True)
+        text = str(error) if isinstance(error, CayleyError) else _unexpected(error)
+        # What a shell passed on may hold bytes that no encoding has.
+        typer.echo(f"error: {text}".encode("utf-8", "backslashreplace").decode(), err=True)
         sys.exit(1)
 
 

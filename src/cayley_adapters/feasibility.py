@@ -1,11 +1,13 @@
-"""Whether a configuration can run at all: what the model's shape and the device's snapshot say before any work."""
+"""Whether a configuration can run at all: what model, device and questions say of it before any work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.questions.files import read_csv, read_jsonl
 from cayley_adapters.settings import Settings
 from cayley_adapters.shapes import ModelShape, model_shape
 from cayley_adapters.snapshots import UNUSABLE, snapshot_of
@@ -14,14 +16,14 @@ __all__ = ["require_feasible"]
 
 
 def require_feasible(settings: Iterable[Settings]) -> None:
-    """Check each configuration against its model and its device.
+    """Check each configuration against its model, its device and its questions.
 
     Args:
         settings: of each model.
 
     Raises:
         CayleyError: blocks do not divide a projection, a layer is not there, or the device lacks gates, qubits or
-            couplers; one line each.
+            couplers, or a file of questions is none; one line each.
     """
     lines: dict[str, None] = {}
     for item in settings:
@@ -29,6 +31,7 @@ def require_feasible(settings: Iterable[Settings]) -> None:
         if shape:
             lines |= dict.fromkeys(_model_lines(item, shape))
         lines |= dict.fromkeys(_device_lines(item))
+        lines |= dict.fromkeys(_question_lines(item))
     if lines:
         raise CayleyError("\n".join(lines))
 
@@ -75,6 +78,18 @@ def _device_lines(settings: Settings) -> Iterator[str]:
             snapshot_of(settings.qpu.backend)
         except CayleyError as error:
             yield f"qpu.backend={settings.qpu.backend}: {error}"
+
+
+def _question_lines(settings: Settings) -> Iterator[str]:
+    source, path = settings.questions.source, settings.questions.path
+    if path is not None:
+        try:
+            asked = {"jsonl": read_jsonl, "csv": read_csv}[source](Path(path))
+        except CayleyError as error:
+            yield str(error)
+            return
+        if beyond := [number for number in settings.questions.chosen if number >= len(asked.items)]:
+            yield f"questions.chosen={_list(beyond)}: {path} has {len(asked.items)} questions, counted from 0"
 
 
 def _line_lines(
