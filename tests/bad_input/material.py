@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["write_material"]
+__all__ = ["QUESTION", "write_material"]
 
 QUESTION = '{"question": "q", "choices": ["a", "b"], "answer": 0, "id": "1"}\n'
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.qpu.ledger_file import LedgerFile
 from cayley_adapters.qpu.ledger_schema import MOVES
+from cayley_adapters.settings.fields import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,9 +140,11 @@ class Ledger(LedgerFile):
         Raises:
             CayleyError: If the ledger has no such tag.
         """
-        row = self._db.execute("SELECT * FROM attempt JOIN work USING (key) WHERE tag = ?", (tag,)).fetchone()
+        query = "SELECT * FROM attempt JOIN work USING (key) WHERE tag = ?"
+        # A word of the command line may hold what is no text to SQLite.
+        row = self._db.execute(query, (tag,)).fetchone() if tag.isprintable() else None
         if row is None:
-            raise CayleyError(f"the ledger {self.path} has no tag '{tag}': `cayley qpu status` lists them")
+            raise CayleyError(f"the ledger {self.path} has no tag '{show(tag)}': `cayley qpu status` lists them")
         return row
 
     def attempts(self, *states: str) -> list[sqlite3.Row]:
