@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ FEW = 25
 """Cases of each parser in plain pytest; `make test-fuzz` asks for the parser's own number of cases."""
 
 ODD = [
+    "!!int x", "!!timestamp x", "!!bool x", "!!float x", "&a [*a]", "[]", "{}", "[null]",
+    "2001-01-01T00:00:00+99:99", "-0",
     "\0", "\ud800", "\x1b[31m", "\u202e", "\ufeff", "é", "𝒳", "\u2028", "\r", "\t", '"', "'", "\\", "{", "}", "[",
     "]", "(", ")", ",", ":", "=", "#", "&a", "*a", "!!python/object:os.system", "!!binary", "<<", "---", "...", "|",
     ">", "%", "@", "`", "${oc.env:HOME}", "$\\{oc.env\\:HOME\\}", "${x}", "???", "_target_", "hydra", "null", "~",
@@ -26,13 +29,18 @@ ODD = [
 ]  # fmt: skip
 
 
+KINDS = ["flip", "cut", "drop", "odd", "bytes", "double", "splice", "word", "word", "word"]
+
+
 @st.composite
 def spoilt(draw: st.DrawFn, samples: Sequence[bytes]) -> bytes:
     """Draw a valid file with one to three faults."""
     data = bytearray(draw(st.sampled_from(samples)))
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
         at, end = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
-        kind = draw(st.sampled_from(["flip", "cut", "drop", "odd", "bytes", "double", "splice", "word"]))
+        kind = draw(
+            st.sampled_from(["flip", "cut", "drop", "odd", "bytes", "double", "splice", "word", "word", "word"])
+        )
         if kind == "flip" and at < len(data):
             data[at] ^= 1 << draw(st.integers(0, 7))
         elif kind == "cut":
@@ -48,12 +56,9 @@ def spoilt(draw: st.DrawFn, samples: Sequence[bytes]) -> bytes:
         elif kind == "splice":
             other = draw(st.sampled_from(samples))
             data[at:] = other[draw(st.integers(0, len(other))) :]
-        elif kind == "word":  # what stands between two marks becomes something else
-            stops = [
-                place for place in range(at, len(data)) if data[place : place + 1] in (b",", b":", b"\n", b"=", b" ")
-            ]
-            if len(stops) > 1:
-                data[stops[0] + 1 : stops[1]] = draw(st.sampled_from(ODD)).encode("utf-8", "surrogatepass")
+        elif kind == "word" and (words := list(re.finditer(rb"[^\s,:={}\[\]\"']+", data))):
+            start, stop = draw(st.sampled_from(words)).span()
+            data[start:stop] = draw(st.sampled_from(ODD)).encode("utf-8", "surrogatepass")
     return bytes(data)
 
 

@@ -21,14 +21,12 @@ from omegaconf import OmegaConf
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.settings.fields import show
+from cayley_adapters.settings.plain_yaml import scalars
 
 __all__ = ["composed"]
 
 LARGEST_FILE = 100_000
-DEEPEST = 20
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][\w.]*\}")
-_KEYWORDS = ("_self_",)
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -80,7 +78,7 @@ def _check(stamp: Stamp) -> None:
             raise CayleyError(f"{path}: has {size} bytes, and a configuration file at most {LARGEST_FILE}")
         try:
             wrong = next(_wrong(Path(path).read_text(encoding="utf-8")), None)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise CayleyError(f"cannot read the configuration {path}: {' '.join(str(error).split())}") from error
         if wrong:
             raise CayleyError(f"{path}: {wrong}; a configuration file only sets keys and values")
@@ -88,21 +86,10 @@ def _check(stamp: Stamp) -> None:
 
 def _wrong(text: str) -> Iterator[str]:
     """Say what a file asks for beyond values."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            yield f"is nested deeper than {DEEPEST}"
-        if isinstance(event, yaml.AliasEvent):
-            yield f"alias *{event.anchor} is not allowed"
-        if getattr(event, "tag", None):
-            yield f"tag {show(event.tag)} is not allowed"
-        if not isinstance(event, yaml.ScalarEvent):
-            continue
-        value = event.value
+    for value in scalars(text):
         if "${" in _REFERENCE.sub("", value):
             yield f"{show(value)} is not allowed, since only references to keys, ${{key}}, are"
         if re.search(r"\bhydra\b", value):
             yield f"{show(value)}: Hydra's own settings cannot be changed"
-        if re.fullmatch(r"_\w+_", value) and value not in _KEYWORDS:
+        if re.fullmatch(r"_\w+_", value) and value != "_self_":
             yield f"'{show(value)}' is not allowed"
