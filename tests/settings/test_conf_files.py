@@ -44,7 +44,6 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("defaults: [{/hydra/output: x}]", "Hydra's own settings"),
         ("text: " + "[" * 30 + "]" * 30, "nested deeper"),
         ("text: [", "cannot read the configuration"),
-        ("text: 2001-13-45", "cannot be composed"),
         ("text: " + "x" * 100_001, "100000"),
     ],
 )
@@ -52,8 +51,6 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_configuration_from_a_stranger_is_refused(line: str, reason: str, name: str, conf: Path) -> None:
     path = conf / name
     path.write_text(f"{path.read_text()}\n{line}\n")
-    if (reason, name) == ("cannot be composed", "model/local.yaml"):
-        return  # only what is composed is read that far
     with pytest.raises(CayleyError) as caught:
         compose("ci", conf_dir=conf)
     assert reason in str(caught.value)
