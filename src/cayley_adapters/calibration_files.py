@@ -76,10 +76,12 @@ def load_calibration(path: Path) -> tuple[Calibration, dict[str, Any]]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    qubits = {
-        int(q): Qubit(**{key: math.inf if value is None else value for key, value in figures.items()})
-        for q, figures in found["qubits"].items()
-    }
+    qubits = {}
+    for q, figures in found["qubits"].items():
+        t1, t2 = (math.inf if time is None else time for time in (figures["t1"], figures["t2"]))
+        qubits[int(q)] = Qubit(
+            t1, t2, figures["sx_error"], figures["sx_duration"], figures["p1_given_0"], figures["p0_given_1"]
+        )
     couplers = {(a, b): Coupler(error, duration) for a, b, error, duration in found["couplers"]}
     about = {key: value for key, value in content.items() if key not in ("qubits", "couplers")}
     return Calibration(found["name"], qubits, couplers), about

@@ -80,4 +80,5 @@ def snapshot_of(name: str) -> Snapshot:
 
 def _json(folder: Path, kind: str) -> dict[str, Any]:
     (path,) = folder.glob(f"{kind}_*.json")
-    return json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

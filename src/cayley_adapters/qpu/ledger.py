@@ -140,9 +140,9 @@ class Ledger(LedgerFile):
         Raises:
             CayleyError: If the ledger has no such tag.
         """
-        query = "SELECT * FROM attempt JOIN work USING (key) WHERE tag = ?"
-        # A word of the command line may hold what is no text to SQLite.
-        row = self._db.execute(query, (tag,)).fetchone() if tag.isprintable() else None
+        row: sqlite3.Row | None = None
+        if tag.isprintable():  # a word of the command line may hold what is no text to SQLite
+            row = self._db.execute("SELECT * FROM attempt JOIN work USING (key) WHERE tag = ?", (tag,)).fetchone()
         if row is None:
             raise CayleyError(f"the ledger {self.path} has no tag '{show(tag)}': `cayley qpu status` lists them")
         return row
@@ -156,11 +156,13 @@ class Ledger(LedgerFile):
 
     def latest(self, key: str) -> sqlite3.Row | None:
         """Return the attempt that counts for a key: the last one that was not withdrawn."""
-        return self._db.execute(
+        row: sqlite3.Row | None
+        row = self._db.execute(
             "SELECT * FROM attempt JOIN work USING (key) "
             "WHERE key = ? AND state != 'withdrawn' ORDER BY number DESC LIMIT 1",
             (key,),
         ).fetchone()
+        return row
 
     def has_result(self, key: str) -> bool:
         """Say whether the result of a key is here."""

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -137,7 +137,7 @@ def _merge(conf: Path, groups: Sequence[str], values: Mapping[str, Any]) -> dict
         config = OmegaConf.create(composed(conf, tuple(groups)))
         for key, value in values.items():
             OmegaConf.update(config, key, value, merge=False)
-        return OmegaConf.to_container(config, resolve=True)
+        return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
         raise CayleyError(f"the configuration cannot be composed: {error}") from error
 

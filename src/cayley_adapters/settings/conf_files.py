@@ -68,7 +68,7 @@ def _composed(conf: str, stamp: Stamp, groups: tuple[str, ...]) -> dict[str, Any
         raise CayleyError(f"the configuration in {conf} cannot be composed: {reason}") from error
     if not isinstance(found, dict):
         raise CayleyError(f"the configuration in {conf} cannot be composed: it is no section of keys and values")
-    return found
+    return {str(key): value for key, value in found.items()}
 
 
 @lru_cache(maxsize=64)

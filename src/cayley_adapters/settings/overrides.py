@@ -68,7 +68,8 @@ def split_overrides(text: str) -> list[str]:
         ['a=1', 'b=[2, 3]', "c='x y'"]
     """
     parts: list[str] = []
-    word, awaited, quote, escaped = "", [], "", False
+    awaited: list[str] = []
+    word, quote, escaped = "", "", False
     for character in text:
         if character.isspace() and not (awaited or quote or escaped):
             parts.append(word)
@@ -135,7 +136,7 @@ def _take(choices: Choices, override: Override, is_text: bool, is_list: bool, op
     """Enter one override into the choices."""
     key = override.key_or_group
     if not override.is_sweep_override():
-        _refuse_interpolation(override.input_line, override.value())
+        _refuse_interpolation(override.input_line or "", override.value())
     if key in MODEL_AXES:
         values = [_element(value) for value in _values(override, is_text)]
         if key == "model":

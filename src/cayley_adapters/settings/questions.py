@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -53,8 +53,8 @@ class Questions(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Questions:
-        file, task, form = {"path": self.path}, {"task": self.task}, {"format": self.format}
-        wanted = {"harness": task, "encyclopedia": form}.get(self.source, file | form)
+        form: dict[str, Any] = {"format": self.format}
+        wanted = {"harness": {"task": self.task}, "encyclopedia": form}.get(self.source, {"path": self.path} | form)
         users = {
             "path": "questions=jsonl or questions=csv",
             "task": "questions=mmlu",
@@ -62,9 +62,10 @@ class Questions(Section):
         }
         refused = {key: (getattr(self, key), name) for key, name in users.items() if key not in wanted}
         needs("questions", self.source, wanted, refused)
-        if beyond := [number for number in self.chosen if self.limit is not None and number >= self.limit]:
+        limit = self.limit
+        if limit is not None and (beyond := [number for number in self.chosen if number >= limit]):
             raise ValueError(
-                f"questions.chosen={show(beyond)}: questions.limit={self.limit} asks 0 to {self.limit - 1}; choose "
+                f"questions.chosen={show(beyond)}: questions.limit={limit} asks 0 to {limit - 1}; choose "
                 "among these, or raise questions.limit"
             )
         return self

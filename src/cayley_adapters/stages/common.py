@@ -36,7 +36,7 @@ def model_folder(model_json: Path) -> Path:
 
 def model_dtype(model_json: Path) -> str:
     """Precision that the model's weights are used in, ``float32`` or ``bfloat16``."""
-    return _described(model_json)["dtype"]
+    return str(_described(model_json)["dtype"])
 
 
 def _described(model_json: Path) -> dict[str, Any]:
@@ -60,4 +60,4 @@ def evaluation_windows(tokens: Path, count: int) -> Windows:
 
 def method_of(job: Job) -> str:
     """The compression method that made a job's model."""
-    return load_json(job.inputs()["compression"][0], "method")["method"]
+    return str(load_json(job.inputs()["compression"][0], "method")["method"])

@@ -65,7 +65,7 @@ def run(job: Job) -> None:
 
 def _losses(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> np.ndarray:
     """The losses ``(rows, tokens)`` of all evaluations, row for row as their tables."""
-    found = []
+    found: list[np.ndarray] = []
     for path, table in zip(paths, tables, strict=True):
         (losses,) = load_arrays(path, "losses")
         if losses.ndim != 2 or len(losses) != len(table) or (found and losses.shape[1] != found[0].shape[1]):
