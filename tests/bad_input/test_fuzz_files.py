@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fuzzing import ODD, fuzz, spoilt
 from hypothesis import strategies as st
+from map_tables import small_map
 from material import QUESTION
 from safetensors.numpy import save_file
 
@@ -108,23 +109,8 @@ def test_calibration(tmp_path: Path) -> None:
 
 
 def test_transition(tmp_path: Path) -> None:
-    interval = [0.1, None]
-    numbers = dict.fromkeys(["lambda_c", "two_qubit_gates", "gain", "crossover_decades", "depth", "error_budget"], 0.5)
-    block = numbers | {"block_dim": 2, "seeds": 1, "censored": None, "bracket": [0.1, 1.0]}
-    block |= dict.fromkeys(["ci95", "gain_ci95", "crossover_ci95"], interval)
-    point = {"block_dim": 2, "noise_scale": 1.0, "value": 0.5, "cost": 0.1, "cost_ci95": interval}
-    point |= {"nll_difference": 0.1, "nll_difference_ci95": interval}
-    ratio = {"compression_ratio": 0.3, "nll_compressed": 5.5, "blocks": [block], "recovery_nll": [point]}
-    ratio["best_block"] = [{"noise_scale": 1.0, "block_dim": None}]
-    needed = ["affordable_budget", "lambda_c", "lambda_c_measured", "two_qubit_error", "two_qubit_error_needed"]
-    predicted = dict.fromkeys([*needed, "two_qubit_error_needed_readout_as_is", "two_qubit_gates", "error_budget"], 0.5)
-    predicted |= {"compression_ratio": 0.3, "block_dim": 4, "qubits": 2, "counted": "circuit", "gain_of_block_dim": 2}
-    predicted |= {"ci95": interval, "two_qubit_error_needed_ci95": interval}
-    scaling = {"collapse": [{"x": "noise_scale", "holds": True, "residual_factor": 1.1}], "predictions": [predicted]}
-    content = {"ratios": [ratio], "scaling": scaling, "readout": "ideal_sign", "executor": "noisy", "shots": "inf"}
-    content |= {"nll_uncompressed": 5.0, "bootstrap": {"documents": 3, "tokens": 62}}
     read = from_file(tmp_path / "transition.json", lambda path: transition_rows(load_transition(path)))
-    sample = json.dumps(content).encode()
+    sample = json.dumps(small_map()[2]).encode()
     fuzz("transition.json", spoilt([sample]), read, 700, [sample])
 
 
