@@ -141,6 +141,43 @@ def estimate(
     typer.echo(estimate_run(compose(experiment, given), target, cores, remaining, measure, as_json))
 
 
+@app.command("verify")
+def verify_results(
+    results: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="results/RUN | experiment=NAME [KEY=VALUE]...", help="The folder, or what it was run with."
+        ),
+    ],
+    cells: Annotated[int, typer.Option(min=0, help="Points of the map to compute again, drawn at random.")] = 3,
+    every: Annotated[bool, typer.Option("--all", help="Compute all points again.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Nats a token by which nll may differ on another machine or with other packages."),
+    ] = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train the blocks of one cell again, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Check a results folder against what made it, and compute some of its cells again."""
+    import json
+
+    from cayley_adapters.verification import TOLERANCE, results_folders, verify
+
+    if any("=" in word for word in results):
+        folders = [Path(base) for base, _ in _results_folders(results)]
+    else:
+        folders = [folder for path in results for folder in results_folders(Path(path))]
+    allowed = TOLERANCE if tolerance is None else tolerance
+    verdicts = [verify(folder, None if every else cells, seed, allowed, retrain) for folder in folders]
+    if as_json:
+        typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=1))
+    else:
+        typer.echo("\n\n".join(map(str, verdicts)))
+    if not all(verdict.agrees for verdict in verdicts):
+        raise typer.Exit(1)
+
+
 @qpu_app.command("status")
 def qpu_status(overrides: Overrides = None) -> None:
     """Print what was sent, how it fares at the service, what it used and what came back."""

@@ -13,6 +13,7 @@ from typing import Any
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.job_records import write_record
 from cayley_adapters.layout import Job
+from cayley_adapters.provenance import write_provenance
 
 __all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
 
@@ -28,8 +29,12 @@ THREAD_VARIABLES = (
 
 
 def run_job(job: Job) -> None:
-    """Run a job in this process."""
-    import_module(f"cayley_adapters.stages.{job.stage}").run(job)
+    """Run a job in this process, and record what its files come from.
+
+    A stage's ``run`` may return what it used beside its inputs, such as hashes of a model's files.
+    """
+    used = import_module(f"cayley_adapters.stages.{job.stage}").run(job)
+    write_provenance(job, used)
 
 
 def job_to_json(job: Job) -> str:

@@ -18,7 +18,7 @@ from cayley_adapters.files import atomic_directory, cache_directory, locked
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["load_model", "load_tokenizer", "locate", "projections", "set_threads"]
+__all__ = ["cached_folder", "load_model", "load_tokenizer", "locate", "projections", "set_threads"]
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -38,13 +38,32 @@ def locate(model: Mapping[str, Any]) -> Path:
         return _checked(Path(model["path"]).expanduser())
     if source == "hub":
         return _checked(_from_hub(model["id"], model["revision"]))
-    key = {"embedded": wheels.SMOLLM2_135M.wheel_sha256[:16], "random": f"seed{model.get('seed') or 0}"}[source]
-    folder = cache_directory() / "models" / f"{model['name']}-{key}"
+    folder = _made_here(model)
     with locked(folder):
         if not folder.exists():
             with atomic_directory(folder) as temporary, _no_progress_bars():
                 (_convert_gguf if source == "embedded" else _make_random)(model, temporary)
     return folder
+
+
+def _made_here(model: Mapping[str, Any]) -> Path:
+    """Where in the cache an embedded or random model lies, or will."""
+    key = {"embedded": wheels.SMOLLM2_135M.wheel_sha256[:16], "random": f"seed{model.get('seed') or 0}"}
+    return cache_directory() / "models" / f"{model['name']}-{key[model['source']]}"
+
+
+def cached_folder(model: Mapping[str, Any]) -> Path | None:
+    """The folder of :func:`locate` if it is on this machine; nothing is fetched or made."""
+    if model["source"] == "hub":
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            return Path(snapshot_download(model["id"], revision=model["revision"], local_files_only=True))
+        except LocalEntryNotFoundError:
+            return None
+    folder = Path(model["path"]).expanduser() if model["source"] == "local" else _made_here(model)
+    return folder if folder.is_dir() else None
 
 
 def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
