@@ -145,9 +145,7 @@ def estimate(
 def verify_results(
     results: Annotated[
         list[str],
-        typer.Argument(
-            metavar="results/RUN | experiment=NAME [KEY=VALUE]...", help="The folder, or what it was run with."
-        ),
+        typer.Argument(metavar="results/RUN | experiment=NAME [KEY=VALUE]...", help="Folder, or what it was run with."),
     ],
     cells: Annotated[int, typer.Option(min=0, help="Points of the map to compute again, drawn at random.")] = 3,
     every: Annotated[bool, typer.Option("--all", help="Compute all points again.")] = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,24 +38,15 @@ class Folder:
         """
         if not (base / "config.yaml").is_file():
             raise CayleyError(
-                f"{base} is no results folder: it has no config.yaml; give the folder of a run, such as results/quickstart"
+                f"{base} is no results folder: it has no config.yaml; give the folder of a run, e.g. results/quickstart"
             )
         folder = cls(base, load_settings(base / "config.yaml"))
         missing = [path for job in folder.jobs for path in job.outputs().values() if not path.exists()]
         if missing:
-            words = [
-                "snakemake",
-                "--cores",
-                "8",
-                "phase_diagram",
-                "--config",
-                f"experiment={folder.settings.experiment}",
-            ]
-            if folder.settings.run != folder.settings.experiment:
-                words.append(f"overrides=run={folder.settings.run}")
+            command = f"snakemake --cores 8 phase_diagram --config experiment={folder.settings.experiment} …"
             raise CayleyError(
                 f"{base} is unfinished: {len(missing)} files are missing, the first is {missing[0]}. Finish it with the "
-                f"command that it was started with, such as: {shlex.join(words)}"
+                f"command that it was started with ({command}), then verify"
             )
         return folder
 
