@@ -45,7 +45,7 @@ class Folder:
         if missing:
             command = f"snakemake --cores 8 phase_diagram --config experiment={folder.settings.experiment} …"
             raise CayleyError(
-                f"{base} is unfinished: {len(missing)} files are missing, the first is {missing[0]}. Finish it with the "
+                f"{base} is unfinished: {len(missing)} files are missing, first {missing[0]}. Finish it with the "
                 f"command that it was started with ({command}), then verify"
             )
         return folder
