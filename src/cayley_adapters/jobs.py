@@ -27,6 +27,9 @@ THREAD_VARIABLES = (
 )
 """Where numpy, torch, numba, tokenizers and Qiskit each look for a number of threads, or of processes."""
 
+THREAD_LIMITS = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT", "MKL_DYNAMIC", "MKL_DOMAIN_NUM_THREADS")
+"""What lets a library use fewer threads than it was told to, some of them by how busy the machine is."""
+
 
 def run_job(job: Job) -> None:
     """Run a job in this process, and record what its files come from.
@@ -55,6 +58,8 @@ def limit_threads(count: int) -> None:
     What the user's shell says of threads does not count, since results depend on their number in the last digits.
     """
     os.environ.update({name: str(count) for name in THREAD_VARIABLES})
+    for name in THREAD_LIMITS:
+        os.environ.pop(name, None)
 
 
 def folder_of(job: Job, output: str) -> Path:

@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
+
 from cayley_adapters.environment import environment, gpu
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file, sha256
@@ -34,6 +36,37 @@ __all__ = [
     "write_provenance",
     "written",
 ]
+
+
+class Environment(BaseModel):
+    """See :func:`cayley_adapters.environment.environment`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    python: str
+    system: str
+    libc: str
+    processor: str
+    instructions: str
+    variables: dict[str, str]
+    packages: dict[str, str]
+    commit: str | None
+
+
+class Record(BaseModel):
+    """What one job leaves behind, see :func:`write_provenance`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stage: str
+    cell: dict[str, str]
+    settings: str
+    code: str
+    threads: int
+    gpu: str | None
+    used: dict[str, dict[str, str | None]]
+    outputs: dict[str, str]
+    environment: Environment
 
 
 def provenance_path(job: Job) -> Path:
@@ -110,16 +143,13 @@ def read_record(path: Path) -> dict[str, Any] | None:
         CayleyError: it is damaged.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or not {"outputs", "environment", "code", "settings"} <= set(record):
-            raise ValueError("it lacks keys")
+        return Record.model_validate_json(path.read_bytes()).model_dump()
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise CayleyError(
             f"cannot read the record {path}: {error}; delete what {path.stem} made and run the same command again"
         ) from error
-    return record
 
 
 def stages_before(stage: str, measured: bool = False) -> list[str]:

@@ -64,9 +64,10 @@ def hidden_states(model: Any, tokens: np.ndarray, first: int, folder: Path) -> A
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    path = (
-        folder / f"layer{first}-{hashlib.sha256(np.ascontiguousarray(tokens).tobytes()).hexdigest()[:16]}.safetensors"
-    )
+    # Other threads, another device or another PyTorch give other last digits: what lies here must not tell which was first.
+    made_by = f"{torch.__version__} {torch.get_num_threads()} {model.device.type}".encode()
+    digest = hashlib.sha256(made_by + np.ascontiguousarray(tokens).tobytes()).hexdigest()[:16]
+    path = folder / f"layer{first}-{digest}.safetensors"
     with locked(path):
         if not path.exists():
             base = _base(model)

@@ -14,7 +14,7 @@ from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import sha256
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.models import cached_folder
-from cayley_adapters.provenance import calibration_digest, settings_digest
+from cayley_adapters.provenance import calibration_digest, settings_digest, written
 from cayley_adapters.stages.prepare import model_hashes, text_hashes
 from cayley_adapters.tables import read_table
 from cayley_adapters.verification.folder import Folder
@@ -110,11 +110,9 @@ def _recorded(folder: Folder) -> Check:
         if record is None:
             unknown.append(job.label)
             continue
-        for name, code in record["outputs"].items():
-            path = folder.base / name
-            if not path.is_file():
-                wrong.append(f"{path} is missing, which {job.label} wrote")
-            elif sha256(path) != code:
+        for path in written(job):
+            code = record["outputs"].get(path.relative_to(folder.base).as_posix())
+            if path.is_file() and sha256(path) != code:
                 wrong.append(f"{path} is not what {job.label} wrote: it was changed since")
     name = "files are what their jobs wrote"
     if unknown and not wrong:
