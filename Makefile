@@ -4,6 +4,8 @@
 # make bench           the figures that the README states
 # make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
+# make test-reproducible   the same bytes again under other cores, locales, folders and shells, and how far threads matter
+# make audit           pins, licences and known vulnerabilities of all packages, and what of it could not be checked
 # make browser         Chromium for the tests of the report, where it is missing
 # Each sets up .venv first; CORES is what Snakemake may use at most.
 PYTHON ?= python3.11
@@ -11,7 +13,7 @@ CORES ?= 8
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test test-gpu test-slurm slurm bench bench-large lint browser clean
+.PHONY: phase_diagram test test-reproducible audit test-gpu test-slurm slurm bench bench-large lint browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -38,6 +40,15 @@ browser:
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
 	else echo "No Chromium: tests of the report are skipped. As root: apt-get install chromium"; fi
+
+test-reproducible: $(READY)
+	$(VENV)/bin/python -m pytest -n 0 tests/reproducibility
+
+# pip-audit has an environment of its own, since its packages are none of the project's; without it the rest is checked.
+audit: $(READY)
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && \
+		$(VENV)/audit/bin/python -m pip install --disable-pip-version-check --quiet pip-audit==2.10.1; } || true
+	$(VENV)/bin/python .ci/audit.py $(VENV)/audit/bin/pip-audit
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

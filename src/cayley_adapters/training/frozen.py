@@ -14,6 +14,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from cayley_adapters.compression.observation import layer_inputs, run_layer
+from cayley_adapters.devices import input_device
 from cayley_adapters.files import atomic_file, locked
 
 __all__ = ["first_adapted_layer", "from_layer", "hidden_states"]
@@ -64,8 +65,8 @@ def hidden_states(model: Any, tokens: np.ndarray, first: int, folder: Path) -> A
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    # Other threads, another device or another PyTorch give other last digits: what lies here must not tell which was first.
-    made_by = f"{torch.__version__} {torch.get_num_threads()} {model.device.type}".encode()
+    # Other threads, another device or another PyTorch give other last digits: results must not tell which came first.
+    made_by = f"{torch.__version__} {torch.get_num_threads()} {input_device(model).type}".encode()
     digest = hashlib.sha256(made_by + np.ascontiguousarray(tokens).tobytes()).hexdigest()[:16]
     path = folder / f"layer{first}-{digest}.safetensors"
     with locked(path):
