@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.provenance import provenance_path, write_provenance
 from cayley_adapters.verification import results_folders, verify
+from cayley_adapters.verification.cells import cells_again, exact_table
 from cayley_adapters.verification.folder import Folder
 from cayley_adapters.verification.integrity import integrity
 
@@ -85,16 +87,15 @@ def test_numbers_written_by_hand_are_found(results):
     # Now all files say the same, hashes of the records included.
     spoil(results / CELL, re.escape(row.nll), "2.5")
     job = next(job for job in Folder.open(results).jobs_of("evaluate") if job.cell["block"] == "d4")
-    from cayley_adapters.provenance import provenance_path, write_provenance
-
     kept = json.loads(provenance_path(job).read_text())
     write_provenance(job)
     written = json.loads(provenance_path(job).read_text())
     provenance_path(job).write_text(json.dumps(kept | {"outputs": written["outputs"]}))
-    verdict = verify(results, cells=None)
-    wrong = {cell.name for cell in verdict.cells if not cell.agrees}
+    points, stored = exact_table(results / CELL), exact_table(results / "phase_diagram.csv")
+    cells = list(cells_again(job, points, stored, 1e-4, results.parent / "again"))
+    assert len(cells) == len(points)
+    wrong = {cell.name for cell in cells if not cell.agrees}
     assert wrong == {f"ratio0.3 d4 seed0, λ 1, {float(row.shots):g} shots"}
-    assert "DIFFERS" in str(verdict)
 
 
 def test_a_changed_adapter_is_found(results):
@@ -163,8 +164,6 @@ def test_another_machine_is_given_a_tolerance(results):
     told["environment"]["processor"] = "another"
     path.write_text(json.dumps(told))
     job = next(job for job in Folder.open(results).jobs_of("evaluate") if job.cell["block"] == "d2")
-    from cayley_adapters.verification.cells import cells_again, exact_table
-
     points = exact_table(job.outputs()["cells"]).iloc[:1]
     stored = exact_table(results / "phase_diagram.csv")
     [cell] = cells_again(job, points, stored, 1e-4, results.parent / "again")
