@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,7 @@ class Job:
         if key is None:
             return 1
         section, _, name = key.partition(".")
-        return self.leaves[key] if key in self.leaves else self.leaves[section][name]
+        return int(self.leaves[key] if key in self.leaves else self.leaves[section][name])
 
     @property
     def label(self) -> str:
@@ -226,10 +226,9 @@ def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
 
 def jobs_in(base: str, settings: Settings, stage: str) -> Iterator[Job]:
     """All jobs of a stage in one results folder, in the order of the axes."""
-    wildcards, folders = STAGES[stage].wildcards, cell_wildcards(settings)
-    if stage == "qpu_train":
-        folders = device_axes(settings)
-        if folders["adapters"] == ["adapters"]:
-            return  # the map's own goes to the processor
+    wildcards = STAGES[stage].wildcards
+    folders: Mapping[str, Iterable[str]] = device_axes(settings) if stage == "qpu_train" else cell_wildcards(settings)
+    if folders.get("adapters") == ["adapters"]:
+        return  # the map's own goes to the processor
     for chosen in itertools.product(*(folders[name] for name in wildcards)):
         yield make_job(stage, base, settings, dict(zip(wildcards, chosen, strict=True)))
