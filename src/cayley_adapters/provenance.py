@@ -126,8 +126,9 @@ def calibration_digest(backend: str) -> dict[str, Any]:
     from cayley_adapters.calibration import calibration_named, snapshot
 
     known = calibration_named(backend)
-    tables = (known.qubits, known.couplers)
-    figures = json.dumps([[(key, asdict(table[key])) for key in sorted(table)] for table in tables], default=float)
+    qubits = [(q, asdict(known.qubits[q])) for q in sorted(known.qubits)]
+    couplers = [(pair, asdict(known.couplers[pair])) for pair in sorted(known.couplers)]
+    figures = json.dumps([qubits, couplers], default=float)
     dated = getattr(snapshot(backend).properties(), "last_update_date", None)
     return {
         "backend": backend,

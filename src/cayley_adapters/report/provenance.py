@@ -115,7 +115,7 @@ def environment(evidence: Evidence, calibrated: str | None) -> dict[str, list[tu
         ],
         "Jobs that made the numbers": _jobs(evidence),
         "Machine": [
-            *((name, _listed(found, lambda item, name=name: _shown(item[name]))) for name in MACHINE),
+            *((name, _listed(found, _machine(name))) for name in MACHINE),
             ("gpu", _several(Counter(_shown(record["gpu"]) for record in records.values()))),
         ],
         "Threads": [(stage, _several(count)) for stage, count in threads.items()],
@@ -123,10 +123,7 @@ def environment(evidence: Evidence, calibrated: str | None) -> dict[str, list[tu
             ("commit", _listed(found, lambda item: item["commit"] or "no repository")),
             *((stage, _several(count)) for stage, count in codes.items()),
         ],
-        "Packages": [
-            (name, _listed(found, lambda item, name=name: item["packages"].get(name, "not installed")))
-            for name in PACKAGES
-        ],
+        "Packages": [(name, _listed(found, _package(name))) for name in PACKAGES],
     }
     return {name: rows for name, rows in groups.items() if rows}
 
@@ -140,6 +137,14 @@ def _jobs(evidence: Evidence) -> list[tuple[str, str]]:
     if unknown := [label for label, record in jobs.items() if record is None]:
         told.append(("without a record of their own", ", ".join(unknown)))
     return told
+
+
+def _machine(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda item: _shown(item[name])
+
+
+def _package(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda item: str(item["packages"].get(name, "not installed"))
 
 
 def _listed(found: list[tuple[Mapping[str, Any], int]], read: Callable[[Mapping[str, Any]], str]) -> str:

@@ -59,8 +59,8 @@ def run_again(job: Job, folder: Path, records: bool = False) -> Again:
     first = next(iter(copy.outputs().values()))
     command = [sys.executable, "-m", "cayley_adapters.jobs", job_to_json(copy), str(first)]
     # The library that runs here, also where it was found by the working directory.
-    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    variables = os.environ | {"PYTHONPATH": path, ENVIRONMENT: json.dumps({"mode": "disabled"})}
+    search = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables = os.environ | {"PYTHONPATH": search, ENVIRONMENT: json.dumps({"mode": "disabled"})}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it was ended without a word"]

@@ -46,7 +46,8 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """All of it in plain types, with null for what is not a number."""
-        return _plain(dataclasses.asdict(self) | {"agrees": self.agrees})
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self) | {"agrees": self.agrees})
+        return plain
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
