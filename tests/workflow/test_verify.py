@@ -14,8 +14,9 @@ import pytest
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.provenance import provenance_path, write_provenance
+from cayley_adapters.tables import read_table
 from cayley_adapters.verification import results_folders, verify
-from cayley_adapters.verification.cells import cells_again, exact_table
+from cayley_adapters.verification.cells import cells_again
 from cayley_adapters.verification.folder import Folder
 from cayley_adapters.verification.integrity import integrity
 
@@ -91,7 +92,7 @@ def test_numbers_written_by_hand_are_found(results):
     write_provenance(job)
     written = json.loads(provenance_path(job).read_text())
     provenance_path(job).write_text(json.dumps(kept | {"outputs": written["outputs"]}))
-    points, stored = exact_table(results / CELL), exact_table(results / "phase_diagram.csv")
+    points, stored = read_table(results / CELL), read_table(results / "phase_diagram.csv")
     cells = list(cells_again(job, points, stored, 1e-4, results.parent / "again"))
     assert len(cells) == len(points)
     wrong = {cell.name for cell in cells if not cell.agrees}
@@ -164,8 +165,8 @@ def test_another_machine_is_given_a_tolerance(results):
     told["environment"]["processor"] = "another"
     path.write_text(json.dumps(told))
     job = next(job for job in Folder.open(results).jobs_of("evaluate") if job.cell["block"] == "d2")
-    points = exact_table(job.outputs()["cells"]).iloc[:1]
-    stored = exact_table(results / "phase_diagram.csv")
+    points = read_table(job.outputs()["cells"]).iloc[:1]
+    stored = read_table(results / "phase_diagram.csv")
     [cell] = cells_again(job, points, stored, 1e-4, results.parent / "again")
     assert cell.limit == pytest.approx(1e-4)
     assert cell.agrees

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.errors import CayleyError
 from cayley_adapters.layout import Job
 from cayley_adapters.progress import say
+from cayley_adapters.tables import read_table
 from cayley_adapters.verification.again import run_again
 from cayley_adapters.verification.folder import Folder
 from cayley_adapters.verification.integrity import differences
 
-__all__ = ["NUMBERS", "TOLERANCE", "Cell", "cells_again", "chosen_points", "exact_table"]
+__all__ = ["NUMBERS", "TOLERANCE", "Cell", "cells_again", "chosen_points"]
 
 NUMBERS = ("nll", "nll_se", "perplexity")
 """What is compared of a cell."""
@@ -53,14 +53,6 @@ class Cell:
     agrees: bool
 
 
-def exact_table(path: Path) -> pd.DataFrame:
-    """Read a table to the last digit."""
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], float_precision="round_trip")
-    except (OSError, ValueError) as error:
-        raise CayleyError(f"cannot read the table {path}: {error}") from error
-
-
 def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Job, pd.DataFrame]]:
     """Draw points of the map; a processor's are none, since no one can measure them again.
 
@@ -83,7 +75,7 @@ def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Jo
 
 
 def _rows(job: Job) -> pd.DataFrame:
-    return exact_table(job.outputs()["cells"])
+    return read_table(job.outputs()["cells"])
 
 
 def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance: float, folder: Path) -> Iterator[Cell]:
@@ -98,7 +90,7 @@ def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance:
     """
     say(f"{job.label}: {len(points)} cells again")
     made = run_again(_job_of(job, points), folder)
-    again = exact_table(made.outputs["cells"])
+    again = read_table(made.outputs["cells"])
     record = _record(job)
     same = record is not None and not differences(record, dict(made.record))[0]
     first = points.iloc[0]

@@ -13,8 +13,9 @@ from cayley_adapters.errors import CayleyError
 from cayley_adapters.layout import Job
 from cayley_adapters.progress import text_table
 from cayley_adapters.provenance import provenance_path
+from cayley_adapters.tables import read_table
 from cayley_adapters.verification.again import run_again
-from cayley_adapters.verification.cells import TOLERANCE, Cell, cells_again, chosen_points, exact_table
+from cayley_adapters.verification.cells import TOLERANCE, Cell, cells_again, chosen_points
 from cayley_adapters.verification.folder import Folder
 from cayley_adapters.verification.integrity import Check, integrity
 from cayley_adapters.verification.training import Trained, train_again
@@ -94,7 +95,7 @@ def verify(
     checks = [*integrity(folder)]
     with tempfile.TemporaryDirectory(prefix="cayley-verify-") as temporary:
         checks.append(_gathered(folder, Path(temporary, "gathered")))
-        stored = exact_table(base / "phase_diagram.csv")
+        stored = read_table(base / "phase_diagram.csv")
         found: list[Cell] = []
         trained = None
         for number, (job, points) in enumerate(chosen_points(folder, cells, seed)):
