@@ -52,7 +52,10 @@ def test_a_circuit_is_the_product_of_its_gates(ansatz):
     angles = RNG.uniform(-3, 3, (2, ansatz.angles))
     n = ansatz.qubits
     slots, qubits = block_gates(ansatz)
-    gates = [Gate("cz", (q, q + 1)) if slot < 0 else Gate("ry", (q,), None, slot) for slot, q in zip(slots, qubits)]
+    gates = [
+        Gate("cz", (q, q + 1)) if slot < 0 else Gate("ry", (q,), None, slot)
+        for slot, q in zip(slots, qubits, strict=True)
+    ]
     for found, row in zip(block_unitary(ansatz, angles), angles, strict=True):
         np.testing.assert_allclose(found, matrix(gates, n, (), row).real, atol=1e-13)
 

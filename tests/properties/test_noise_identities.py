@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,10 +22,11 @@ from cayley_adapters.synthesis import synthesise
 
 PAULI = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 errors, times = st.floats(0, 0.3), st.floats(1e-6, 1e-3)
+up_to_20 = st.floats(0, 20)
 
 
 @st.composite
-def lines(draw, scale=st.floats(0, 20)):
+def lines(draw, scale=up_to_20):
     """Two qubits of any quality, T2 ≤ 2 T1, at a noise scale."""
     qubits = []
     for _ in range(2):
@@ -280,7 +282,7 @@ def test_noise_of_simulated_circuits_falls_and_vanishes_with_the_scale():
     found = [noisy_probabilities(circuits, x, device.scaled(scale)) for scale in (0, 0.5, 1, 4)]
     np.testing.assert_allclose(found[0], ideal, atol=1e-12)
     purity = [np.square(p).sum(-1) for p in found]
-    for before, after in zip(purity, purity[1:], strict=False):
+    for before, after in pairwise(purity):
         assert (after <= before).all()
     for p in found:
         assert p.min() >= -1e-12
@@ -295,9 +297,8 @@ class Backend:
     def __init__(self, sx, cz, measure, times=None, flips=None):
         from types import SimpleNamespace
 
-        from qiskit.circuit import Measure
+        from qiskit.circuit import Measure, Parameter
         from qiskit.circuit.library import CZGate, RZGate, SXGate
-        from qiskit.circuit import Parameter
         from qiskit.providers import QubitProperties
         from qiskit.transpiler import InstructionProperties, Target
 
@@ -336,3 +337,53 @@ def test_calibrations_are_read_from_a_target():
     assert bare.couplers == {}
     both = calibration_of(Backend(sx, {(0, 1): (None, 0.3), (1, 0): (1e-8, 0.2)}, measure))
     assert both.couplers == {(0, 1): Coupler(0.3, 0.0), (1, 0): Coupler(0.2, 1e-8)}
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 40.0, 1e4])
+def test_aer_has_the_same_channels_and_flips(scale):
+    """Up to errors so large that depolarisation saturates, and relaxation that exceeds the calibrated error."""
+    from qiskit.quantum_info import PTM
+
+    device = line_device(scale)
+    for block in (0, 1):
+        line, model = device.line(2, block), device.to_aer(2, block)
+        errors_of = model._local_quantum_errors
+        assert model.is_ideal() == (scale == 0)
+        if scale == 0:
+            continue
+        assert {name: set(table) for name, table in errors_of.items()} == {
+            "sx": {(0,), (1,)},
+            "cz": {(0, 1), (1, 0)},
+        }
+        for q in range(2):
+            np.testing.assert_allclose(PTM(errors_of["sx"][(q,)]).data.real, transfer(sx_channel(line, q)), atol=1e-9)
+            up, down = line.qubits[q].p1_given_0, line.qubits[q].p0_given_1
+            table = model._local_readout_errors[(q,)].probabilities
+            np.testing.assert_allclose(table, [[1 - up, up], [down, 1 - down]])
+        expected = transfer(cz_channel(line, 0))
+        np.testing.assert_allclose(PTM(errors_of["cz"][(0, 1)]).data.real, expected, atol=1e-9)
+        swapped = expected.reshape(4, 4, 4, 4).transpose(1, 0, 3, 2).reshape(16, 16)
+        np.testing.assert_allclose(PTM(errors_of["cz"][(1, 0)]).data.real, swapped, atol=1e-9)
+        assert model.basis_gates
+        assert not model._custom_noise_passes
+    assert len(line_device(1.0, idle=True).to_aer(2)._custom_noise_passes) == 1
+    assert not line_device(0.0, idle=True).to_aer(2)._custom_noise_passes
+    quiet = DeviceNoise.depolarizing(0.01, 0.02).to_aer(2)
+    assert not quiet._local_readout_errors
+
+
+def test_what_a_device_is_by_default():
+    calibration = line_device().calibration
+    noise = DeviceNoise(calibration)
+    assert (noise.scale, noise.layout, noise.idle, noise.source) == (1.0, "median", False, None)
+    assert calibration.line((1, 2)).qubits == (calibration.qubits[1], calibration.qubits[2])
+    waiting = line_device(idle=True)
+    assert not waiting.only("cz").line(2).idle
+    assert waiting.scaled(2).idle
+    plain = DeviceNoise.depolarizing(0.1, 0.2)
+    assert (plain.scale, plain.line(8).indices) == (1.0, tuple(range(8)))
+    assert plain.line(2).confusion().tolist() == np.eye(4).tolist()
+    assert all(math.isinf(q.t1) and math.isinf(q.t2) and q.sx_duration == 0 for q in plain.line(8).qubits)
+    assert all(c.cz_duration == 0 for c in plain.line(8).couplers)
+    with pytest.raises(CayleyError):
+        plain.line(9)
