@@ -370,6 +370,18 @@ def test_aer_has_the_same_channels_and_flips(scale):
     assert not line_device(0.0, idle=True).to_aer(2)._custom_noise_passes
     quiet = DeviceNoise.depolarizing(0.01, 0.02).to_aer(2)
     assert not quiet._local_readout_errors
+    for p2 in (0.9, 16 / 15):
+        strong = DeviceNoise.depolarizing(4 / 3, p2)
+        for name, qubits, channel in (("sx", (0,), sx_channel), ("cz", (0, 1), cz_channel)):
+            found = PTM(strong.to_aer(2)._local_quantum_errors[name][qubits]).data.real
+            np.testing.assert_allclose(found, transfer(channel(strong.line(2), 0)), atol=1e-9)
+    short = Qubit(1e-6, 1e-6, 1e-5, 3e-8, 0.0, 0.0)  # relaxes more than its gates err
+    device = DeviceNoise(
+        Calibration("short", dict.fromkeys(range(2), short), {(0, 1): Coupler(1e-5, 7e-8)}), 1.0, ((0, 1),)
+    )
+    found = device.to_aer(2)._local_quantum_errors["cz"][(0, 1)]
+    np.testing.assert_allclose(PTM(found).data.real, transfer(cz_channel(device.line(2), 0)), atol=1e-9)
+    assert cz_channel(device.line(2), 0).keep == 1
 
 
 def test_what_a_device_is_by_default():
