@@ -227,6 +227,11 @@ def test_blocks_are_dealt_over_lines_and_lines_cut_to_size():
     with pytest.raises(CayleyError, match="a block needs 4"):
         device.lines(4)
     assert device.name == "row"
+    longer = device.line(3)
+    assert cz_channel(longer, 0) == cz_channel(line, 0)
+    alone = Line((1, 2), longer.qubits[1:], longer.couplers[1:])
+    assert cz_channel(longer, 1) == cz_channel(alone, 0) != cz_channel(longer, 0)
+    assert sx_channel(longer, 2) == sx_channel(alone, 1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
