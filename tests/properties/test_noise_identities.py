@@ -404,3 +404,14 @@ def test_what_a_device_is_by_default():
     assert all(c.cz_duration == 0 for c in plain.line(8).couplers)
     with pytest.raises(CayleyError):
         plain.line(9)
+
+
+def test_a_device_is_read_from_a_backend_with_its_layout():
+    gates = {(q,): (3e-8, 1e-3 * (q + 1)) for q in range(3)}
+    backend = Backend(gates, {(0, 1): (7e-8, 0.01), (1, 2): (7e-8, 0.02)}, {(q,): (1e-6, 0.02) for q in range(3)})
+    for layout, expected in (([2, 1, 0], ((2, 1, 0),)), ([[0, 1], (2, 1)], ((0, 1), (2, 1))), ("best", "best")):
+        noise = DeviceNoise.from_backend(backend, 2, layout, True)
+        assert (noise.layout, noise.scale, noise.idle, noise.name) == (expected, 2.0, True, "made_up")
+    plain = DeviceNoise.from_backend(backend)
+    assert (plain.layout, plain.scale, plain.idle) == ("median", 1.0, False)
+    assert DeviceNoise.from_backend(backend, layout="best").line(2).indices == (0, 1)
