@@ -1,5 +1,6 @@
 # make phase_diagram   the map of the default experiment
 # make test            all tests
+# make test-mutation   changes of the mathematics that no test notices (hours; MODULE=adapters/rotation for one module)
 # make test-slurm      the workflow on a Slurm of one node, started on this machine and stopped again
 # make coverage        all tests, with the share of the library's lines and branches that they run
 # make bench           the figures that the README states
@@ -12,7 +13,7 @@ CORES ?= 8
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test coverage test-gpu test-slurm slurm bench bench-large lint browser clean
+.PHONY: phase_diagram test coverage test-gpu test-slurm slurm bench bench-large lint browser clean test-mutation
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -24,6 +25,9 @@ test: $(READY) browser
 # Fails below the share that pyproject.toml states.
 coverage: $(READY) browser
 	$(VENV)/bin/python -m pytest -n 2 --cov
+
+test-mutation: $(READY)
+	$(VENV)/bin/python tests/mutation/run.py $(if $(MODULE),--module $(MODULE))
 
 # Not with -n: there is one cluster, and its two cores are busy.
 test-slurm: $(READY) slurm

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
+
+settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
+settings.load_profile("deterministic")
 
 RUN_ALONE = ("test_fresh_runs.py", "test_resources.py", "test_scale.py")
 """Tests of the workflow that do without the run that the others share."""

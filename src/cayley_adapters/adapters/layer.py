@@ -129,7 +129,8 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         Raises:
             CayleyError: the readout is not linear, so no weight does the same.
         """
-        for name in check_adapters_to_merge(self, adapter_names):
+        # Later adapters act on the outputs of earlier ones, so the last comes next to W, and first: W Q₂ Q₁.
+        for name in reversed(check_adapters_to_merge(self, adapter_names)):
             if name not in self.cayley_theta:
                 continue
             if self.cayley_config[name].readout != "signed":
@@ -143,7 +144,6 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
                     f"{self.key} is a {kind}, which stores no matrix that meets the input: blocks cannot be merged "
                     "into it; keep the adapter"
                 )
-            # Later adapters act on the outputs of earlier ones, so the last comes next to W: W Q₂ Q₁.
             merged = _turn(self.blocks(name).mT, weight.data)
             if safe_merge and not torch.isfinite(merged).all():
                 raise ValueError(f"NaNs detected in the merged weights. The adapter {name} seems to be broken")
