@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.masking import printable, without_secrets
 
 if TYPE_CHECKING:
     from cayley_adapters.layout import Job
@@ -154,7 +155,7 @@ def qpu_status(overrides: Overrides = None) -> None:
             desk_of(job, quiet=True).refresh()
         except CayleyError as error:
             say(f"as last known, since the service could not be asked: {error}")
-    typer.echo(status_table(job.base))
+    typer.echo(printable(status_table(job.base)))
 
 
 @qpu_app.command("resolve")
@@ -222,5 +223,5 @@ def main() -> None:
     except CayleyError as error:
         if os.environ.get("CAYLEY_DEBUG"):
             raise
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(printable(without_secrets(f"error: {error}")), err=True)
         sys.exit(1)
