@@ -93,7 +93,7 @@ def test_no_gguf_of_a_user_is_parsed(tiny_folder, tmp_path):
 
 @pytest.fixture
 def hub(tiny_folder, tmp_path, monkeypatch) -> Path:
-    """The hub's cache with the tiny model in it, as its client leaves it: large files under SHA-256, small ones git's."""
+    """The hub's cache with the tiny model, as its client leaves it: large files under SHA-256, small ones by git."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))

@@ -146,7 +146,8 @@ def _cite(text: str) -> tuple[list[tuple[str, int | None]], list[str]]:
     Returns:
         Pieces of text, each with the number of the reference that follows it or None, and the keys in that order.
     """
-    parts = re.split(r"\{(\w+)\}", text)
+    # Known keys only: a text of the user's may hold braces as well.
+    parts = re.split(rf"\{{({'|'.join(map(re.escape, REFERENCES))})\}}", text)
     cited = list(dict.fromkeys(parts[1::2]))
     numbers = [cited.index(key) + 1 for key in parts[1::2]]
     return list(zip(parts[::2], [*numbers, None], strict=True)), cited
