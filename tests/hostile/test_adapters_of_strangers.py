@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from broken_models import Runs, config, deep, edit, header, raw, replaced_by, tensors, write
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 
 from cayley_adapters.adapters import CayleyConfig, from_oft, load_adapter, read_adapter
 from cayley_adapters.compression import compress, load_compressed, save_compressed
@@ -128,6 +128,13 @@ def test_an_adapter_is_refused(tiny_model, saved, tmp_path, kind, how, says):
         load_adapter(tiny_model, folder)
     assert str(folder) in str(refused.value)
     assert not (tmp_path / "ran").exists()
+
+
+def test_pefts_own_loader_takes_no_blocks_that_are_no_numbers(tiny_model, saved, tmp_path):
+    folder = Path(shutil.copytree(saved / "cayley", tmp_path / "adapter"))
+    weights(lambda t: t[THETA].fill_(float("inf")))(folder)
+    with pytest.raises(CayleyError, match="hold NaN or infinity"):
+        PeftModel.from_pretrained(tiny_model, folder)
 
 
 def test_a_hostile_adapter_is_not_converted(saved, tmp_path):

@@ -77,9 +77,8 @@ def test_no_script_of_theirs_runs(offline_page, folder):
         if name != "phase_diagram.svg":
             offline_page.locator("#chart svg.marks").first.wait_for()
             mark = offline_page.locator("#chart g.mark-rect path[aria-label*='Block']").first
-            if mark.count():
-                mark.hover(position={"x": 5, "y": 5}, force=True)
-                offline_page.locator("#vg-tooltip-element.visible").wait_for()
+            mark.hover(position={"x": 5, "y": 5}, force=True)
+            offline_page.locator("#vg-tooltip-element.visible").wait_for()
         assert offline_page.evaluate("window.ran") is None, name
         assert offline_page.locator("iframe, img[src='x'], svg[onload]").count() == 0, name
     offline_page.goto((folder / "report.html").as_uri())

@@ -18,7 +18,8 @@ def run(job: Job) -> None:
     model, outputs = job.leaves["model"], job.outputs()
     say(f"fetching model {model['name']} ({model['source']})")
     folder = locate(model)
-    check_model(model, folder)
+    if model["source"] in ("hub", "local"):  # the others are made by this library, from what was compared with a hash
+        check_model(model, folder)
     say(f"model in {folder}; tokenising {job.leaves['data']['name']}")
     windows = build_windows(job.leaves["data"], load_tokenizer(folder))
     say(", ".join(f"{name}: {len(part.tokens)} windows" for name, part in windows.items()))
