@@ -157,7 +157,7 @@ def _parse(text: str, known: Sequence[str]) -> Override:
     key, equals, _ = text.partition("=")
     if key.strip() not in known and re.search(r"(?i)token|password|secret|credential|api_?key", key):
         raise CayleyError(
-            f"unknown key '{show(key)}'{nearest(key, known)}. Secrets are no part of the configuration, which is "
+            f"unknown key '{show(key)}'{nearest(key, known) or '.'} Secrets are no part of the configuration, which is "
             "written into results: log in with the service's own command, or set HF_TOKEN, WANDB_API_KEY or "
             "QISKIT_IBM_TOKEN"
         )
