@@ -156,7 +156,11 @@ def main() -> int:
         table.append(
             f"| {row['stage']} | {row['seconds']:.0f} | {row['cpu_seconds']:.0f} | {own:.1f} | {resident:.1f} |"
         )
-    text = f"{machine()}; {options.layers} layers, {options.threads} threads, {options.device}\n\n" + "\n".join(table) + "\n"
+    text = (
+        f"{machine()}; {options.layers} layers, {options.threads} threads, {options.device}\n\n"
+        + "\n".join(table)
+        + "\n"
+    )
     (folder / "results" / "table.md").write_text(text, encoding="utf-8")
     print(text)
     highest = max(max(row["resident"], row["highest"]) for row in rows)

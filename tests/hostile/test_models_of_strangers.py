@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from pathlib import Path
 
@@ -53,3 +54,20 @@ def test_it_is_refused(copy, how, says):
     assert len(str(refused.value)) < 1500
     assert contents(copy.parent) == before
     assert not (copy.parent / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.timeout(300)
+def test_a_flipped_byte_or_a_cut_is_refused_or_harmless(copy, name):
+    """Whatever is read of a damaged file: the model is used, or refused in our own words, and nothing else happens."""
+    whole, rng = (copy / name).read_bytes(), random.Random(0)
+    most = min(len(whole), 2500)  # of the weights the header, in which all sizes stand
+    for case in range(30):
+        place = rng.randrange(most)
+        flipped = bytes([whole[place] ^ (1 << rng.randrange(8))])
+        (copy / name).write_bytes(whole[:place] + (flipped + whole[place + 1 :] if case % 3 else b""))
+        try:
+            check(copy)
+        except CayleyError:
+            continue
+        assert case % 3, f"{name}, cut at {place} of {len(whole)}, was taken for whole"
