@@ -156,11 +156,8 @@ def main() -> int:
         table.append(
             f"| {row['stage']} | {row['seconds']:.0f} | {row['cpu_seconds']:.0f} | {own:.1f} | {resident:.1f} |"
         )
-    text = (
-        f"{machine()}; {options.layers} layers, {options.threads} threads, {options.device}\n\n"
-        + "\n".join(table)
-        + "\n"
-    )
+    head = f"{machine()}; {options.layers} layers, {options.threads} threads, {options.device}"
+    text = "\n".join([head, "", *table, ""])
     (folder / "results" / "table.md").write_text(text, encoding="utf-8")
     print(text)
     highest = max(max(row["resident"], row["highest"]) for row in rows)

@@ -105,12 +105,13 @@ def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
         return empty
     try:
         with _no_progress_bars():
-            model = AutoModelForCausalLM.from_pretrained(
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
             )
     except Exception as error:  # transformers, torch and safetensors each raise classes of their own
         raise CayleyError(f"{folder} is no causal language model that transformers can load: {error}") from error
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    return model
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
