@@ -98,7 +98,8 @@ def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
 
     from cayley_adapters.weights import DTYPES, Weights, empty_model
 
-    weights, empty = Weights.of_model(folder), empty_model(folder, DTYPES[dtype])
+    weights = Weights.of_model(folder)
+    empty: PreTrainedModel = empty_model(folder, DTYPES[dtype])
     weights.check(empty)
     if dtype != "float32":
         weights.fill(empty, DTYPES[dtype])

@@ -118,7 +118,7 @@ class Weights:
             model.tie_weights()
         model.requires_grad_(False)
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: Any) -> None:
         """Compare the files with a model that they are to be the weights of, by their headers alone.
 
         Args:

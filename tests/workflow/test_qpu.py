@@ -147,16 +147,14 @@ def test_status_and_resolve_speak_of_the_ledger(measured):
         ["prepare", "experiment=ci", "model=hub", "model.id=some/one", "model.revision=main", "run=lost"],
         ["config", f"qpu.token={MARKERS['QISKIT_IBM_TOKEN']}"],
         ["config", f"+hf_token={MARKERS['HF_TOKEN']}"],
-        ["prepare", "experiment=ci", "data=wikitext2", "run=lost"],
     ],
-    ids=lambda mistake: mistake[1],
+    ids=["hub", "token", "added-token"],
 )
-@pytest.mark.parametrize("debug", ["", "1"])
-def test_mistakes_repeat_no_secret(built, mistake, debug):
-    project = dataclasses.replace(built, environment=built.environment | {"CAYLEY_DEBUG": debug, "HF_HUB_OFFLINE": "1"})
+def test_mistakes_repeat_no_secret(built, mistake):
+    project = dataclasses.replace(built, environment=built.environment | {"CAYLEY_DEBUG": "1", "HF_HUB_OFFLINE": "1"})
     done = cayley(project, *mistake)
     assert done.returncode != 0
-    assert ("Traceback" in done.stderr) == bool(debug)
+    assert "Traceback" in done.stderr
     assert traces(done.stdout + done.stderr) == set()
 
 
