@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.masking import printable, without_secrets
 
 if TYPE_CHECKING:
     from cayley_adapters.layout import Job
@@ -25,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # which may print local variables, tokens among them
     help="Cayley unitary adapters: where quantum circuits in a language model help, and where noise eats the gain.\n\n"
     "Every command takes experiment=NAME and Hydra overrides, as the workflow does:\n\n"
     "cayley train experiment=quickstart train.steps=40 sweep.block_dim=2,4\n\n"
@@ -189,7 +191,7 @@ def qpu_status(overrides: Overrides = None) -> None:
             desk_of(job, quiet=True).refresh()
         except CayleyError as error:
             say(f"as last known, since the service could not be asked: {error}")
-    typer.echo(status_table(job.base))
+    typer.echo(printable(status_table(job.base)))
 
 
 @qpu_app.command("resolve")
@@ -257,5 +259,5 @@ def main() -> None:
     except CayleyError as error:
         if os.environ.get("CAYLEY_DEBUG"):
             raise
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(printable(without_secrets(f"error: {error}")), err=True)
         sys.exit(1)

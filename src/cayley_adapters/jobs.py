@@ -13,6 +13,7 @@ from typing import Any
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.job_records import write_record
 from cayley_adapters.layout import Job
+from cayley_adapters.masking import printable, without_secrets
 from cayley_adapters.provenance import write_provenance
 
 __all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
@@ -82,7 +83,7 @@ def main() -> int:
         run_job(job)
         write_record(job)
     except CayleyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(without_secrets(f"error: {error}")), file=sys.stderr)
         return 1
     return 0
 
