@@ -46,8 +46,6 @@ def small_map() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     )
     unknown: dict[str, Any] = dict.fromkeys(("bracket", "crossover_decades", "depth", "error_budget"))
     unknown["crossover_ci95"] = [None, None]
-        "crossover_ci95": [None, None]
-    }
     known = {"block_dim": 2, "noise_scale": 1.0, "value": 0.5, "cost": 0.1, "cost_ci95": [0.05, None]}
     known |= {"nll_difference": 0.1, "nll_difference_ci95": [0.05, None]}
     ratios = [

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.masking import printable, without_secrets
 
 if TYPE_CHECKING:
     from cayley_adapters.layout import Job
@@ -27,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    pretty_exceptions_enable=False,  # which may print local variables, tokens among them
     help="Cayley unitary adapters: where quantum circuits in a language model help, and where noise eats the gain.\n\n"
     "Every command takes experiment=NAME and Hydra overrides, as the workflow does:\n\n"
     "cayley train experiment=quickstart train.steps=40 sweep.block_dim=2,4\n\n"
@@ -148,6 +149,41 @@ def estimate(
     typer.echo(estimate_run(_settings(overrides), target, cores, remaining, measure, as_json))
 
 
+@app.command("verify")
+def verify_results(
+    results: Annotated[
+        list[str],
+        typer.Argument(metavar="results/RUN | experiment=NAME [KEY=VALUE]...", help="Folder, or what it was run with."),
+    ],
+    cells: Annotated[int, typer.Option(min=0, help="Points of the map to compute again, drawn at random.")] = 3,
+    every: Annotated[bool, typer.Option("--all", help="Compute all points again.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Nats a token by which nll may differ on another machine or with other packages."),
+    ] = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train the blocks of one cell again, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Check a results folder against what made it, and compute some of its cells again."""
+    import json
+
+    from cayley_adapters.verification import TOLERANCE, results_folders, verify
+
+    if any("=" in word for word in results):
+        folders = [Path(base) for base, _ in _results_folders(results)]
+    else:
+        folders = [folder for path in results for folder in results_folders(Path(path))]
+    allowed = TOLERANCE if tolerance is None else tolerance
+    verdicts = [verify(folder, None if every else cells, seed, allowed, retrain) for folder in folders]
+    if as_json:
+        typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=1))
+    else:
+        typer.echo("\n\n".join(map(str, verdicts)))
+    if not all(verdict.agrees for verdict in verdicts):
+        raise typer.Exit(1)
+
+
 @qpu_app.command("status")
 def qpu_status(overrides: Overrides = None) -> None:
     """Print what was sent, how it fares at the service, what it used and what came back."""
@@ -161,7 +197,7 @@ def qpu_status(overrides: Overrides = None) -> None:
             desk_of(job, quiet=True).refresh()
         except CayleyError as error:
             say(f"as last known, since the service could not be asked: {error}")
-    typer.echo(status_table(job.base))
+    typer.echo(printable(status_table(job.base)))
 
 
 @qpu_app.command("resolve")
@@ -237,11 +273,15 @@ def main() -> None:
     # The last boundary before the user: what gets here by another class is a defect, and is told as one.
     except Exception as error:
         if os.environ.get("CAYLEY_DEBUG"):
-            traceback.print_exc()
+            typer.echo(_safe(traceback.format_exc()), err=True, nl=False)
         text = str(error) if isinstance(error, CayleyError) else _unexpected(error)
-        # What a shell passed on may hold bytes that no encoding has.
-        typer.echo(f"error: {text}".encode("utf-8", "backslashreplace").decode(), err=True)
+        typer.echo(_safe(f"error: {text}"), err=True)
         sys.exit(1)
+
+
+def _safe(text: str) -> str:
+    """A message without secrets, and without what a shell passed on and no terminal or encoding has."""
+    return printable(without_secrets(text)).encode("utf-8", "backslashreplace").decode()
 
 
 def _unexpected(error: Exception) -> str:

@@ -14,7 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.job_records import write_record
 from cayley_adapters.layout import Job
+from cayley_adapters.masking import printable, without_secrets
 from cayley_adapters.pipeline import STAGES
+from cayley_adapters.provenance import write_provenance
 
 __all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
 
@@ -28,10 +30,17 @@ THREAD_VARIABLES = (
 )
 """Where numpy, torch, numba, tokenizers and Qiskit each look for a number of threads, or of processes."""
 
+THREAD_LIMITS = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT", "MKL_DYNAMIC", "MKL_DOMAIN_NUM_THREADS")
+"""What lets a library use fewer threads than it was told to, some of them by how busy the machine is."""
+
 
 def run_job(job: Job) -> None:
-    """Run a job in this process."""
-    import_module(f"cayley_adapters.stages.{job.stage}").run(job)
+    """Run a job in this process, and record what its files come from.
+
+    A stage's ``run`` may return what it used beside its inputs, such as hashes of a model's files.
+    """
+    used = import_module(f"cayley_adapters.stages.{job.stage}").run(job)
+    write_provenance(job, used)
 
 
 def job_to_json(job: Job) -> str:
@@ -62,6 +71,8 @@ def limit_threads(count: int) -> None:
     What the user's shell says of threads does not count, since results depend on their number in the last digits.
     """
     os.environ.update({name: str(count) for name in THREAD_VARIABLES})
+    for name in THREAD_LIMITS:
+        os.environ.pop(name, None)
 
 
 def folder_of(job: Job, output: str) -> Path:
@@ -84,7 +95,7 @@ def main() -> int:
         run_job(job)
         write_record(job)
     except CayleyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(without_secrets(f"error: {error}")), file=sys.stderr)
         return 1
     return 0
 

@@ -41,4 +41,4 @@ def load_yaml(text: str) -> Any:
     """
     for _ in scalars(text):
         pass
-    return yaml.load(text, Loader=_LOADER)
+    return yaml.safe_load(text)

@@ -1,4 +1,4 @@
-"""Gather all cells into the tables that scripts read."""
+"""Gather all cells into the tables that scripts read, and what these rest on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import pandas as pd
 
 from cayley_adapters.damage import damaged
 from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.provenance import gather, write_json
 from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS, read_baselines, read_cells, write_table
 
 __all__ = ["run"]
 
 
 def run(job: Job) -> None:
-    """Write ``phase_diagram.csv``, ``baselines.csv`` and the manifest of adapters."""
+    """Write ``phase_diagram.csv``, ``baselines.csv``, the manifest of adapters and ``provenance.json``."""
     inputs, outputs = job.inputs(), job.outputs()
     references = [*inputs["reference"], *inputs["rows"], *inputs["controls"]]
     baselines = pd.concat([read_baselines(path) for path in references], ignore_index=True)
@@ -33,6 +34,7 @@ def run(job: Job) -> None:
     folders = ["/".join(path.parent.parts[-3:]) for path in inputs["adapters"]]
     rows = [{"folder": folder, **manifest_columns(folder)} for folder in folders]
     write_table(rows, outputs["manifest"], ["folder", "compression_ratio", "block_dim", "seed"])
+    write_json(gather(job), outputs["provenance"])
 
 
 def _own_cells(path: Path) -> pd.DataFrame:

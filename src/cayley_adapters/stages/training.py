@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.corpus import training_windows
+from cayley_adapters.environment import environment
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_directory, sha256
 from cayley_adapters.fingerprint import fingerprint
@@ -110,8 +111,11 @@ def _log(job: Job, options: dict[str, Any], learning_rate: float, history: list[
 
 
 def _checkpoint(job: Job) -> Checkpoint:
-    """Where a cut-off job's state is: it is used only if job, code and inputs are what they were."""
+    """Where a cut-off job's state is: it is used only if job, code, inputs, packages and machine are what they were."""
     made_from = {name: [sha256(path) for path in paths] for name, paths in job.inputs().items()}
-    description = json.dumps([dataclasses.asdict(job), fingerprint(f"stages.{job.stage}"), made_from], sort_keys=True)
+    runs_on = {name: value for name, value in environment().items() if name != "commit"}
+    description = json.dumps(
+        [dataclasses.asdict(job), fingerprint(f"stages.{job.stage}"), made_from, runs_on], sort_keys=True
+    )
     folder = Path(job.base, "checkpoints", job.stage, *job.cell.values())
     return Checkpoint(folder / "state.safetensors", hashlib.sha256(description.encode()).hexdigest())
