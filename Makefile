@@ -1,6 +1,7 @@
 # make phase_diagram   the map of the default experiment
 # make test            all tests
 # make test-slurm      the workflow on a Slurm of one node, started on this machine and stopped again
+# make test-faults     the workflow killed, out of disk and without permission at FAULTS=30 instants, drawn with SEED=0
 # make bench           the figures that the README states
 # make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
@@ -8,10 +9,12 @@
 # Each sets up .venv first; CORES is what Snakemake may use at most.
 PYTHON ?= python3.11
 CORES ?= 8
+FAULTS ?= 30
+SEED ?= 0
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test test-gpu test-slurm slurm bench bench-large lint browser clean
+.PHONY: phase_diagram test test-faults test-gpu test-slurm slurm bench bench-large lint browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -23,6 +26,9 @@ test: $(READY) browser
 # Not with -n: there is one cluster, and its two cores are busy.
 test-slurm: $(READY) slurm
 	$(VENV)/bin/python -m pytest -n 0 tests/slurm
+
+test-faults: $(READY)
+	FAULTS=$(FAULTS) SEED=$(SEED) $(VENV)/bin/python -m pytest -n 0 tests/faults
 
 # Debian's Slurm and its authentication, where they are missing and root asks. The tests say what is missing otherwise.
 slurm:

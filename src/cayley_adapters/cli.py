@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.failures import explain
 
 if TYPE_CHECKING:
     from cayley_adapters.layout import Job
@@ -37,6 +38,8 @@ qpu_app = typer.Typer(
     help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
 )
 
+STOPPED = "Stopped. Run the same command again: training goes on from its last checkpoint."
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[experiment=NAME] [KEY=VALUE]...", help="Preset and Hydra overrides, sweeps included."),
@@ -48,7 +51,9 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     from cayley_adapters.layout import jobs
     from cayley_adapters.progress import say
     from cayley_adapters.settings import compose, parse_cli
+    from cayley_adapters.stopping import leaving_on_signals
     from cayley_adapters.tracking import track_with
+    from cayley_adapters.writers import hold_as_command
 
     experiment, overrides = parse_cli(arguments or [])
     settings = compose(experiment, overrides)
@@ -61,9 +66,10 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     for job in todo:
         _check_inputs(job, job.label, made, arguments or [])
     limit_threads(max((job.threads for job in todo), default=1))
-    for job in todo:
-        say(f"{job.label} → {job.base}")
-        run_job(job)
+    with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
+        for job in todo:
+            say(f"{job.label} → {job.base}")
+            run_job(job)
 
 
 def _check_inputs(
@@ -219,8 +225,8 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         app()
-    except CayleyError as error:
-        if os.environ.get("CAYLEY_DEBUG"):
+    except Exception as error:
+        if os.environ.get("CAYLEY_DEBUG") or (said := explain(error)) is None:
             raise
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {said}", err=True)
         sys.exit(1)
