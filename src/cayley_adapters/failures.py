@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cayley_adapters.errors import CayleyError
 
-__all__ = ["death", "explain", "main"]
+__all__ = ["begin", "death", "explain", "main"]
 
 AGAIN = "then run the same command again: finished work is kept"
 LOWER = {
@@ -107,6 +107,11 @@ def _disk(number: int, where: str) -> str:
     return f"{DISK[number]} ({where}). Make it readable and writable for you; {AGAIN}."
 
 
+def begin(log: Path) -> str:
+    """How the line begins that says why the job of a log failed: ``error: train-ratio0.2-d4-seed0 failed:``."""
+    return f"error: {log.stem} failed: "
+
+
 def _end(log: Path) -> str:
     """The last part of a log; nothing where there is none."""
     with suppress(OSError), log.open("rb") as file:
@@ -116,21 +121,19 @@ def _end(log: Path) -> str:
 
 
 def main() -> int:
-    """For a rule's shell, after its job failed: ``JOB LOG STATUS STATUS-OF-TEE``.
+    """For a rule's shell, after its job failed: ``LOG STATUS STATUS-OF-TEE``.
 
     Adds to the log what the job could not say itself, and ends with the job's status.
     """
-    from cayley_adapters.jobs import job_from_json
-
-    job, log, status, written = job_from_json(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    line = f"error: {job.label} failed: "
-    text = _end(log)
+    log, status, written = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    line, text = begin(log), _end(log)
     if line not in text:
+        stage = log.stem.partition("-")[0]
         if status == 0:
             said = f"its log could not be written: a full disk, or no permission, as a rule. Mend that, {AGAIN}."
         else:
             no_memory = NO_MEMORY.search(text)
-            said = death(status, job.stage) or (f"out of memory. {_memory(job.stage)}" if no_memory else "see above.")
+            said = death(status, stage) or (f"out of memory. {_memory(stage)}" if no_memory else "see above.")
         line += f"{said} Its log: {log}"
         print(line, file=sys.stderr)
         with suppress(OSError), log.open("a", encoding="utf-8") as file:

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.failures import explain
+from cayley_adapters.failures import begin, explain
 from cayley_adapters.job_records import log_path, write_record
 from cayley_adapters.layout import Job
 from cayley_adapters.writers import end_with_workflow, hold_as_job
@@ -80,7 +80,8 @@ def main() -> int:
         said = explain(error, job.stage)
         if said is None or os.environ.get("CAYLEY_DEBUG"):
             raise
-        print(f"error: {job.label} failed: {said} Its log: {log_path(job)}", file=sys.stderr)
+        log = log_path(job)
+        print(f"{begin(log)}{said} Its log: {log}", file=sys.stderr)
         return 1
     return 0
 

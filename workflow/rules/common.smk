@@ -94,7 +94,7 @@ def targets(base):
 COMPARISON = [comparison_job(SETTINGS)] if len(SETTINGS) > 1 else []
 RUN_JOB = (
     f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
-    f"{sys.executable} -m cayley_adapters.failures {{params.job:q}} {{log:q}} ${{{{PIPESTATUS[*]}}}}"
+    f"{sys.executable} -m cayley_adapters.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
 )
 LOCKS = []
 
