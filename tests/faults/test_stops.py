@@ -20,7 +20,7 @@ from cayley_adapters.jobs import job_to_json
 from cayley_adapters.layout import jobs
 from cayley_adapters.settings import compose
 
-SMALL = "train.steps=100000 train.validate_every=5 sweep.block_dim=2 control=none"
+SMALL = "train.steps=2000 train.validate_every=5 sweep.block_dim=2 control=none"
 ARGUMENTS = ["phase_diagram", "--config", "experiment=ci", f"overrides={SMALL}"]
 RESULTS = Path("results/ci")
 TRAIN = "train-ratio0.3-d2-seed0"
@@ -68,7 +68,7 @@ def test_nobody_else_writes_while_a_workflow_runs(training, project):
 
 @pytest.mark.parametrize("profile", [(), ("--workflow-profile", "profiles/slurm")])
 def test_a_dry_run_beside_it_writes_nothing(training, project, profile):
-    group = [process for process in psutil.Process(training.process.pid).children(recursive=True)]
+    group = psutil.Process(training.process.pid).children(recursive=True)
     for process in group:
         process.suspend()
     before = {path: path.stat().st_mtime_ns for path in (project.folder / "results").rglob("*")}
@@ -146,7 +146,7 @@ def test_too_little_memory_is_named_with_what_to_lower(training, project, tmp_pa
 
 def test_nothing_half_written_is_left_in_the_end(project, tmp_path):
     """The same run, made short, ends as if nothing had happened."""
-    arguments = [*ARGUMENTS[:-1], f"overrides={SMALL.replace('100000', '1')}"]
+    arguments = [*ARGUMENTS[:-1], f"overrides={SMALL.replace('2000', '1')}"]
     project.snakemake(*arguments)
     clean = copy_project(tmp_path / "clean")
     shutil.copytree(project.folder / "results", clean.folder / "results")
