@@ -18,18 +18,25 @@ GRACE_SECONDS = 1.3
 """What started processes, and this one, have to end by themselves."""
 
 
-def stop_on_signals(sentence: str) -> None:
-    """Let this process, a workflow, say ``sentence``, end its jobs and raise KeyboardInterrupt on a signal."""
+def stop_on_signals(sentence: str) -> threading.Event:
+    """Let this process, a workflow, say ``sentence``, end its jobs and raise KeyboardInterrupt on a signal.
+
+    Returns:
+        What is set from then on.
+    """
+    stopped = threading.Event()
 
     def handle(number: int, frame: object) -> None:
         for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)  # once is enough
+            signal.signal(each, signal.SIG_DFL)  # a second one ends it where it is
+        stopped.set()
         say(sentence)
         threading.Thread(target=_end_children, daemon=True).start()
         raise KeyboardInterrupt
 
     for each in SIGNALS:
         signal.signal(each, handle)
+    return stopped
 
 
 @contextmanager

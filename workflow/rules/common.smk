@@ -96,7 +96,7 @@ RUN_JOB = (
     f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
     f"{sys.executable} -m cayley_adapters.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
 )
-LOCKS = []
+HELD = []  # the results folder's lock, until this process ends, and whether a signal has stopped it
 
 
 onstart:
@@ -108,14 +108,15 @@ onstart:
     # Snakemake's own lock survives a kill and then blocks the next run; a kernel lock ends with its process.
     folder = Path("results") / SETTINGS[0].run
     try:
-        LOCKS.append(hold_as_workflow(folder, map(Path, BASES)))  # kept open, and so held, until this process ends
+        HELD.append(hold_as_workflow(folder, map(Path, BASES)))
     except (CayleyError, OSError) as error:
         raise WorkflowError(explain(error) or str(error)) from None
-    stop_on_signals("Stopped. Run the same command again to go on: finished work is kept.")
+    HELD.append(stop_on_signals("Stopped. Run the same command again to go on: finished work is kept."))
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
     at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes
     print(estimate_of(todo, BASES, at_once or 1), file=sys.stderr)
 
 
 onerror:
-    print("A job failed and its log is named above. Mend the cause and run the same command again; finished work is kept.")
+    if not HELD[-1].is_set():
+        print("A job failed and its log is named above. Mend the cause and run the same command again; finished work is kept.")
