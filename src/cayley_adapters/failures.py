@@ -129,11 +129,11 @@ def main() -> int:
     line, text = begin(log), _end(log)
     if line not in text:
         stage = log.stem.partition("-")[0]
-        if status == 0:
+        said = death(status, stage) or "see above."
+        if written:
             said = f"its log could not be written: a full disk, or no permission, as a rule. Mend that, {AGAIN}."
-        else:
-            no_memory = NO_MEMORY.search(text)
-            said = death(status, stage) or (f"out of memory. {_memory(stage)}" if no_memory else "see above.")
+        elif NO_MEMORY.search(text):
+            said = f"out of memory. {_memory(stage)}"
         line += f"{said} Its log: {log}"
         print(line, file=sys.stderr)
         with suppress(OSError), log.open("a", encoding="utf-8") as file:

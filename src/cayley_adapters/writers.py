@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -64,7 +64,7 @@ def hold_as_job(base: Path) -> IO[str]:
 
 
 def end_with_workflow(seconds: float = 1.0) -> None:
-    """End this process once the workflow that started it is gone, which else it would outlive.
+    """End this process and its rule's shell once the workflow that started them is gone, which else they would outlive.
 
     A second run of the workflow would then write the same files at the same time.
     """
@@ -75,6 +75,8 @@ def end_with_workflow(seconds: float = 1.0) -> None:
     def watch() -> None:
         while all(process.is_running() for process in ancestors):
             time.sleep(seconds)
+        with suppress(psutil.NoSuchProcess):
+            ancestors[0].kill()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

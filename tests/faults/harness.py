@@ -142,7 +142,7 @@ def disk(command: Command, project: Project) -> str:
             command.wait()
     finally:
         filler.unlink()
-    return "disk is full"
+    return "disk is full|no space left"
 
 
 KINDS = {"kill": kill, "orphan": orphan, "worker": worker, "readonly": readonly, "disk": disk}

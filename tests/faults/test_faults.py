@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import time
 from pathlib import Path
 
@@ -135,8 +136,9 @@ def strike(fault: Fault, command: Command, project: Project, usual: dict[str, fl
     elif code == 0:
         fault.note = "it needed nothing any more"
     else:
-        fault.note = said or "killed"
-        assert said in command.output, f"{fault}:\n{command.output[-6000:]}"
+        fault.note = said.partition("|")[0] or "killed"
+        # Where Snakemake itself meets the fault first, the words are the system's.
+        assert re.search(said, command.output, re.I), f"{fault}:\n{command.output[-6000:]}"
 
 
 def check_repeats(command: Command, finished: set[str], fault: Fault | None = None) -> None:
