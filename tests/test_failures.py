@@ -127,6 +127,24 @@ def test_a_log_that_cannot_be_written_fails_its_job(tmp_path):
     assert "error: train failed: its log could not be written" in done.stderr
 
 
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_command_that_may_not_write_says_so(tmp_path, debug):
+    """With files of at most 1 KiB, which a user without root can have as well as a full disk."""
+    code = "from cayley_adapters.cli import main; main()"
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 1; "$0" -c "$1" configure experiment=ci', sys.executable, code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env=os.environ | {"CAYLEY_DEBUG": debug},
+    )
+    assert done.returncode == 1
+    assert "configure failed: a file became larger than is allowed (" in done.stderr
+    assert ("Traceback" in done.stderr) == bool(debug)
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {".lock"}
+
+
 def test_only_signals_are_deaths():
     assert death(1) is None
     assert death(250) is None

@@ -69,7 +69,12 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
         for job in todo:
             say(f"{job.label} → {job.base}")
-            run_job(job)
+            try:
+                run_job(job)
+            except Exception as error:
+                if isinstance(error, CayleyError) or (said := explain(error, job.stage)) is None:
+                    raise
+                raise CayleyError(f"{job.label} failed: {said}") from error
 
 
 def _check_inputs(

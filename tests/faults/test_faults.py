@@ -27,7 +27,7 @@ from harness import (
 )
 from project_copy import Project, copy_project
 
-from cayley_adapters.files import PARTIAL
+from cayley_adapters.files import PARTIAL, cache_directory
 
 FAULTS = int(os.environ.get("FAULTS") or 30)
 SEED = int(os.environ.get("SEED") or 0)
@@ -87,12 +87,13 @@ def test_the_kinds_of_faults(plan):
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
-def test_the_same_command_goes_on_to_the_same_result(number, plan, usual, undisturbed, tmp_path, capsys):
+def test_the_same_command_goes_on_to_the_same_result(number, plan, usual, undisturbed, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "p"
     finished: set[str] = set()
     with on_small_disk(folder):
         project = copy_project(folder)
-        results = folder / RESULTS
+        results, cache = folder / RESULTS, cache_without_models(folder / "cache")
+        monkeypatch.setenv("CAYLEY_CACHE", str(cache))
         for index, fault in enumerate(plan[number]):
             command = Command(project, ARGUMENTS, tmp_path / f"log-{index}")
             try:
@@ -113,6 +114,15 @@ def test_the_same_command_goes_on_to_the_same_result(number, plan, usual, undist
                 print(table(plan[number], number))
         check_repeats(last, finished)
         check_result(results, undisturbed.folder / RESULTS)
+        assert not list(cache.rglob(f"{PARTIAL}*"))
+
+
+def cache_without_models(folder: Path) -> Path:
+    """A cache in which models are made and kernels compiled anew, without fetching anything."""
+    folder.mkdir()
+    for name in ("wheels", "speeds"):
+        (folder / name).symlink_to(cache_directory() / name)
+    return folder
 
 
 def strike(fault: Fault, command: Command, project: Project, usual: dict[str, float], finished: set[str]) -> None:
