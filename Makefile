@@ -48,6 +48,7 @@ browser:
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 bench: $(READY)
 	for file in benchmarks/bench_*.py; do $(VENV)/bin/python $$file || exit 1; done

@@ -24,7 +24,7 @@ def test_training_and_evaluation_agree(tiny_folder, tokens, tmp_path):
         model = get_peft_model(base, CayleyConfig(block_dim=4, target_modules=["v_proj"], layers_to_transform=[1]))
         assert next(model.parameters()).device.type == ("cpu" if name == "cpu" else "cuda")
         states = hidden_states(model, tokens, 1, tmp_path / name)
-        text = TrainingText(tokens, len(tokens) - 1, None, 1, states)
+        text = TrainingText(tokens, len(tokens), None, 1, states)
         train_adapter(model, text, Recipe(steps=4, batch_windows=2, learning_rate=0.01, distillation=0.0))
         ends.append(next(iter(adapted_layers(model).values())).cayley_theta["default"].detach().cpu())
         with from_layer(model, 1):

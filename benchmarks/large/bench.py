@@ -1,6 +1,6 @@
 """A randomly initialised model of Llama 3.1 8B's shape through the stages of ``experiment=paper_llama31_8b``.
 
-    python benchmarks/large/bench.py [--folder FOLDER] [--keep] [--layers 32] [--threads 2]
+    python benchmarks/large/bench.py [--folder FOLDER] [--keep] [--layers 32] [--threads 2] [--device cpu]
 
 Each stage is a process of its own, as under Snakemake: prepare, compress (the MLP of one layer), train (two steps, and
 saving the adapter), transpile, and evaluate (one window at noise scales 0 and 1). Memory is sampled four times a second
@@ -92,7 +92,7 @@ def prepare_model(folder: Path, layers: int) -> None:
         write_model(temporary, layers)
 
 
-def stage_jobs(model: Path, results: Path, layers: int, threads: int) -> Iterator[Job]:
+def stage_jobs(model: Path, results: Path, layers: int, threads: int, device: str) -> Iterator[Job]:
     """The job of each stage."""
     layer = min(15, layers - 1)
     overrides = [
@@ -102,7 +102,7 @@ def stage_jobs(model: Path, results: Path, layers: int, threads: int) -> Iterato
         *("evaluate.windows=1", "evaluate.noise_budget_windows=0", "evaluate.unlimited_shots_block_dims=[]"),
         *("sweep.noise_scale=[0,1]", "track.mode=disabled", "run=bench"),
         *(f"{section}.threads={threads}" for section in ("compress", "train", "evaluate")),
-        *(f"{section}.device=cpu" for section in ("train", "evaluate")),
+        *(f"{section}.device={device}" for section in ("train", "evaluate")),
     ]
     settings = compose("paper_llama31_8b", overrides)
     for stage in STAGES:
@@ -123,6 +123,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the model there, for another time")
     parser.add_argument("--layers", type=int, default=32, help="fewer for a try")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="of training and evaluation")
     options = parser.parse_args()
     folder = options.folder.resolve()
     model = folder / f"model-{options.layers}"
@@ -134,7 +135,7 @@ def main() -> int:
         results = folder / "results"
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir()
-        for job in stage_jobs(model, results, options.layers, options.threads):
+        for job in stage_jobs(model, results, options.layers, options.threads, options.device):
             output = next(iter(job.outputs().values()))
             command = [sys.executable, "-m", "cayley_adapters.jobs", job_to_json(job), str(output)]
             rows.append({"stage": job.stage, **measured(command, results / f"{job.stage}.log")})
@@ -155,7 +156,8 @@ def main() -> int:
         table.append(
             f"| {row['stage']} | {row['seconds']:.0f} | {row['cpu_seconds']:.0f} | {own:.1f} | {resident:.1f} |"
         )
-    text = f"{machine()}; {options.layers} layers, {options.threads} threads\n\n" + "\n".join(table) + "\n"
+    head = f"{machine()}; {options.layers} layers, {options.threads} threads, {options.device}"
+    text = "\n".join([head, "", *table, ""])
     (folder / "results" / "table.md").write_text(text, encoding="utf-8")
     print(text)
     highest = max(max(row["resident"], row["highest"]) for row in rows)

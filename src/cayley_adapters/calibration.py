@@ -132,7 +132,8 @@ class Line:
             elif gate.name == "cz":
                 log += math.log1p(-1.25 * min(self.couplers[gate.qubits[0]].cz_error, 4 / 5 - 1e-9))
         size = 4**ansatz.qubits
-        return max((size * math.exp(log) - 1) / (size - 1), 1e-3)
+        shared: float = (size * math.exp(log) - 1) / (size - 1)
+        return max(shared, 1e-3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +179,7 @@ class Calibration:
         Raises:
             CayleyError: If the device has no such line.
         """
-        lines = [(q,) for q in self.qubits]
+        lines: list[tuple[int, ...]] = [(q,) for q in self.qubits]
         for _ in range(n - 1):
             lines = [(*line, b) for line in lines for a, b in self.couplers if a == line[-1] and b not in line]
         if not lines:

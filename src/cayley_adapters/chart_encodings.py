@@ -50,6 +50,7 @@ def tooltips(table: pd.DataFrame) -> list[Any]:
     import altair as alt
 
     formats = {"recovery_nll": ".3f", "recovery": ".3f", "adapter_parameters": ",.0f", "tokens": ",d"}
+    kinds: dict[str, dict[str, Any]]
     kinds = {name: {"format": formats[name]} if name in formats else {} for name in _SHOWN}
     return [alt.Tooltip(name, title=title, **kinds[name]) for name, title in _SHOWN.items() if name in table]
 

@@ -58,7 +58,7 @@ def phase_diagram_chart(
     picked = alt.selection_point(fields=["block"], bind="legend", name="block")
     main = table["variant"].iloc[0]
     variants = sorted(lines["variant"].unique(), key=lambda name: (name != main, name))
-    maps, curves = [], []
+    maps, curves = list[Any](), list[Any]()
     for ratio in ratios:
         inner = {"labels": False, "ticks": False, "minExtent": 70} if maps else {"labelLimit": 260, "minExtent": 195}
         known = _at(references, ratio)
@@ -77,10 +77,10 @@ def phase_diagram_chart(
         subtitleColor="#555",
         offset=14,
     )
-    rows = alt.vconcat(alt.hconcat(*maps), alt.hconcat(*curves), title=heading)
-    return rows.resolve_scale(color="independent", shape="independent", strokeDash="independent").configure_view(
-        strokeWidth=0.5
-    )
+    chart: alt.VConcatChart = alt.vconcat(alt.hconcat(*maps), alt.hconcat(*curves), title=heading)
+    chart = chart.resolve_scale(color="independent", shape="independent", strokeDash="independent")
+    chart = chart.configure_view(strokeWidth=0.5)
+    return chart
 
 
 def _at(table: pd.DataFrame, ratio: float) -> pd.DataFrame:

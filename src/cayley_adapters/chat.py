@@ -50,7 +50,8 @@ class Chat:
 
         self._model, self._tokenizer = model, tokenizer
         self._new_tokens, self._temperature, self._seed = new_tokens, temperature, seed
-        self._cache, self._seen, self._turns = DynamicCache(), [], []
+        self._cache, self._seen = DynamicCache(), list[int]()
+        self._turns: list[dict[str, str]] = []
 
     def say(self, text: str, show: Callable[[str], None]) -> str:
         """Put a text to the model and return its answer; ``show`` is given each piece as soon as it is there."""
@@ -81,7 +82,7 @@ class Chat:
                 **(draw if self._temperature else {"do_sample": False}),
             )
         self._seen = found[0].tolist()[: self._cache.get_seq_length()]
-        answer = self._tokenizer.decode(found[0, len(ids) :], skip_special_tokens=True)
+        answer: str = self._tokenizer.decode(found[0, len(ids) :], skip_special_tokens=True)
         self._turns.append({"role": "assistant", "content": answer})
         return answer
 
@@ -90,7 +91,8 @@ class Chat:
             text = self._tokenizer.apply_chat_template(self._turns, add_generation_prompt=True, tokenize=False)
         else:
             text = "\n".join(turn["content"] for turn in self._turns) + "\n"
-        return self._tokenizer.encode(text, add_special_tokens=False)
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return ids
 
 
 def read_texts(source: TextIO) -> Iterator[str]:

@@ -20,7 +20,7 @@ def save_circuits(circuits: Mapping[str, BlockCircuits], path: Path) -> None:
     """Write the circuits of projections, atomically: tensors ``{projection}.angles`` and ``{projection}.lengths``."""
     from safetensors.numpy import save_file
 
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for name, item in circuits.items():
         tensors |= {f"{name}.angles": item.angles, f"{name}.lengths": item.lengths.astype(np.int64)}
     families = {name: [item.ansatz.qubits, item.ansatz.couplers] for name, item in circuits.items()}

@@ -166,7 +166,7 @@ def native_gates(ansatz: Ansatz) -> tuple[Gate, ...]:
     """
     n = ansatz.qubits
     sign = [1] * n
-    before, merged, after = [], [], []
+    before, merged, after = list[Gate](), list[Gate](), list[Gate]()
     for gate in skeleton(ansatz):
         (qubit, *_), part = gate.qubits, after if merged else before
         sx = Gate("sx", gate.qubits)

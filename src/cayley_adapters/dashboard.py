@@ -181,6 +181,7 @@ def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
             panels=_placed(_panels(measured)[section]),
         )
 
+    curves: list[Any] = [wr.H1("Over the noise scale"), grid("Over noise", "cell")] if "Over noise" in panels else []
     report = wr.Report(
         entity=entity,
         project=project,
@@ -189,13 +190,13 @@ def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
         width="fluid",
         blocks=[
             wr.H1("What the map shows"),
-            wr.UnorderedList(items=findings(measured.result)),
+            wr.UnorderedList(items=[*findings(measured.result)]),
             wr.MarkdownBlock(critical_noise_table(measured.result)),
             wr.MarkdownBlock(_reading(measured)),
             grid("Pictures", "phase_diagram", "scaling", "recovery"),
             wr.H1("Perplexity and recovery by cell"),
             grid("By cell", "cell"),
-            *([wr.H1("Over the noise scale"), grid("Over noise", "cell")] if "Over noise" in panels else []),
+            *curves,
             wr.H1("Training"),
             grid("Training", "train", "control"),
             wr.H1("Tables"),
@@ -229,17 +230,15 @@ def _panels(measured: Measured) -> dict[str, list[Any]]:
 
     logged, scales = measured.logged(), measured.cells["noise_scale"]
     by_cell = [
-        wr.BarPlot(title=title, metrics=[key], max_bars_to_show=100) for key, title in BARS.items() if key in logged
-    ]
-    by_cell.append(
+        *(wr.BarPlot(title=title, metrics=[key], max_bars_to_show=100) for key, title in BARS.items() if key in logged),
         wr.ScatterPlot(
             title="Perplexity over free parameters",
             x=wr.SummaryMetric("adapter_parameters"),
             y=wr.SummaryMetric("perplexity"),
             log_y=True,
-        )
-    )
-    sections = {"By cell": by_cell}
+        ),
+    ]
+    sections: dict[str, list[Any]] = {"By cell": by_cell}
     if (scales > 0).any():
         sections["Over noise"] = [
             # A logarithmic axis has no place for noise scale 0: its values are the bars above.

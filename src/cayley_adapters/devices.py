@@ -38,7 +38,10 @@ def device_map(model: Any, memory: dict[int | str, int]) -> dict[str, int | str]
     """
     from accelerate import infer_auto_device_map
 
-    return infer_auto_device_map(model, memory, no_split_module_classes=list(model._no_split_modules))
+    parts: dict[str, int | str] = infer_auto_device_map(
+        model, memory, no_split_module_classes=list(model._no_split_modules)
+    )
+    return parts
 
 
 def place(model: Any, device: torch.device) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["entanglement_figure"]
 
 # Line and marker tell kinds and dimensions apart without colour (colours: Okabe and Ito, Color Universal Design, 2008).
-_TRAINED = {"color": "#0072B2", "linewidth": 1.2, "marker": "o", "markersize": 2.6}
-_RANDOM = {"color": "black", "linewidth": 0.9, "linestyle": (0, (4, 2)), "marker": "s", "markersize": 4}
+_TRAINED: dict[str, Any] = {"color": "#0072B2", "linewidth": 1.2, "marker": "o", "markersize": 2.6}
+_RANDOM: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (4, 2)), "marker": "s", "markersize": 4}
 _RANDOM |= {"markerfacecolor": "white", "markeredgewidth": 0.7}
-_EDGE = {"color": "black", "linewidth": 0.6, "linestyle": (0, (1, 2))}
+_EDGE: dict[str, Any] = {"color": "black", "linewidth": 0.6, "linestyle": (0, (1, 2))}
 _DIMENSIONS = [
     *(("black", "o"), ("#D55E00", "^"), ("#009E73", "D")),
     *(("#CC79A7", "v"), ("#E69F00", "P"), ("#56B4E9", "X"), ("0.5", "s")),
@@ -128,7 +128,7 @@ def _by_layer(table: pd.DataFrame, measure: str, kind: str) -> pd.DataFrame:
 
 def _entropy(axes: Axes, table: pd.DataFrame, answer: pd.DataFrame, every: int) -> None:
     trained, random = (_by_layer(table, "entropy", kind) for kind in ("trained", "random"))
-    shade = {"color": _TRAINED["color"], "alpha": 0.2}
+    shade: dict[str, Any] = {"color": _TRAINED["color"], "alpha": 0.2}
     if len(trained) > 1:
         axes.fill_between(trained.index, trained["q05"], trained["q95"], linewidth=0, **shade)
         for edge in ("q05", "q95"):
@@ -142,7 +142,13 @@ def _entropy(axes: Axes, table: pd.DataFrame, answer: pd.DataFrame, every: int) 
     interval = "" if np.isnan(low) else f" ({low:.3f}–{high:.3f})"
     lines = [f"χ = {answer.loc['effective_bond_dimension', 'trained']:.3f}"]
     lines += [] if np.isnan(found["ratio"]) else [f"{found['ratio']:.3f}{interval}"]
-    corner = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 6.5, "linespacing": 1.2}
+    corner: dict[str, Any] = {
+        "transform": axes.transAxes,
+        "ha": "right",
+        "va": "top",
+        "fontsize": 6.5,
+        "linespacing": 1.2,
+    }
     axes.text(0.98, 0.97, "\n".join(lines), **corner)
 
 
@@ -151,7 +157,7 @@ def _distances(axes: Axes, table: pd.DataFrame, dims: list[int], every: int) -> 
         trained = _by_layer(table[table["block_dim"] == d], "distance", "trained")
         # Lines that lie close have their markers in turn.
         spots = (index, max(every, len(dims))) if len(trained) > 2 * len(dims) else every
-        style = {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 3}
+        style: dict[str, Any] = {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 3}
         axes.plot(trained.index, trained["mean"], markevery=spots, **style)
 
 
@@ -185,6 +191,8 @@ def _legend(figure: Figure, dims: list[int], entangled: bool, corner: tuple[floa
     entries = kinds if entangled else {}
     for (colour, marker), d in zip(_DIMENSIONS, dims, strict=False):
         entries[f"d = {d}"] = Line2D([], [], color=colour, linewidth=0.9, marker=marker, markersize=3.2)
-    spacing = {"columnspacing": 1.2, "handlelength": 2.6, "borderpad": 0, "borderaxespad": 0}
-    spot = {"loc": "upper left", "bbox_to_anchor": corner}
-    figure.legend(entries.values(), entries.keys(), ncols=len(entries), frameon=False, fontsize=6.8, **spot, **spacing)
+    spacing: dict[str, Any] = {"columnspacing": 1.2, "handlelength": 2.6, "borderpad": 0, "borderaxespad": 0}
+    spot: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": corner}
+    figure.legend(
+        list(entries.values()), list(entries), ncols=len(entries), frameon=False, fontsize=6.8, **spot, **spacing
+    )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from cayley_adapters.adapters.layer import constrain_signs, rotate
+from cayley_adapters.adapters.layer import constrain_signs
+from cayley_adapters.adapters.rotation import rotate
 from cayley_adapters.kernels.shots import magnitudes
 from cayley_adapters.measurement import Mitigation, characterise, sample
 from cayley_adapters.simulator import CompiledBlocks, probabilities

@@ -25,6 +25,7 @@ def fingerprint(module: str, root: Path = ROOT) -> str:
     digest = hashlib.sha256()
     for name in sorted(imported_modules(module, root)):
         path = _path(name, root)
+        assert path is not None  # else the name would not have been found
         digest.update(name.encode() + _read(path)[0])
         if path.name == "__init__.py":
             for data in sorted(path.parent.iterdir()):

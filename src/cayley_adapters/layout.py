@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,7 @@ class Job:
         if key is None:
             return 1
         section, _, name = key.partition(".")
-        return self.leaves[key] if key in self.leaves else self.leaves[section][name]
+        return int(self.leaves[key] if key in self.leaves else self.leaves[section][name])
 
     @property
     def label(self) -> str:
@@ -220,10 +220,9 @@ def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
         yield comparison_job(settings)
         return
     for base, item in bases(settings).items():
-        wildcards, folders = STAGES[stage].wildcards, cell_wildcards(item)
-        if stage == "qpu_train":
-            folders = device_axes(item)
-            if folders["adapters"] == ["adapters"]:
-                continue  # the map's own goes to the processor
+        wildcards = STAGES[stage].wildcards
+        folders: Mapping[str, Iterable[str]] = device_axes(item) if stage == "qpu_train" else cell_wildcards(item)
+        if folders.get("adapters") == ["adapters"]:
+            continue  # the map's own goes to the processor
         for chosen in itertools.product(*(folders[name] for name in wildcards)):
             yield make_job(stage, base, item, dict(zip(wildcards, chosen, strict=True)))

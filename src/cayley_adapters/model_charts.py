@@ -60,7 +60,7 @@ def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) 
         xOffset=alt.XOffset("model:N", sort=names),
         color=alt.Color("model:N", sort=names, title="Model", scale=alt.Scale(range=COLOURS)),
         tooltip=[
-            alt.Tooltip(name, title=title, **({"format": ".3g"} if name == "lambda_c" else {}))
+            alt.Tooltip(name, title=title, format=".3g" if name == "lambda_c" else alt.Undefined)
             for name, title in {
                 "model": "Model", "dim": "Block", "two_qubit_gates": "Two-qubit gates a block", "lambda_c": "λ_c",
                 "low_text": "95 % from", "high_text": "95 % to", "censored": "Beyond the axis",
@@ -86,7 +86,9 @@ def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) 
         fontSize=16,
         subtitleColor="#555",
     )
-    return alt.vconcat(facets, below, title=heading).resolve_scale(color="independent", shape="independent")
+    chart: alt.VConcatChart = alt.vconcat(facets, below, title=heading)
+    chart = chart.resolve_scale(color="independent", shape="independent")
+    return chart
 
 
 def models_page(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]], path: Path | str) -> None:

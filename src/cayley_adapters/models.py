@@ -66,14 +66,15 @@ def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
 
     try:
         if dtype != "float32":
-            model = empty_model(folder, DTYPES[dtype])
+            model: PreTrainedModel = empty_model(folder, DTYPES[dtype])
             Weights.of_model(folder).fill(model, DTYPES[dtype])
             return model
         with _no_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CayleyError(f"{folder} is no causal language model that transformers can load: {error}") from error
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    return model
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_named, calibration_of
 from cayley_adapters.errors import CayleyError
@@ -140,7 +140,7 @@ class DeviceNoise:
         """
         if not isinstance(layout, str):
             nested = any(isinstance(line, Sequence) for line in layout)
-            lines = layout if nested else [layout]
+            lines: Any = layout if nested else [layout]
             layout = tuple(tuple(int(q) for q in line) for line in lines)
         return cls(
             calibration_named(backend) if isinstance(backend, str) else calibration_of(backend),
@@ -184,6 +184,7 @@ class DeviceNoise:
         Raises:
             CayleyError: If a given line has fewer than n qubits, or the device has no such line.
         """
+        chosen: tuple[tuple[int, ...], ...]
         if isinstance(self.layout, str):
             ranked = self.calibration.ranked(n)
             chosen = (ranked[0 if self.layout == "best" else len(ranked) // 2],)

@@ -61,7 +61,7 @@ class Circuit:
     @property
     def block_dim(self) -> int:
         """d = 2ⁿ."""
-        return 2**self.qubits
+        return 1 << self.qubits
 
     @property
     def budget(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -63,8 +63,8 @@ def noise_budget_figure(table: pd.DataFrame, gains: pd.DataFrame, circuits: Sequ
             0
         ]
         figure.suptitle(heading, x=0.01, ha="left", fontweight="bold", fontsize=9)
-        spot = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.035)}
-        figure.legend(entries.values(), entries.keys(), ncols=len(entries), fontsize=6.8, frameon=False, **spot)
+        spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.035)}
+        figure.legend(list(entries.values()), list(entries), ncols=len(entries), fontsize=6.8, frameon=False, **spot)
         note = "Each source alone, the others ideal; bars: standard error over documents. Right: sums of errors."
         figure.text(0.012, 0.015, note, fontsize=6.3, color="0.25")
         figure.tight_layout(rect=(0, 0.1, 1, 0.99), w_pad=1.2)

@@ -197,7 +197,7 @@ def _head(axes: Axes, ratio: float, references: pd.DataFrame, axis: np.ndarray) 
     """The panel's heading with its reference perplexities, and the mark of the device."""
     known = references.set_index("method")["perplexity"]
     text = f"uncompressed ppl {short(known['uncompressed'])} · compressed ppl {short(known['compressed'])}"
-    heading = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom", "ha": "left"}
+    heading: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom", "ha": "left"}
     axes.annotate(f"Compression ratio {ratio:g}", (0, 1), (0, 21), fontsize=8, fontweight="bold", **heading)
     axes.annotate(text, (0, 1), (0, 11.5), fontsize=6.8, **heading)
     if len(axis) > 1 and axis[1] <= 1 <= axis[-1]:
@@ -233,7 +233,7 @@ def _legend(figure: Figure, corner: tuple[float, float], wide: bool, measured: b
     device = Line2D([], [], color="black", linestyle="none", marker="v", markersize=5)
     bold = Line2D([], [], color="black", linestyle="none", marker="$\\mathbf{28}$", markersize=8.5)
     bold.set_markeredgewidth(0)
-    entries = {
+    entries: dict[str, Any] = {
         "noise-dominated: nll above the compressed model (C > G)": noise,
         "critical noise λ$_c$": line,
         "its 95 % interval": interval,

@@ -74,13 +74,14 @@ def _program(gates: Iterable[Gate], line: Line | None, n: int) -> Program:
             a, b = noise.transverse[0], noise.longitudinal[0]
             rows.append((SX, q, 0, noise.keep * a, noise.keep * b, 1 - b))
         elif gate.name == "delay":
+            assert line is not None  # only the schedule of a line has delays
             noise = delay_channel(line, q, gate.offset)
             rows.append((RELAX, q, 0, noise.transverse[0], noise.longitudinal[0], 1 - noise.longitudinal[0]))
         else:
-            noise = None if line is None else cz_channel(line, q)
-            rows.append((CZ, q, q + 1, 1.0 if noise is None else noise.keep, 0.0, 0.0))
-            if noise is not None:
-                pairs = zip(gate.qubits, noise.transverse, noise.longitudinal, strict=True)
+            after = None if line is None else cz_channel(line, q)
+            rows.append((CZ, q, q + 1, 1.0 if after is None else after.keep, 0.0, 0.0))
+            if after is not None:
+                pairs = zip(gate.qubits, after.transverse, after.longitudinal, strict=True)
                 rows += [(RELAX, qubit, 0, a, b, 1 - b) for qubit, a, b in pairs]
     table = np.array(rows, dtype=np.float64).reshape(-1, 6)
     return Program(table[:, :3].astype(np.int64), np.ascontiguousarray(table[:, 3:]), tuple(turns), 4**n)
@@ -112,7 +113,7 @@ def preparation_of(ansatz: Ansatz, line: Line | None) -> Preparation:
     constant, sliced, _ = split_gates(ansatz, line)
     program = _program(constant, line, ansatz.qubits)
     angles = np.array([gate.offset for gate in program.turns]).reshape(-1, 1)
-    state = np.ones(1)
+    state: np.ndarray = np.ones(1)
     for _ in range(ansatz.qubits):
         state = np.kron(state, [1.0, 0.0, 0.0, 1.0])
     state = state.reshape(-1, 1).copy()
@@ -127,7 +128,7 @@ def program_of(ansatz: Ansatz, line: Line | None) -> Program:
 
 def readout_effects(n: int, line: Line | None) -> np.ndarray:
     """Return the effects (d, 4^n) of measuring with readout flips."""
-    ideal = np.ones((1, 1))
+    ideal: np.ndarray = np.ones((1, 1))
     for _ in range(n):
         ideal = np.kron(ideal, 0.5 * np.array([[1.0, 0, 0, 1], [1, 0, 0, -1]]))
     return ideal if line is None else line.confusion() @ ideal

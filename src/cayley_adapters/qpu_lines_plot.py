@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -49,7 +49,7 @@ def lines_figure(table: pd.DataFrame, heading: str, chosen: float | None = None)
             panels[0].axhline(median, color="0.35", linewidth=0.9, linestyle=":", label="median of the device")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.suptitle(heading, x=0.01, ha="left", fontweight="bold", fontsize=9)
-        spot = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.07)}
+        spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.07)}
         figure.legend(handles, labels, ncols=2, fontsize=6.8, frameon=False, **spot)
         note = "Numbers: share of the device's lines, best first, that may be used"
         note += "." if chosen is None else f";\nring: share in use, {chosen:g}."
@@ -66,7 +66,12 @@ def _curves(axes: Axes, table: pd.DataFrame, name: str, chosen: float | None) ->
         if rows.empty:
             continue
         size = 6.5 if layout == "plain" else 3.6
-        style = {"linestyle": dashes or "none", "marker": marker, "markersize": size, "markeredgecolor": "white"}
+        style: dict[str, Any] = {
+            "linestyle": dashes or "none",
+            "marker": marker,
+            "markersize": size,
+            "markeredgecolor": "white",
+        }
         axes.plot(rows["lines"], rows[name], color=colour, linewidth=1.1, markeredgewidth=0.5, label=label, **style)
         for row in rows[rows["quality"].isin(_NAMED)].itertuples():
             place = (row.lines, getattr(row, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -56,8 +56,8 @@ def recovery_figure(table: pd.DataFrame, references: pd.DataFrame, model: str) -
         )
         figure.text(0.02, 0.015, note, fontsize=6.3, color="0.25")
         if handles:
-            spot = {"loc": "lower left", "bbox_to_anchor": (0.01, 0.04)}
-            figure.legend(handles.values(), handles.keys(), ncols=3, frameon=False, fontsize=6.8, **spot)
+            spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.01, 0.04)}
+            figure.legend(list(handles.values()), list(handles), ncols=3, frameon=False, fontsize=6.8, **spot)
         figure.tight_layout(rect=(0, 0.07 + 0.042 * -(-len(handles) // 3), 1, 1))
     return figure
 

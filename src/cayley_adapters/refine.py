@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,7 +20,11 @@ RANGE = (1e-4, 1e3)
 
 
 def next_noise_scale(
-    noise_scales: np.ndarray, losses: np.ndarray, compressed: np.ndarray, documents: np.ndarray, seed: int = 0
+    noise_scales: Sequence[float] | np.ndarray,
+    losses: np.ndarray,
+    compressed: np.ndarray,
+    documents: np.ndarray,
+    seed: int = 0,
 ) -> float | None:
     """The noise scale whose evaluation tells most about where a curve reaches the compressed model's loss.
 

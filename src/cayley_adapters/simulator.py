@@ -13,7 +13,7 @@ block's effects, at a cost linear in tokens and blocks and independent of the bl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import torch
 
     from cayley_adapters.block_circuits import BlockCircuits
+    from cayley_adapters.calibration import Line
 
 __all__ = [
     "CompiledBlocks",
@@ -88,8 +89,7 @@ def compile_blocks(q: np.ndarray | torch.Tensor | BlockCircuits, noise: DeviceNo
     if n > LARGEST:
         raise CayleyError(f"blocks of {n} qubits are not simulated here; block dimensions up to {2**LARGEST} are")
     circuits = q if isinstance(q, BlockCircuits) else synthesise(_numpy(q))
-    ideal = noise is None or noise.scale == 0
-    lines = (None,) if ideal else noise.lines(n)
+    lines: tuple[Line | None, ...] = (None,) if noise is None or noise.scale == 0 else noise.lines(n)
     effects = np.empty((len(circuits), 2**n, 4**n))
     preparations: list[Preparation] = []
     owners = np.zeros(len(circuits), dtype=np.int64)
@@ -174,10 +174,14 @@ def noisy_probabilities(
         if noise is not None:
             raise CayleyError("compiled blocks have their noise in them already; leave noise out")
         return probabilities(q, x)
-    if hasattr(x, "detach") and hasattr(q, "detach") and (x.is_cuda or x.requires_grad or q.requires_grad):
+    blocks: Any = q
+    slices: Any = x
+    tensors = hasattr(x, "detach") and hasattr(q, "detach")
+    if tensors and (slices.is_cuda or slices.requires_grad or blocks.requires_grad):
         from cayley_adapters import torch_simulator
 
-        return torch_simulator.noisy_probabilities(q, x, noise)
+        p: Any = torch_simulator.noisy_probabilities(blocks, slices, noise)
+        return p
     if not hasattr(q, "ansatz") and (q.ndim != 3 or x.ndim != 3 or tuple(q.shape) != (*x.shape[1:], x.shape[-1])):
         raise CayleyError(f"blocks (B, d, d) and slices (T, B, d) are needed, not {tuple(q.shape)}, {tuple(x.shape)}")
     return probabilities(compile_blocks(q, noise), x)
@@ -191,7 +195,7 @@ def _numpy(values: np.ndarray | torch.Tensor) -> np.ndarray:
     return np.asarray(values)
 
 
-def _like(values: np.ndarray, kind: Array) -> Array:
+def _like(values: Any, kind: Any) -> Any:
     """Return an array as the kind, and on the device, of another."""
     if hasattr(kind, "detach"):
         import torch

@@ -180,7 +180,7 @@ def rotations(q: ArrayLike) -> np.ndarray:
         raise CayleyError(f"block {b} has determinant -1; circuits of RY and CZ apply rotations, determinant +1")
     if not exact:
         u, _, v = np.linalg.svd(q)
-        q = u @ v
+        q = np.asarray(u @ v)
     return q
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from cayley_adapters.ansatz import full, qubits_of
+from cayley_adapters.circuits import Gate
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.kernels.pauli import CZ, RZ, SX
 from cayley_adapters.noise import DeviceNoise
@@ -232,10 +233,11 @@ def _turn(state: torch.Tensor, qubit: int, turn: torch.Tensor) -> torch.Tensor:
     return torch.stack([i, turn.real * x - turn.imag * y, turn.imag * x + turn.real * y, z], 1).view(state.shape)
 
 
-def _segments(program: Program) -> list[tuple[np.ndarray | None, object | None, int]]:
+def _segments(program: Program) -> list[tuple[np.ndarray | None, Gate | None, int]]:
     """Return what a program does as matrices, each followed by an RZ gate and its qubit (None for the last)."""
     size = program.size
-    out, matrix = [], None
+    out: list[tuple[np.ndarray | None, Gate | None, int]] = []
+    matrix: np.ndarray | None = None
     for (code, qubit, other), figures in zip(program.operations, program.figures, strict=True):
         if code == RZ:
             out.append((matrix, program.turns[other], int(qubit)))

@@ -58,7 +58,7 @@ def track_with(track: Mapping[str, Any]) -> None:
 
 def tracking_mode() -> str:
     """``offline``, ``online`` or ``disabled``."""
-    return json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')["mode"]
+    return str(json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')["mode"])
 
 
 def tracking_group(base: str) -> str:
@@ -124,6 +124,7 @@ def log_run(
         )
         with _finishing(run), _staging_in(Path(run.dir).parent):
             _log_history(run, history, axis)
+            media: dict[str, Any]
             media = {label: wandb.Table(dataframe=_plain(frame)) for label, frame in (tables or {}).items()}
             media |= {label: wandb.Image(str(path)) for label, path in (pictures or {}).items()}
             if media:

@@ -92,7 +92,7 @@ def _costs(transition: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
 
 
-def _styles(transition: Mapping[str, Any]) -> tuple[dict[int, tuple[str, str]], dict[float, str]]:
+def _styles(transition: Mapping[str, Any]) -> tuple[dict[int, tuple[str, str]], dict[float, Any]]:
     """Colour and marker of each block dimension, fill of each ratio."""
     table = _blocks(transition)
     dims, ratios = sorted(table["block_dim"].unique()), sorted(table["compression_ratio"].unique())
@@ -180,7 +180,7 @@ def _critical(axes: Axes, transition: Mapping[str, Any], predictions: pd.DataFra
         axes.set_ylim(bottom=predictions["lambda_c"].min() / 5)
         axes.margins(x=0.1)
     axes.axhline(1, color="black", linewidth=0.8, linestyle=":")
-    spot = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": 6.5}
+    spot: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": 6.5}
     axes.annotate("device", (1, 1), (-1, 1.5), ha="right", **spot)
     axes.set(xscale="log", yscale="log", xlabel="Error budget of a block at λ = 1", ylabel="Critical noise λ$_c$")
     axes.set_title("Critical noise")
@@ -221,7 +221,7 @@ def _width(axes: Axes, transition: Mapping[str, Any]) -> None:
             style, fill = marks[row.block_dim], fills[row.compression_ratio]
             _bar(axes, x, row, "crossover", style, fill, row.crossover_decades)
     axes.axhline(np.log10(4), color="0.35", linewidth=0.8, linestyle=(0, (4, 2)))
-    spot = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": 6.5}
+    spot: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": 6.5}
     axes.annotate("C ∝ λ", (0, np.log10(4)), (2, 2), **spot)
     axes.set(xlabel="Qubits n of a block", ylabel="Decades of λ from C = G/2 to 2G", title="Width of the crossover")
     axes.set_xticks(sorted({int(np.log2(d)) for d in table["block_dim"]}))
@@ -246,8 +246,8 @@ def _legend(figure: Figure, transition: Mapping[str, Any]) -> None:
     entries["predicted from other blocks' costs"] = Line2D(
         [], [], color="0.35", marker="x", linestyle="--", markersize=4
     )
-    spot = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.02), "ncols": len(entries)}
-    figure.legend(entries.values(), entries.keys(), fontsize=6.8, frameon=False, columnspacing=1.4, **spot)
+    spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.02), "ncols": len(entries)}
+    figure.legend(list(entries.values()), list(entries), fontsize=6.8, frameon=False, columnspacing=1.4, **spot)
     note = (
         "Bars: 95 % intervals. Grey bands in b and c: gains; where a cost reaches its gain, λ = λ$_c$. "
         f"Lines in b and c: fits to costs up to {LARGEST_COST:g} nats."

@@ -82,7 +82,7 @@ class Weights:
                     found[name] = value.to(dtype) if dtype and value.is_floating_point() else value
         return found
 
-    def fill(self, model: nn.Module, dtype: torch.dtype | None = None, *, prefix: str = "", beside: str = "\0") -> None:
+    def fill(self, model: Any, dtype: torch.dtype | None = None, *, prefix: str = "", beside: str = "\0") -> None:
         """Give weights to what has none yet, frozen.
 
         Args:

@@ -39,8 +39,10 @@ class CayleyConfig(PeftConfig):
     """
 
     block_dim: int = field(default=4, metadata={"help": "dimension of the blocks, a power of two"})
-    target_modules: list[str] | str | None = field(default=None, metadata={"help": "projections to adapt"})
-    exclude_modules: list[str] | str | None = field(default=None, metadata={"help": "projections to leave out"})
+    target_modules: list[str] | set[str] | str | None = field(default=None, metadata={"help": "projections to adapt"})
+    exclude_modules: list[str] | set[str] | str | None = field(
+        default=None, metadata={"help": "projections to leave out"}
+    )
     layers_to_transform: list[int] | int | None = field(default=None, metadata={"help": "decoder layers to adapt"})
     layers_pattern: list[str] | str | None = field(default=None, metadata={"help": "name of the list of layers"})
     ansatz: str = field(default="full", metadata={"help": f"one of {ANSATZES}"})
@@ -48,7 +50,7 @@ class CayleyConfig(PeftConfig):
     readout: str = field(default="signed", metadata={"help": f"one of {READOUTS}"})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]  # of peft
         self.peft_type = PEFT_TYPE
         if isinstance(self.target_modules, list):
             self.target_modules = set(self.target_modules)

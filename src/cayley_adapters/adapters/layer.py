@@ -55,8 +55,9 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         self._solved: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
-        base = self.get_base_layer()
-        self.in_features, self.out_features = base.in_features, base.out_features
+        base: Any = self.get_base_layer()
+        self.in_features: int = base.in_features
+        self.out_features: int = base.out_features
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, config)
 
@@ -72,12 +73,12 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             raise CayleyError(
                 f"block_dim={d} does not divide the {self.in_features} inputs of {self.key}; allowed: {allowed}"
             )
-        base = self.get_base_layer()
+        base: Any = self.get_base_layer()
         device = next(base.parameters()).device
         if device.type == "meta" and hasattr(base, "_hf_hook"):
             device = base._hf_hook.execution_device  # accelerate keeps the weights elsewhere until they are needed
         self.cayley_config[adapter_name] = config
-        shape = (d * (d - 1) // 2,)
+        shape: tuple[int, ...] = (d * (d - 1) // 2,)
         if config.ansatz == "brickwork":
             shape = (len(bricks(qubits_of(d), config.brickwork_depth)), 6)
         self.cayley_theta[adapter_name] = nn.Parameter(torch.zeros(self.in_features // d, *shape, device=device))
@@ -113,7 +114,8 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             for name in self.active_adapters:
                 if name in self.cayley_theta:
                     x = self._rotated(x, name)
-        return self.base_layer(x, *args, **kwargs)
+        y: torch.Tensor = self.base_layer(x, *args, **kwargs)
+        return y
 
     def _rotated(self, x: torch.Tensor, name: str) -> torch.Tensor:
         if self.executor is not None:
@@ -157,8 +159,9 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
 
     def _inner_weight(self) -> nn.Parameter:
         """The weight that meets the input: a dense projection's own, a factored one's inner factor."""
-        base = self.get_base_layer()
-        return getattr(base, "down", base).weight
+        base: Any = self.get_base_layer()
+        weight: nn.Parameter = getattr(base, "down", base).weight
+        return weight
 
     def __repr__(self) -> str:
         return "cayley." + super().__repr__()

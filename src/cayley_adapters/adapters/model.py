@@ -9,7 +9,6 @@ import torch
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
-from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.layer import CayleyLayer
 from cayley_adapters.errors import CayleyError
 
@@ -25,22 +24,23 @@ class CayleyModel(BaseTuner):
 
     def _create_and_replace(
         self,
-        config: CayleyConfig,
+        peft_config: Any,
         adapter_name: str,
         target: nn.Module,
         target_name: str,
         parent: nn.Module,
         current_key: str,
+        parameter_name: str | None = None,
         **_: Any,
     ) -> None:
         if isinstance(target, CayleyLayer):
-            target.update_layer(adapter_name, config)
+            target.update_layer(adapter_name, peft_config)
             return
         if not hasattr(target, "in_features"):
             raise CayleyError(
                 f"{current_key} is a {type(target).__name__}, not a linear projection; change target_modules"
             )
-        layer = CayleyLayer(target, adapter_name, config, current_key)
+        layer = CayleyLayer(target, adapter_name, peft_config, current_key)
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)  # a further adapter is not trained unless it is made active
         self._replace_module(parent, target_name, layer, target)

@@ -35,7 +35,8 @@ def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     compilable = q.device.type == x.device.type == "cpu" and q.dtype == x.dtype in (torch.float32, torch.float64)
     if compilable and q.shape[-1] <= SMALL_BLOCK and torch.get_num_threads() <= FEW_THREADS:
         wanted = torch.is_grad_enabled() and (q.requires_grad or x.requires_grad)
-        return _Rotate.apply(q, x) if wanted else _rotated(q, x)
+        y: torch.Tensor = _Rotate.apply(q, x) if wanted else _rotated(q, x)  # type: ignore[no-untyped-call]  # of torch
+        return y
     return _products(q, x)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,7 +23,7 @@ def block_dimension(parameters: int) -> int:
     Raises:
         CayleyError: there is none.
     """
-    d = round((1 + (1 + 8 * parameters) ** 0.5) / 2)
+    d = round((1 + math.sqrt(1 + 8 * parameters)) / 2)
     if d < 2 or d * (d - 1) // 2 != parameters:
         raise CayleyError(f"theta has {parameters} entries in its last axis; a d×d block has d(d−1)/2: 1, 3, 6, 10, …")
     return d
@@ -55,7 +56,8 @@ def cayley(theta: torch.Tensor) -> torch.Tensor:
     d = block_dimension(theta.shape[-1])
     if theta.dtype in (torch.float16, torch.bfloat16):
         return cayley(theta.float()).to(theta.dtype)
-    return _Cayley.apply(theta, d)
+    q: torch.Tensor = _Cayley.apply(theta, d)  # type: ignore[no-untyped-call]  # of torch
+    return q
 
 
 class _Cayley(torch.autograd.Function):
@@ -112,7 +114,7 @@ def _solved(theta: torch.Tensor, d: int) -> torch.Tensor:
     half = half - half.mT
     identity = torch.eye(d, dtype=theta.dtype, device=theta.device)
     # (I − K/2) and (I + K/2)⁻¹ commute, so one solve from the left is enough.
-    q = torch.linalg.solve(identity + half, identity - half)
+    q: torch.Tensor = torch.linalg.solve(identity + half, identity - half)
     # A step of Newton's method towards the nearest orthogonal matrix takes off what rounding has left.
     return q - q @ (q.mT @ q - identity) / 2
 
@@ -132,7 +134,7 @@ def inverse_cayley(q: torch.Tensor) -> torch.Tensor:
     d = q.shape[-1]
     identity = torch.eye(d, dtype=q.dtype, device=q.device)
     try:
-        k = 2 * torch.linalg.solve(identity + q, identity - q)
+        k: torch.Tensor = 2 * torch.linalg.solve(identity + q, identity - q)
     except torch.linalg.LinAlgError as error:
         raise CayleyError(
             "a block has eigenvalue −1: the Cayley transform cannot reach it. Perturb it slightly."

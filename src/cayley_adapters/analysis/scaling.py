@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ MOST_TERMS = 3
 Point = tuple[Curve, float, np.ndarray]
 """A cell: its curve, its noise scale, and its cost ``(1 + R)``."""
 
-_AXES = {
+_AXES: dict[str, Callable[[Circuit], float]] = {
     "noise_scale": lambda circuit: 1.0,
     "noise_scale * two_qubit_gates": lambda circuit: circuit.two_qubit_gates,
     "noise_scale * depth": lambda circuit: circuit.depth,
@@ -241,7 +241,9 @@ def _predictions(
         draws = predicted[1:] * np.exp(
             scatter * np.random.default_rng(circuit.qubits).standard_normal(len(predicted) - 1)
         )
-        best, ends = (known, own.critical_interval(clusters)) if known else (predicted[0], interval(draws, clusters))
+        best, ends = (
+            (known, own.critical_interval(clusters)) if known and own else (predicted[0], interval(draws, clusters))
+        )
         rows.append(
             {
                 "compression_ratio": ratio,

@@ -40,7 +40,8 @@ class _Product(torch.Tensor):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
         in_place = name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
-        written = args[:1] if in_place or name in _WRITES or function == torch.Tensor.data.__set__ else ()
+        set_data = torch.Tensor.data.__set__  # type: ignore[attr-defined]  # a descriptor, whatever its annotation
+        written = args[:1] if in_place or name in _WRITES or function == set_data else ()
         if any(isinstance(item, cls) for item in (*written, kwargs.get("out"))):
             raise CayleyError(
                 "a compressed projection stores no matrix that an adapter could be merged into; keep the adapter"
@@ -82,14 +83,14 @@ class CompressedLinear(nn.Linear):
     def __init__(self, in_features: int, out_features: int, bias: bool = False) -> None:
         nn.Module.__init__(self)  # not nn.Linear's own, which would store the matrix
         self.in_features, self.out_features = in_features, out_features
-        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
+        self.register_parameter("bias", nn.Parameter(torch.zeros(out_features)) if bias else None)
 
     def product(self) -> torch.Tensor:
         """The dense ``(out, in)`` matrix."""
         raise NotImplementedError
 
     @property
-    def weight(self) -> torch.Tensor:
+    def weight(self) -> torch.Tensor:  # type: ignore[override]  # where nn.Linear stores a parameter
         """The dense ``(out, in)`` matrix, read-only."""
         return self.product().detach().as_subclass(_Product)
 
@@ -107,6 +108,8 @@ class FactoredLinear(CompressedLinear):
         rank: r.
         bias: whether there is one.
     """
+
+    order: torch.Tensor
 
     def __init__(self, in_features: int, out_features: int, rank: int, bias: bool = False) -> None:
         super().__init__(in_features, out_features, bias)
@@ -143,7 +146,8 @@ class FactoredLinear(CompressedLinear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         basis = self.down(x)
-        y = _Permute.apply(torch.cat([basis, nn.functional.linear(basis, self.rest)], dim=-1), self.order)
+        inner = torch.cat([basis, nn.functional.linear(basis, self.rest)], dim=-1)
+        y: torch.Tensor = _Permute.apply(inner, self.order)  # type: ignore[no-untyped-call]  # of torch
         return y if self.bias is None else y + self.bias
 
     def product(self) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ def run_layer(layer: nn.Module, states: Sequence[torch.Tensor], kwargs: dict[str
 
 def _hidden(output: Any) -> torch.Tensor:
     """Decoder layers return hidden states alone or first in a tuple, depending on the architecture."""
-    return output[0] if isinstance(output, tuple) else output
+    hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
+    return hidden
 
 
 def layer_inputs(
@@ -54,7 +55,7 @@ def layer_inputs(
 
 
 def observe(
-    layer: nn.Module, modules: dict[str, nn.Module], batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
+    layer: Any, modules: Mapping[str, nn.Linear], batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
 ) -> tuple[dict[str, torch.Tensor], Callable[[], list[torch.Tensor]]]:
     """Run a layer and watch the modules that are to be compressed.
 
@@ -66,8 +67,8 @@ def observe(
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []  # holds each input itself: a freed one's id would be used again
     through: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
-        def collect(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def hook(name: str) -> Callable[[nn.Linear, tuple[torch.Tensor, ...], torch.Tensor], None]:
+        def collect(module: nn.Linear, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             if module.in_features < module.out_features:
                 gram = next((gram for x, gram in seen if x is args[0]), None)  # gate and up share their input
                 if gram is None:

@@ -49,7 +49,7 @@ def sizes_for(method: Method, modules: dict[str, nn.Linear], ratio: float) -> di
 
 @torch.no_grad()
 def compress(
-    model: nn.Module,
+    model: Any,
     ratio: float,
     *,
     tokens: np.ndarray | None = None,
@@ -108,18 +108,20 @@ def compress(
         return []
     how = method_named(method)
     sizes = sizes_for(how, modules, ratio)
-    if how.calibrated and (tokens is None or len(tokens) == 0):
+    given = np.empty((0, 0)) if tokens is None else np.asarray(tokens)
+    if how.calibrated and len(given) == 0:
         raise CayleyError(f"method {method} is calibrated: give it tokens (windows, window)")
-    if how.calibrated and np.ndim(tokens) != 2:
-        raise CayleyError(f"calibration tokens of shape {np.shape(tokens)} are not allowed; give (windows, window)")
+    if how.calibrated and given.ndim != 2:
+        raise CayleyError(f"calibration tokens of shape {given.shape} are not allowed; give (windows, window)")
     if allocation == "sensitivity":
         if method != "whitened_svd":
             raise CayleyError(f"allocation=sensitivity is possible with method=whitened_svd, not {method}")
-        sizes = _sensitive_sizes(model, how, by_layer, sizes, tokens, ridge, batch_windows, progress, lend)
+        sizes = _sensitive_sizes(model, how, by_layer, sizes, given, ridge, batch_windows, progress, lend)
     del modules  # a replaced projection is to be forgotten
-    batches, kwargs = [], {}
+    batches: list[torch.Tensor] = []
+    kwargs: dict[str, Any] = {}
     if how.calibrated:
-        batches, kwargs = layer_inputs(model, np.array_split(tokens, -(-len(tokens) // batch_windows)))
+        batches, kwargs = layer_inputs(model, np.array_split(given, -(-len(given) // batch_windows)))
     records, last = [], max(by_layer)
     for index in range(last + 1):
         with lend(index):
@@ -215,11 +217,12 @@ def _sensitive_sizes(
             progress(index + 1, 2 * (max(by_layer) + 1))
     modules = {name: module for mine in by_layer.values() for name, module in mine.items()}
     shapes = {name: (module.in_features, module.out_features) for name, module in modules.items()}
-    bounds = {}
+    bounds: dict[str, tuple[int, int]] = {}
     for name, (inputs, outputs) in shapes.items():
         dense = inputs * outputs
         removed = 1 - how.parameters(inputs, outputs, sizes[name]) / dense
         kept = (max(1 - (1 + SPREAD) * removed, 0.0), 1 - (1 - SPREAD) * removed)
-        bounds[name] = tuple(max(how.size(inputs, outputs, max(share * dense, inputs + outputs)), 1) for share in kept)
+        low, high = (max(how.size(inputs, outputs, max(share * dense, inputs + outputs)), 1) for share in kept)
+        bounds[name] = low, high
     budget = sum(how.parameters(*shapes[name], size) for name, size in sizes.items())
     return shares_by_sensitivity(spectra, costs, shapes, bounds, budget, how.parameters)

@@ -97,8 +97,8 @@ def write_description(
 ) -> None:
     """Write all but the weights; the arguments are those of :func:`save_compressed` and :func:`link_files`."""
     config.save_pretrained(folder)
-    for name in TOKENIZER if source else ():
-        if (source / name).is_file():
+    for name in TOKENIZER:
+        if source and (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
     description = about | ({"unchanged": unchanged} if unchanged else {}) | {"projections": list(records)}
     (folder / "compression.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")

@@ -130,7 +130,7 @@ def simulate(plan: Sequence[PlannedJob], cores: int) -> Run:
     figures = coefficients()
     slower = figures["crowding"] if cores > 1 and len(plan) > 1 else 1.0
     lengths = [item.cost.seconds * slower + figures["between_jobs"] for item in plan]
-    behind, followers = list(lengths), [[] for _ in plan]
+    behind, followers = list(lengths), [list[int]() for _ in plan]
     for index in reversed(range(len(plan))):
         behind[index] += max((behind[follower] for follower in followers[index]), default=0.0)
         for earlier in plan[index].after:

@@ -126,7 +126,8 @@ def coefficients() -> Mapping[str, Any]:
     ``between_jobs``: seconds that Snakemake takes for each; ``crowding``: how much slower jobs are side by side;
     ``spread``: a factor that nine predictions of ten keep to.
     """
-    return json.loads(COEFFICIENTS.read_text(encoding="utf-8"))
+    figures: Mapping[str, Any] = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))
+    return figures
 
 
 @cache
@@ -151,5 +152,5 @@ def kind_of(unit: str) -> str:
 @cache
 def _seconds(unit: str) -> float:
     """Seconds that one unit takes on this machine."""
-    costs = coefficients()["seconds"]
+    costs: Mapping[str, float] = coefficients()["seconds"]
     return costs.get(unit, costs["start_configure"] if unit.startswith("start_") else 0.0) * speeds()[0][kind_of(unit)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +54,10 @@ def _simulation() -> dict[str, float]:
         theta = 0.1 * torch.randn(blocks, d * (d - 1) // 2, dtype=torch.float64, generator=torch.manual_seed(0))
         q = cayley(theta).numpy()
         if n == 3:
-            found["synthesis"] = cpu_seconds(lambda q=q: synthesise(q)) / blocks
+            found["synthesis"] = cpu_seconds(partial(synthesise, q)) / blocks
         x = np.random.default_rng(0).standard_normal((tokens, blocks, d)).astype(np.float32)
         compiled = compile_blocks(q, noise)
-        found[f"slices{n}"] = cpu_seconds(lambda c=compiled, x=x: probabilities(c, x)) / (tokens * blocks)
+        found[f"slices{n}"] = cpu_seconds(partial(probabilities, compiled, x)) / (tokens * blocks)
         if n == 2:
             p = probabilities(compiled, x)
     return found | {"sampled": cpu_seconds(lambda: sample(p, 8192, np.random.default_rng(0))) / p.size}

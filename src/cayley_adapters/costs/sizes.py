@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,19 +10,28 @@ from cayley_adapters.shapes import ModelShape
 
 __all__ = ["Cell", "Model", "Work"]
 
-Work = Counter[str]
-"""Unit of work → how many."""
+
+class Work(dict[str, float]):
+    """Unit of work → how many; none of those that are not there. A Counter would be one of whole numbers."""
+
+    def __missing__(self, unit: str) -> float:
+        return 0.0
+
+    def __add__(self, other: Work) -> Work:
+        both = {unit: self[unit] + other[unit] for unit in self | other}
+        return Work({unit: count for unit, count in both.items() if count > 0})
+
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The values of a job's wildcards; None where the stage does not run over that axis."""
+    """The values of a job's wildcards; 0 or empty where the stage does not run over that axis."""
 
-    ratio: float | None = None
-    block_dim: int | None = None
-    control: str | None = None
+    ratio: float = 0.0
+    block_dim: int = 0
+    control: str = ""
     first: bool = True
 
     @classmethod
@@ -31,11 +39,11 @@ class Cell:
         """Read a job's cell; ``first`` is the one that computes what all of its ratio share."""
         ratio, block = cell.get("ratio"), cell.get("block")
         first = (settings.sweep.block_dim[0], settings.sweep.seed[0])
-        d = int(block[1:]) if block else None
+        d = int(block[1:]) if block else 0
         return cls(
-            float(ratio.removeprefix("ratio")) if ratio else None,
+            float(ratio.removeprefix("ratio")) if ratio else 0.0,
             d,
-            cell.get("control"),
+            cell.get("control", ""),
             (d, int(cell.get("seed", "seed-1")[4:])) == first,
         )
 
@@ -88,7 +96,7 @@ class Model:
         layers, shape, passes = self.shape.layers if layers is None else layers, self.shape, 2 if back else 1
         calls = tokens / self.window  # windows
         attention = 2 * shape.heads * shape.head_dim * self.window
-        work = Counter(
+        work = Work(
             flops=passes * tokens * layers * (2 * self.layer_parameters(ratio) + attention),
             elements=passes * tokens * layers * (12 * shape.hidden + 5 * shape.intermediate),
             operations=passes * calls * (40 * layers + 20),
@@ -101,4 +109,4 @@ class Model:
     def rotations(self, tokens: float, inputs: float, d: int, passes: int) -> Work:
         """Blocks times slices in plain arithmetic: compiled loops for small blocks, batched products for others."""
         small = d <= 4
-        return Counter({"rotated" if small else "multiplied": tokens * inputs * passes * (1 if small else 1 + d / 16)})
+        return Work({"rotated" if small else "multiplied": tokens * inputs * passes * (1 if small else 1 + d / 16)})

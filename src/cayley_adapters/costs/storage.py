@@ -62,7 +62,7 @@ def held_mb(stage: str, model: Model, cell: Cell) -> dict[str, float]:
     elif stage in ("reference", "teacher", "answer_questions", "qpu_evaluate"):
         weights = model.parameters()
     elif stage in ("train", "control", "qpu_train", "baseline", "evaluate", "evaluate_control", "qpu_plan"):
-        weights = model.parameters(cell.ratio or 0.0)
+        weights = model.parameters(cell.ratio)
     else:
         return {"text": _text_mb(model)} if stage == "prepare" else {}
     windows = {"teacher": 1, "compress": 0, "answer_questions": 1}.get(stage, settings.evaluate.batch_windows)

@@ -7,7 +7,6 @@ or one slice run through a two-qubit circuit. What a unit takes is in ``coeffici
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 
 from cayley_adapters.costs.sizes import Cell, Model, Work
@@ -28,33 +27,33 @@ def stage_work(stage: str, model: Model, cell: Cell) -> Work:
         cell: its cell.
     """
     count: Callable[[Model, Cell], Work] = _STAGES.get(stage, _no_work)
-    return Counter({f"start_{stage}": 1.0}) + count(model, cell)
+    return Work({f"start_{stage}": 1.0}) + count(model, cell)
 
 
 def _no_work(model: Model, cell: Cell) -> Work:
-    return Counter()
+    return Work()
 
 
 def _load(model: Model, ratio: float = 0.0) -> Work:
-    return Counter(loaded=model.bytes * model.parameters(ratio))
+    return Work(loaded=model.bytes * model.parameters(ratio))
 
 
 def _prepare(model: Model, cell: Cell) -> Work:
-    return Counter({f"text_{model.settings.data.source}": 1.0})
+    return Work({f"text_{model.settings.data.source}": 1.0})
 
 
 def _teacher(model: Model, cell: Cell) -> Work:
     train = model.settings.train
     if train.distillation == 0:
-        return Counter()
+        return Work()
     tokens = (train.steps * train.batch_windows + train.validation_windows) * model.window
-    return _load(model) + model.run(tokens, 0.0) + Counter(logits=2 * tokens * model.shape.vocabulary)
+    return _load(model) + model.run(tokens, 0.0) + Work(logits=2 * tokens * model.shape.vocabulary)
 
 
 def _compress(model: Model, cell: Cell) -> Work:
     options, tokens = model.settings.compress, model.settings.data.calibration_windows * model.window
     layers = model.compressed_layers
-    work = _load(model) + Counter(saved=model.bytes * model.parameters(cell.ratio))
+    work = _load(model) + Work(saved=model.bytes * model.parameters(cell.ratio))
     if options.method == "none" or cell.ratio == 0:
         return work
     smaller = [min(shape) for shape in model.compressed]
@@ -64,7 +63,7 @@ def _compress(model: Model, cell: Cell) -> Work:
     # Every layer runs once to be watched; then what was compressed of it runs again.
     runs = 1 + sum(i * o for i, o in model.compressed) / model.layer_parameters()
     observed = model.run(tokens, 0.0, layers=model.observed_layers, head=False)
-    work += Counter({unit: runs * n for unit, n in observed.items()})
+    work += Work({unit: runs * n for unit, n in observed.items()})
     work["flops"] += layers * tokens * 2 * sum(m * m for m in smaller)
     if options.allocation == "sensitivity":
         work += model.run(tokens, 0.0, head=False)
@@ -121,26 +120,25 @@ def _control_forward(model: Model, method: str, d: int | None, shapes: list[tupl
     inputs = sum(i for i, _ in shapes)
     if method == "boft":  # multiplies the blocks into every weight matrix, at each call
         calls = tokens / model.window
-        return Counter(merged=calls * sum(2 * i * i * (i + o) for i, o in shapes))
+        return Work(merged=calls * sum(2 * i * i * (i + o) for i, o in shapes))
     if method == "oft":
-        return model.rotations(tokens, inputs, max(d, 8), 1)
-    return Counter(scaled=tokens * inputs)
+        return model.rotations(tokens, inputs, max(d or 0, 8), 1)
+    return Work(scaled=tokens * inputs)
 
 
 def _transpile(model: Model, cell: Cell) -> Work:
     if model.settings.transpile.synthesis == "none" or cell.block_dim not in CIRCUIT_ANGLES:
-        return Counter()
+        return Work()
     shapes, _ = model.adapted(model.settings.train.targets, model.settings.train.layers)
     blocks, n = sum(i for i, _ in shapes) / cell.block_dim, int(math.log2(cell.block_dim))
-    work = Counter({f"synthesised{n}": blocks})
+    work = Work({f"synthesised{n}": blocks})
     if model.settings.transpile.synthesis == "noise_aware":
         work[f"approximated{n}"] += blocks
     return work
 
 
 def _reference(model: Model, cell: Cell) -> Work:
-    ratio = cell.ratio or 0.0
-    return _load(model, ratio) + model.run(model.settings.evaluate.windows * model.window, ratio)
+    return _load(model, cell.ratio) + model.run(model.settings.evaluate.windows * model.window, cell.ratio)
 
 
 def _evaluate_control(model: Model, cell: Cell) -> Work:
@@ -163,7 +161,7 @@ def _evaluate(model: Model, cell: Cell) -> Work:
         shots.add(math.inf)
     circuits = model.settings.transpile.synthesis != "none" and d in CIRCUIT_ANGLES
     again = min(options.batch_windows, windows) / windows  # finite shots: the first batch runs twice
-    unlimited = len(sweep.noise_scale) * (math.inf in shots)
+    unlimited: float = len(sweep.noise_scale) * (math.inf in shots)
     limited = (len(sweep.noise_scale) * len(shots - {math.inf}) + options.refine) * (1 + again)
     budgeted = min(options.noise_budget_windows, windows) / windows
     if circuits and sweep.noise_scale != (0.0,):
@@ -212,7 +210,7 @@ def _curves(stage: str) -> Callable[[Model, Cell], Work]:
     def count(model: Model, cell: Cell) -> Work:
         sweep = model.settings.sweep
         curves = len(sweep.compression_ratio) * len(sweep.block_dim) * len(sweep.seed)
-        return Counter({f"curves_{stage}": curves, f"points_{stage}": curves * len(sweep.noise_scale)})
+        return Work({f"curves_{stage}": curves, f"points_{stage}": curves * len(sweep.noise_scale)})
 
     return count
 

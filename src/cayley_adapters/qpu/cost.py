@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cayley_adapters.progress import text_table
 
@@ -156,7 +157,7 @@ def paper_costs(packings: list[Packing], executions_per_job: int, price: float) 
     return [cost.row("paper") for cost in rows]
 
 
-def cost_table(rows: list[dict[str, object]]) -> str:
+def cost_table(rows: list[dict[str, Any]]) -> str:
     """Return costs as a table to read in a terminal."""
     names = ["workload", "mode", "lines", "blocks", "tokens", "pairs", "circuits", "executions", "jobs"]
     found = []

@@ -66,6 +66,7 @@ class Finder:
             if attempt["job"] or attempt["tag"] in found or not (jobs := self._ranked(attempt)):
                 continue
             tag, latest = attempt["tag"], self._ledger.latest(attempt["key"])
+            assert latest is not None  # if none is later it is the attempt itself
             if latest["state"] == "planned" and self.status(jobs[0]) not in FAILED:
                 self._ledger.take_back(tag, latest["tag"], jobs[0].job_id(), "turned up before it was sent again")
                 told.append(f"job {jobs.pop(0).job_id()} of {tag} turned up and is taken")

@@ -139,6 +139,7 @@ class Ledger(LedgerFile):
         Raises:
             CayleyError: If the ledger has no such tag.
         """
+        row: sqlite3.Row | None
         row = self._db.execute("SELECT * FROM attempt JOIN work USING (key) WHERE tag = ?", (tag,)).fetchone()
         if row is None:
             raise CayleyError(f"the ledger {self.path} has no tag '{tag}': `cayley qpu status` lists them")
@@ -153,11 +154,13 @@ class Ledger(LedgerFile):
 
     def latest(self, key: str) -> sqlite3.Row | None:
         """Return the attempt that counts for a key: the last one that was not withdrawn."""
-        return self._db.execute(
+        row: sqlite3.Row | None
+        row = self._db.execute(
             "SELECT * FROM attempt JOIN work USING (key) "
             "WHERE key = ? AND state != 'withdrawn' ORDER BY number DESC LIMIT 1",
             (key,),
         ).fetchone()
+        return row
 
     def has_result(self, key: str) -> bool:
         """Say whether the result of a key is here."""

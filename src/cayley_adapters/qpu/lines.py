@@ -10,7 +10,7 @@ integer program.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,7 @@ def disjoint_lines(
         raise CayleyError(f"quality {quality} is not allowed; give a share of the device's lines above 0 and up to 1")
     lines = _candidates(calibration, n)
     lines = lines[: math.ceil(quality * len(lines))]
+    chosen: Iterable[int]
     cost = np.array([calibration.line(line).infidelity() for line in lines])
     if sparse or n > 2:
         chosen = _packing(lines, cost, list(calibration.couplers) if sparse else [])
@@ -87,6 +88,7 @@ def line_tradeoff(
     import pandas as pd
 
     median = float(np.median([coupler.cz_error for (a, b), coupler in calibration.couplers.items() if a < b]))
+    chosen: list[tuple[str, float, tuple[tuple[int, ...], ...]]]
     chosen = [("sparse" if sparse else "dense", q, disjoint_lines(calibration, n, q, sparse)) for q in qualities]
     if n == 2 and not sparse:
         chosen.append(("plain", math.nan, plain_pairs(calibration)))
@@ -125,7 +127,7 @@ def _matching(lines: list[tuple[int, ...]], cost: np.ndarray) -> list[int]:
 
     graph = rustworkx.PyGraph(multigraph=False)
     graph.add_nodes_from(range(max(map(max, lines)) + 1))
-    graph.add_edges_from([(*pair, i) for i, pair in enumerate(lines)])
+    graph.add_edges_from([(a, b, i) for i, (a, b) in enumerate(lines)])
     whole = np.rint(cost * _STEPS).astype(np.int64)
     matched = rustworkx.max_weight_matching(graph, max_cardinality=True, weight_fn=lambda i: -int(whole[i]))
     return [graph.get_edge_data(*pair) for pair in matched]
@@ -144,11 +146,11 @@ def _packing(lines: list[tuple[int, ...]], cost: np.ndarray, apart: list[tuple[i
         for q in line:
             uses.setdefault(q, []).append(i)
     groups = list(uses.values()) + [sorted({*uses.get(a, []), *uses.get(b, [])}) for a, b in apart if a < b]
-    groups = sorted({tuple(group) for group in groups if len(group) > 1})
-    rows = [row for row, group in enumerate(groups) for _ in group]
-    columns = [i for group in groups for i in group]
+    apart_lines = sorted({tuple(group) for group in groups if len(group) > 1})
+    rows = [row for row, group in enumerate(apart_lines) for _ in group]
+    columns = [i for group in apart_lines for i in group]
     table = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(groups), len(lines)))
-    limits = [LinearConstraint(table, ub=1)] if groups else []
+    limits = [LinearConstraint(table, ub=1)] if apart_lines else []
     options = {"node_limit": _NODES, "mip_rel_gap": 0}
     found = _greedy(table)
     for objective in (-np.ones(len(lines)), cost):  # the number first, then, at that number, the cost
@@ -157,7 +159,7 @@ def _packing(lines: list[tuple[int, ...]], cost: np.ndarray, apart: list[tuple[i
             say(f"lines of {len(lines[0])} qubits: no proof within {_NODES} nodes that the chosen ones are the best")
         if result.x is not None:
             found = np.rint(result.x)
-        limits = [*limits[: len(groups) > 0], LinearConstraint(np.ones((1, len(lines))), lb=found.sum())]
+        limits = [*limits[: len(apart_lines) > 0], LinearConstraint(np.ones((1, len(lines))), lb=found.sum())]
     return np.flatnonzero(found)
 
 

@@ -66,7 +66,8 @@ def _pubs(work: Work) -> list[SamplerPub]:
 
 
 def _values(pub: SamplerPub) -> np.ndarray:
-    return pub.parameter_values.as_array(pub.circuit.parameters)
+    values: np.ndarray = pub.parameter_values.as_array(pub.circuit.parameters)
+    return values
 
 
 def digest(work: Work, backend: str, options: dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ def resolve(ledger: Ledger, calls: Calls, finder: Finder, tag: str, adopt: str |
 def _adopt(ledger: Ledger, calls: Calls, attempt: sqlite3.Row, adopt: str) -> str:
     tag, state = attempt["tag"], attempt["state"]
     latest = ledger.latest(attempt["key"])
+    assert latest is not None  # if none is later it is the attempt itself
     if state not in ("planned", "unknown", "abandoned") or (state == "abandoned" and latest["state"] != "planned"):
         raise CayleyError(f"{tag} is {state}, with job {latest['job']}: there is nothing to adopt")
     if other := ledger.known_job(adopt):
@@ -85,8 +86,10 @@ def _resubmit(ledger: Ledger, calls: Calls, finder: Finder, attempt: sqlite3.Row
     tag, state = attempt["tag"], attempt["state"]
     if state not in ("unknown", "failed", "submitted"):
         raise CayleyError(f"{tag} is {state}: there is nothing to send again")
-    if ledger.latest(attempt["key"])["tag"] != tag:
-        raise CayleyError(f"{tag} is followed by {ledger.latest(attempt['key'])['tag']}: decide about that one")
+    latest = ledger.latest(attempt["key"])
+    assert latest is not None  # if none is later it is the attempt itself
+    if latest["tag"] != tag:
+        raise CayleyError(f"{tag} is followed by {latest['tag']}: decide about that one")
     if state == "unknown" and finder.look_for(attempt):  # it would be a pity
         return f"{tag} has just turned up as job {ledger.attempt(tag)['job']} and is taken; it is not sent again"
     if (

@@ -34,7 +34,8 @@ def checked_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
         raise CayleyError(
             "environment.private=true lets results be read once only, so that a broken reading loses them"
         )
-    return json.loads(found.model_dump_json(exclude_unset=True))
+    taken: dict[str, Any] = json.loads(found.model_dump_json(exclude_unset=True))
+    return taken
 
 
 class Sender:

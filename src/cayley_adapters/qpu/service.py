@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.errors import CayleyError, nearest
 
@@ -21,9 +21,7 @@ _ACCOUNT = (
 )
 
 
-def connect(
-    service: str, backend: str, folder: Path, seed: int = 0, **conditions: float | None
-) -> QiskitRuntimeService:
+def connect(service: str, backend: str, folder: Path, seed: int = 0, **conditions: Any) -> QiskitRuntimeService:
     """Open the service that jobs are sent to.
 
     Args:

@@ -13,7 +13,7 @@ here, a hundred times faster than by Aer. Parts are independent, so shots of dif
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from cayley_adapters.errors import CayleyError
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
-    from qiskit.circuit import CircuitInstruction
+    from qiskit.circuit import CircuitInstruction, Parameter
     from qiskit.providers import BackendV2
     from qiskit_aer import AerSimulator
     from qiskit_aer.noise import NoiseModel
@@ -213,10 +213,10 @@ def _probabilities(circuit: QuantumCircuit, part: Part, values: np.ndarray, back
     return p.reshape(len(p), -1)
 
 
-def _run_sets(simulator: AerSimulator, circuit: QuantumCircuit, binds: dict) -> np.ndarray:
+def _run_sets(simulator: AerSimulator, circuit: QuantumCircuit, binds: Mapping[Parameter, np.ndarray]) -> np.ndarray:
     """Return the saved probabilities (sets, outcomes) of a circuit for all sets of its parameters."""
-    binds = {parameter: column.tolist() for parameter, column in binds.items()}
-    result = simulator.run(circuit, parameter_binds=[binds] if binds else None, shots=1).result()
+    values = {parameter: column.tolist() for parameter, column in binds.items()}
+    result = simulator.run(circuit, parameter_binds=[values] if values else None, shots=1).result()
     if not result.success:
         raise CayleyError(f"Aer failed: {result.status}")
     return np.array([entry.data.probabilities for entry in result.results])
@@ -233,7 +233,7 @@ def _draw(p: np.ndarray, sets: int, shots: int, generator: np.random.Generator) 
 def _native(circuit: QuantumCircuit, instruction: CircuitInstruction, backend: BackendV2) -> str:
     """Return an instruction's name, and refuse what the device cannot do: Aer would run it, without noise."""
     qubits = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
-    name = instruction.operation.name
+    name: str = instruction.operation.name
     if hasattr(instruction.operation, "blocks") or not backend.target.instruction_supported(name, qubits):
         raise CayleyError(
             f"{backend.name} has no native '{name}' on qubits {list(qubits)}; transpile the circuit for it"

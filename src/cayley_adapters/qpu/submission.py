@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.errors import CayleyError
@@ -190,13 +191,13 @@ class Submission:
 
         for attempt in self._ledger.attempts("unknown"):
             self._asked.setdefault(attempt["tag"], self._clock.monotonic())
-            tried(lambda attempt=attempt: self._finder.look_for(attempt))
+            tried(partial(self._finder.look_for, attempt))
         tried(self._late)
         tried(self._finder.follow_up)
         for attempt in self._ledger.attempts("submitted"):
             if every or attempt["key"] in by_key:
                 work = by_key.get(attempt["key"])
-                tried(lambda attempt=attempt, work=work: self._collector.update(attempt, work))
+                tried(partial(self._collector.update, attempt, work))
         if silent:
             raise silent
 

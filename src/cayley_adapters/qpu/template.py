@@ -138,10 +138,10 @@ def packed_template(ansatz: Ansatz, lines: Iterable[Iterable[int]], backend: Bac
     Raises:
         CayleyError: If lines overlap, have another length, or the device has no native gates on them.
     """
-    lines = tuple(tuple(int(q) for q in line) for line in lines)
-    key = (backend.name, ansatz, lines)
+    own = tuple(tuple(int(q) for q in line) for line in lines)
+    key = (backend.name, ansatz, own)
     if key not in _templates:
-        _templates[key] = PackedTemplate(ansatz, lines, _transpiled(_build(ansatz, lines, backend), backend))
+        _templates[key] = PackedTemplate(ansatz, own, _transpiled(_build(ansatz, own, backend), backend))
     return _templates[key]
 
 
@@ -157,7 +157,8 @@ def _build(ansatz: Ansatz, lines: tuple[tuple[int, ...], ...], backend: BackendV
     n, used = ansatz.qubits, [q for line in lines for q in line]
     if not lines or any(len(line) != n for line in lines) or len(set(used)) < len(used):
         raise CayleyError(f"a packed circuit needs disjoint lines of {n} qubits, not {[list(line) for line in lines]}")
-    for qubits in [(q,) for q in used] + [pair for line in lines for pair in pairwise(line)]:
+    needed: list[tuple[int, ...]] = [(q,) for q in used]
+    for qubits in [*needed, *(pair for line in lines for pair in pairwise(line))]:
         name = "cz" if len(qubits) == 2 else "sx"
         if not any(backend.target.instruction_supported(name, order) for order in (qubits, qubits[::-1])):
             raise CayleyError(f"{backend.name} has no native {name} on qubits {list(qubits)}; give other lines")
@@ -165,7 +166,7 @@ def _build(ansatz: Ansatz, lines: tuple[tuple[int, ...], ...], backend: BackendV
     free = iter(ParameterVector("angle", len(lines) * len(_free_gates(ansatz))))
     for line in lines:
         for gate in native_gates(ansatz):
-            qubits = [line[q] for q in gate.qubits]
+            qubits = tuple(line[q] for q in gate.qubits)
             if gate.name == "rz":
                 constant = gate.slice_slot is None and gate.block_slot is None
                 circuit.rz(gate.offset if constant else next(free), *qubits)

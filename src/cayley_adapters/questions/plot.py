@@ -64,7 +64,7 @@ def questions_figure(table: pd.DataFrame, comparisons: pd.DataFrame) -> Figure:
 
 def _kind(row: Any) -> str:
     if row.method != "cayley":
-        return row.method
+        return str(row.method)
     return "exact" if pd.isna(row.backend) else "noisy"
 
 
@@ -137,7 +137,7 @@ def _flips(axes: Axes, pairs: pd.DataFrame, labels: dict[str, str]) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
     axes.set_xlabel("Questions that flip")
     axes.tick_params(length=2, width=0.6)
-    heading = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "fontsize": 6.8}
+    heading: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "fontsize": 6.8}
     axes.annotate("← right → wrong", (-0.08 * widest, 1), (0, 2), ha="right", **heading)
     axes.annotate("wrong → right →", (0.08 * widest, 1), (0, 2), ha="left", **heading)
     for place, p in zip(places, pairs["mcnemar_p_holm"], strict=True):

@@ -93,7 +93,7 @@ def flips(arms: Sequence[str], items: Sequence[Item], marked: Marked) -> pd.Data
     for first, second in combinations(range(len(arms)), 2):
         changed = marked.right[second].astype(int) - marked.right[first]
         for direction, sign in (("lost", -1), ("gained", 1)):
-            for number in np.flatnonzero(changed == sign):
+            for number in np.flatnonzero(changed == sign).tolist():
                 item = items[number]
                 given = {f"answer_{arm}": item.choices[marked.given[k, number]] for k, arm in enumerate(arms)}
                 rows.append(

@@ -122,8 +122,9 @@ class _Row:
 
 
 def _pack(encoded: Sequence[Encoded], dtype: torch.dtype) -> _Row:
-    tokens, positions, owners, branches = [], [], [], []  # branch −1 is the prompt
-    sources, targets, questions, choices = [], [], [], []
+    tokens, positions, owners = list[int](), list[int](), list[int]()
+    branches = list[int]()  # −1 is the prompt
+    sources, targets, questions, choices = list[int](), list[int](), list[int](), list[int]()
     for question, (prompt, rests) in enumerate(encoded):
         last = len(tokens) + len(prompt) - 1
         parts = [(-1, prompt, 0), *((branch, rest[:-1], len(prompt)) for branch, rest in enumerate(rests))]
@@ -137,8 +138,8 @@ def _pack(encoded: Sequence[Encoded], dtype: torch.dtype) -> _Row:
             positions += range(first, first + len(part))
             owners += [question] * len(part)
             branches += [branch] * len(part)
-    owner, branch, place = torch.tensor(owners), torch.tensor(branches), torch.arange(len(tokens))
-    seen = (owner[:, None] == owner) & (place[:, None] >= place) & ((branch == -1) | (branch[:, None] == branch))
+    owner, own, place = torch.tensor(owners), torch.tensor(branches), torch.arange(len(tokens))
+    seen = (owner[:, None] == owner) & (place[:, None] >= place) & ((own == -1) | (own[:, None] == own))
     mask = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
     read, where = torch.tensor(sources).unique(return_inverse=True)
     return _Row(

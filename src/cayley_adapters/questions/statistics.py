@@ -51,7 +51,7 @@ def paired_interval(both: int, only_first: int, only_second: int, neither: int) 
         wilson(both + only_second, total),
     )
     margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
-    excess = both * neither - only_first * only_second
+    excess: float = both * neither - only_first * only_second
     excess = max(excess - total / 2, 0) if excess > 0 else excess
     phi = excess / np.sqrt(margins) if margins else 0.0
 

@@ -73,12 +73,12 @@ class Evidence:
     @property
     def documents(self) -> int:
         """Test documents, which intervals are drawn over."""
-        return self.transition["bootstrap"]["documents"]
+        return int(self.transition["bootstrap"]["documents"])
 
     @property
     def tokens(self) -> int:
         """Scored test tokens."""
-        return self.transition["bootstrap"]["tokens"]
+        return int(self.transition["bootstrap"]["tokens"])
 
     @property
     def noisy(self) -> bool:

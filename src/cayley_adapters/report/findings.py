@@ -44,6 +44,10 @@ def collapse_findings(evidence: Evidence) -> list[str]:
     ]
 
 
+def _of_two_digits(low: float | None, high: float | None) -> str:
+    return interval(low, high, lambda end: significant(end, 2))
+
+
 def prediction_findings(evidence: Evidence) -> list[str]:
     """What other blocks' costs predict, beside what was measured, and the gate errors at which blocks would pay."""
     scaling, paragraphs = evidence.transition["scaling"], []
@@ -56,7 +60,7 @@ def prediction_findings(evidence: Evidence) -> list[str]:
         ]
         needed = [
             f"{significant(row.two_qubit_error_needed, 2)} "
-            f"({interval(*row.two_qubit_error_needed_ci95, lambda end: significant(end, 2))}) for n = {row.qubits}"
+            f"({_of_two_digits(*row.two_qubit_error_needed_ci95)}) for n = {row.qubits}"
             + _with_readout(row.two_qubit_error_needed_readout_as_is)
             for row in rows[(rows["qubits"] > 2) & rows["two_qubit_error_needed"].notna()].itertuples()
         ]

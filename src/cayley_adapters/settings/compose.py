@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra import compose as hydra_compose
@@ -141,7 +141,7 @@ def _merge(groups: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
         OmegaConf.set_struct(config, False)
         for key, value in values.items():
             OmegaConf.update(config, key, value, merge=False)
-        return OmegaConf.to_container(config, resolve=True)
+        return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise CayleyError(f"the configuration cannot be composed: {error}") from error
 

@@ -160,10 +160,11 @@ def _layout(value: Any) -> str | tuple[int, ...] | tuple[tuple[int, ...], ...]:
 
 
 def _line(items: Iterable[Any], allowed: str) -> tuple[int, ...]:
-    qubits = [_as_whole(qubit) for qubit in items]
-    if not qubits or any(qubit is None or qubit < 0 for qubit in qubits) or len(set(qubits)) < len(qubits):
+    given = [_as_whole(qubit) for qubit in items]
+    qubits = tuple(qubit for qubit in given if qubit is not None and qubit >= 0)
+    if not given or len(set(qubits)) < len(given):
         raise ValueError(allowed)
-    return tuple(qubits)
+    return qubits
 
 
 def _like(pattern: str, allowed: str) -> BeforeValidator:

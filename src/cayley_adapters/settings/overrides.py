@@ -67,7 +67,8 @@ def split_overrides(text: str) -> list[str]:
         ['a=1', 'b=[2, 3]', "c='x y'"]
     """
     parts: list[str] = []
-    word, awaited, quote, escaped = "", [], "", False
+    awaited: list[str] = []
+    word, quote, escaped = "", "", False
     for character in text:
         if character.isspace() and not (awaited or quote or escaped):
             parts.append(word)

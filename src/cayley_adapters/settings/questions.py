@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -53,8 +53,8 @@ class Questions(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Questions:
-        file, task, form = {"path": self.path}, {"task": self.task}, {"format": self.format}
-        wanted = {"harness": task, "encyclopedia": form}.get(self.source, file | form)
+        form: dict[str, Any] = {"format": self.format}
+        wanted = {"harness": {"task": self.task}, "encyclopedia": form}.get(self.source, {"path": self.path} | form)
         users = {
             "path": "questions=jsonl or questions=csv",
             "task": "questions=mmlu",

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.settings.compose import compose, find_conf_dir
+from cayley_adapters.settings.fields import PROJECTIONS
 from cayley_adapters.settings.schema import fields
-from cayley_adapters.settings.sections import PROJECTIONS
 
 __all__ = ["reference"]
 

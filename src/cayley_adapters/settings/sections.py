@@ -101,7 +101,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Model:
-        keys = {
+        keys: dict[str, tuple[Any, str, str]] = {
             "id": (self.id, "hub", "model=hub"),
             "revision": (self.revision, "hub", "model=hub"),
             "path": (self.path, "local", "model=local"),
@@ -130,8 +130,8 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Data:
-        files = {"train": self.train, "test": self.test}
-        hub = {"id": self.id, "config": self.config, "revision": self.revision}
+        files: dict[str, Any] = {"train": self.train, "test": self.test}
+        hub: dict[str, Any] = {"id": self.id, "config": self.config, "revision": self.revision}
         wanted = {"text": files, "wikitext2": hub}.get(self.source, {})
         refused = {} if self.source == "text" else {key: (value, "data=text") for key, value in files.items()}
         if self.source != "wikitext2":
@@ -143,7 +143,7 @@ class Data(Section):
 class Compress(Section):
     """How the model is compressed; how much is ``sweep.compression_ratio``."""
 
-    method: Literal[COMPRESSION_METHODS] = Field(
+    method: Literal[COMPRESSION_METHODS] = Field(  # type: ignore[valid-type]  # known once the folder is read
         description="SVD whitened by calibration activations, plain SVD, matrix product operators, or none."
     )
     allocation: Literal["uniform", "sensitivity"] = Field(

@@ -32,7 +32,7 @@ def model_folder(model_json: Path) -> Path:
 
 def model_dtype(model_json: Path) -> str:
     """Precision that the model's weights are used in, ``float32`` or ``bfloat16``."""
-    return json.loads(model_json.read_text(encoding="utf-8"))["dtype"]
+    return str(json.loads(model_json.read_text(encoding="utf-8"))["dtype"])
 
 
 def compression_ratio(job: Job) -> float:
@@ -47,4 +47,4 @@ def evaluation_windows(tokens: Path, count: int) -> Windows:
 
 def method_of(job: Job) -> str:
     """The compression method that made a job's model."""
-    return json.loads(job.inputs()["compression"][0].read_text(encoding="utf-8"))["method"]
+    return str(json.loads(job.inputs()["compression"][0].read_text(encoding="utf-8"))["method"])

@@ -25,7 +25,7 @@ def run(job: Job) -> None:
     device = device_named(options["device"])
     base = place(load_compressed(job.inputs()["compressed"][0].parent), device)
     shapes = adapted_shapes(base, options["targets"], options["layers"])
-    config = control_config(method, block_dim, options["targets"], options["layers"], shapes)
+    config = control_config(method, block_dim or 0, options["targets"], options["layers"], shapes)
     if block_dim and method in ("oft", "boft"):
         # Their parameters are half of ours, theta/2: with half the step the rotations move alike.
         learning_rate = options["learning_rate"] / block_dim / 2

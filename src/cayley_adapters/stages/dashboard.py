@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.dashboard import Dashboard, Measured, build_dashboard, definition
+from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
 from cayley_adapters.progress import say
@@ -39,6 +40,8 @@ def run(job: Job) -> None:
             import wandb
 
             entity = track["entity"] or wandb.Api().default_entity
+            if entity is None:
+                raise CayleyError("this login has no default entity; type track.entity=…")
             dashboard = build_dashboard(measured, entity, track["project"])
             _write(dashboard, path)
             _publish(dashboard, Path(job.base, "wandb", "published.json"))
@@ -104,7 +107,7 @@ def _load(kind: Any, url: str | None) -> Any:
 
 def _commands(job: Job) -> list[str]:
     """What uploads the runs and publishes the pages."""
-    leaves: dict[str, Any] = job.leaves
+    leaves = job.leaves
     given = [f"experiment={leaves['experiment']}", "track.mode=online"]
     if leaves["track"]["entity"]:
         given.append(f"track.entity={leaves['track']['entity']}")

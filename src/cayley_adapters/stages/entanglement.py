@@ -45,7 +45,7 @@ def run(job: Job) -> None:
     figure = entanglement_figure(table, differences, job.leaves["model.name"], ansatz)
     save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
     overall = differences[(differences["bipartition"] == "all") & differences["measure"].isin(["entropy", "distance"])]
-    summary = {}
+    summary: dict[str, Any] = {}
     for row in overall.itertuples():
         name = f"{row.measure}/ratio{row.compression_ratio:g}/d{row.block_dim}/{row.projection}"
         summary |= {f"{name}/trained": row.trained, f"{name}/random": row.random}
@@ -79,7 +79,7 @@ def _rows(label: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
         with safe_open(path, "pt") as file:
             names = list(file.keys())
             for name in names:
-                layer, projection = re.search(r"\.layers\.(\d+)\..*?(\w+)\.cayley_theta$", name).groups()
+                layer, projection = re.findall(r"\.layers\.(\d+)\..*?(\w+)\.cayley_theta$", name)[0]
                 theta = file.get_tensor(name).double()
                 # A seed of the tensor's own: what else a run holds does not change its random blocks.
                 rng = np.random.default_rng(zlib.crc32(f"{folder}/{name}".encode()))

@@ -114,7 +114,7 @@ def _log(job: Job, rows: list[dict[str, Any]]) -> None:
 
 def _is_main(row: dict[str, Any], shots: float) -> bool:
     """Whether a row is one of the map's."""
-    return row["executor"] != "exact" and row["shots"] == shots
+    return bool(row["executor"] != "exact" and row["shots"] == shots)
 
 
 def _arms(job: Job, block_dim: int) -> Iterator[dict[str, Any]]:
@@ -151,7 +151,7 @@ def _budget(
     measured = len(windows.tokens) > 0 and job.leaves["sweep.noise_scale"] != [0]
     alone = [source for source in SOURCES if measured and errors[source]["gates"]]
     documents = windows.documents[:, 1:].ravel()
-    at = [known[scale][: documents.size] if scale in known else None for scale in (0.0, 1.0)]
+    at: list[Any] = [known[scale][: documents.size] if scale in known else None for scale in (0.0, 1.0)]
     if measured and at[1] is None:
         at[1] = model.losses(arm | {"noise_scale": 1.0}, windows).ravel()
     for done, source in enumerate(errors):

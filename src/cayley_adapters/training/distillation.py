@@ -27,12 +27,12 @@ class TeacherTargets:
     def __init__(self, log_probabilities: Any, indices: Any) -> None:
         self._log_probabilities, self._indices = log_probabilities, indices
 
-    def batch(self, windows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(self, windows: Sequence[int] | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and token ids of some windows, ``(len(windows), window − 1, k)`` each."""
         return _rows(self._log_probabilities, windows), _rows(self._indices, windows)
 
 
-def _rows(stored: Any, windows: Sequence[int]) -> torch.Tensor:
+def _rows(stored: Any, windows: Sequence[int] | np.ndarray) -> torch.Tensor:
     return torch.cat([stored[int(index) : int(index) + 1] for index in windows])
 
 

@@ -74,4 +74,5 @@ def method_named(name: str) -> Method:
     known = method_names()
     if name not in known:
         raise CayleyError(f"compression method {name!r} is unknown{nearest(name, known)}; known: {', '.join(known)}")
-    return import_module(f"{__name__}.{name}").METHOD
+    method: Method = import_module(f"{__name__}.{name}").METHOD
+    return method

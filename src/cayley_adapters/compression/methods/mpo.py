@@ -78,7 +78,7 @@ class Mpo:
         (o1, o2), (i1, i2) = _split(outputs), _split(inputs)
         return size * (o1 * i1 + o2 * i2)
 
-    def fit(self, linear: nn.Linear, gram: None, size: int, ridge: float) -> tuple[nn.Module, float]:
+    def fit(self, linear: nn.Linear, gram: torch.Tensor | None, size: int, ridge: float) -> tuple[nn.Module, float]:
         import tensorly
         from tensorly.decomposition import tensor_train_matrix
 
@@ -95,7 +95,7 @@ class Mpo:
         lost = torch.linalg.norm(layer.product() - linear.weight) / torch.linalg.norm(linear.weight).clamp(min=1e-30)
         return layer, float(lost)
 
-    def empty(self, linear: nn.Linear, size: int) -> nn.Module:
+    def empty(self, linear: nn.Linear, size: int) -> MpoLinear:
         return MpoLinear(linear.in_features, linear.out_features, size, linear.bias is not None)
 
 

@@ -17,7 +17,7 @@ class Svd(WhitenedSvd):
 
     calibrated = False
 
-    def fit(self, linear: nn.Linear, gram: None, size: int, ridge: float) -> tuple[nn.Module, float]:
+    def fit(self, linear: nn.Linear, gram: torch.Tensor | None, size: int, ridge: float) -> tuple[nn.Module, float]:
         if not torch.isfinite(linear.weight).all():
             raise CayleyError("a projection has weights that are not finite; is the model whole?")
         u, s, vh = torch.linalg.svd(linear.weight.double(), full_matrices=False)

@@ -65,7 +65,8 @@ def whitened_spectrum(weight: torch.Tensor, gram: torch.Tensor) -> np.ndarray:
         noise = 1e-9 * g.diagonal().mean()
         left = torch.linalg.cholesky(g + noise * torch.eye(len(g), dtype=g.dtype))
         g = left.T @ (w.T @ w) @ left
-    return np.maximum(torch.linalg.eigvalsh(g).flip(0).numpy(), 0)
+    spectrum: np.ndarray = np.maximum(torch.linalg.eigvalsh(g).flip(0).numpy(), 0)
+    return spectrum
 
 
 class WhitenedSvd:
@@ -79,7 +80,7 @@ class WhitenedSvd:
         up, down, error = whitened_factors(linear.weight, gram, size, ridge)
         return FactoredLinear.from_factors(up, down, linear.bias), error
 
-    def empty(self, linear: nn.Linear, size: int) -> nn.Module:
+    def empty(self, linear: nn.Linear, size: int) -> FactoredLinear:
         return FactoredLinear(linear.in_features, linear.out_features, size, linear.bias is not None)
 
 

@@ -61,12 +61,12 @@ class Device:
     @property
     def name(self) -> str:
         """The name under which the service knows it, such as ``fake_fez``."""
-        return self.configuration["backend_name"]
+        return str(self.configuration["backend_name"])
 
     def shot_seconds(self, circuit: QuantumCircuit, rep_delay: float | None) -> float:
         """Return what one execution takes, in seconds: the circuit and the delay before the next."""
         delay = self.configuration["default_rep_delay"] * 1e-6 if rep_delay is None else rep_delay
-        return delay + circuit.estimate_duration(self.backend.target, unit="s")
+        return float(delay + circuit.estimate_duration(self.backend.target, unit="s"))
 
 
 @dataclass(frozen=True)

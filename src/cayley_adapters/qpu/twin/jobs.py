@@ -101,7 +101,8 @@ class Jobs:
     def jobs_get(self, query: Query, data: Mapping[str, Any]) -> Reply:
         """List the jobs that a query asks for, a page at a time, without those that listings do not show yet."""
         now = time.time()
-        clauses, values = ["gone = 0", "visible <= ?"], [now]
+        clauses = ["gone = 0", "visible <= ?"]
+        values: list[str | float] = [now]
         for name, column in (("backend", "backend"), ("program", "program"), ("session_id", "session")):
             if name in query:
                 clauses.append(f"{column} = ?")
@@ -216,6 +217,7 @@ class Jobs:
 
     def _row(self, db: sqlite3.Connection, job: str) -> sqlite3.Row:
         advance(db, time.time())
+        row: sqlite3.Row | None
         row = db.execute("SELECT * FROM jobs WHERE id = ? AND gone = 0", (job,)).fetchone()
         if row is None:
             raise Refusal(404, f"Job not found. Job ID: {job}", 1291)

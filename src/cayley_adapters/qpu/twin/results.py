@@ -54,7 +54,7 @@ def _measure(job: sqlite3.Row, params: dict[str, Any], device: Device) -> str:
         for size in [int(np.prod(item.shape))]
     ]
     span = schema.ChunkSpan(start=utc(job["started"]), stop=utc(job["ended"]), parts=parts)
-    return schema.QuantumProgramResultModel(
+    result = schema.QuantumProgramResultModel(
         data=[
             schema.QuantumProgramResultItemModel(
                 results={name: CompressedTensorModel.from_numpy(arrays.pop(name)) for name in list(arrays)},
@@ -65,7 +65,8 @@ def _measure(job: sqlite3.Row, params: dict[str, Any], device: Device) -> str:
         metadata=schema.MetadataModel(chunk_timing=[span]),
         passthrough_data=params["quantum_program"].get("passthrough_data"),
         semantic_role=params["quantum_program"].get("semantic_role"),
-    ).model_dump_json()
+    )
+    return str(result.model_dump_json())
 
 
 def damaged(text: str) -> str:

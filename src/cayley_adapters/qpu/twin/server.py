@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 from cayley_adapters.qpu.twin.faults import Fault, draw_fault
@@ -71,7 +72,8 @@ class Server:
         handler = next(h for h in self._handlers if hasattr(h, call))
         query = parse_qs(urlsplit(target).query)
         try:
-            return getattr(handler, call)(*arguments, query=query, data=json.loads(body) if body else {})
+            answer: Callable[..., Reply] = getattr(handler, call)
+            return answer(*arguments, query=query, data=json.loads(body) if body else {})
         except Refusal as refusal:
             errors = [{"code": refusal.code, "message": refusal.message, "more_info": ""}]
             return as_json({"errors": errors, "trace": secrets.token_hex(10)}, refusal.status)

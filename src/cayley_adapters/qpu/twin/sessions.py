@@ -133,17 +133,18 @@ class Sessions:
         row = db.execute("SELECT snapshot FROM backends WHERE name = ?", (name,)).fetchone()
         if row is None:
             raise Refusal(404, f"backend '{name}' is not known", 1204)
-        return row["snapshot"]
+        return str(row["snapshot"])
 
     def _row(self, db: sqlite3.Connection, session: str) -> sqlite3.Row:
         advance(db, time.time())
-        row = db.execute("SELECT * FROM sessions WHERE id = ?", (session,)).fetchone()
+        row: sqlite3.Row | None = db.execute("SELECT * FROM sessions WHERE id = ?", (session,)).fetchone()
         if row is None:
             raise Refusal(404, f"session {session} is not known", 1216)
         return row
 
 
 def _queue(db: sqlite3.Connection, backend: str) -> int:
-    return db.execute(
+    waiting = db.execute(
         "SELECT count(*) FROM jobs WHERE backend = ? AND state IN ('Queued', 'Running')", (backend,)
-    ).fetchone()[0]
+    ).fetchone()
+    return int(waiting[0])

@@ -132,8 +132,8 @@ def session_end(db: sqlite3.Connection, session: str | None) -> float:
     if row is None:
         return math.inf
     if row["closed"] is not None:
-        return row["closed"]
-    return math.inf if row["started"] is None or row["max_ttl"] is None else row["started"] + row["max_ttl"]
+        return float(row["closed"])
+    return math.inf if row["started"] is None or row["max_ttl"] is None else float(row["started"] + row["max_ttl"])
 
 
 def _cancel_queued(db: sqlite3.Connection, session: str | None, when: float) -> None:

@@ -67,7 +67,7 @@ class _Connection(HTTPConnection):
             return Reply(reply.status, {"damaged": damaged, "short": short}[kind](reply.text))
         return reply
 
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's, as its pool wants it
         if self._reply is None:
             raise RemoteDisconnected("Remote end closed connection without response")
         return HTTPResponse(
@@ -94,7 +94,7 @@ class _Adapter(HTTPAdapter):
         self._server = server
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *_: Any, **__: Any) -> HTTPConnectionPool:
-        fault = self._server.draw(request.method, request.path_url)
+        fault = self._server.draw(str(request.method), request.path_url)
         return _Pool("twin.invalid", server=self._server, fault=fault)
 
     def __deepcopy__(self, _: Any) -> _Adapter:
