@@ -1,7 +1,9 @@
 # make phase_diagram   the map of the default experiment
 # make test            all tests
+# make test-mutation   changes of the mathematics that no test notices (hours; MODULE=adapters/rotation for one module)
 # make test-slurm      the workflow on a Slurm of one node, started on this machine and stopped again
 # make test-faults     the workflow killed, out of disk and without permission at FAULTS=30 instants, drawn with SEED=0
+# make coverage        all tests, with the share of the library's lines and branches that they run
 # make bench           the figures that the README states
 # make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
@@ -14,7 +16,7 @@ SEED ?= 0
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test test-faults test-gpu test-slurm slurm bench bench-large lint browser clean
+.PHONY: phase_diagram test test-faults coverage test-gpu test-slurm slurm bench bench-large lint browser clean test-mutation
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -22,6 +24,13 @@ phase_diagram: $(READY)
 # Two at a time; tests that share one run of the workflow stay in one process (tests/conftest.py).
 test: $(READY) browser
 	$(VENV)/bin/python -m pytest -n 2
+
+# Fails below the share that pyproject.toml states.
+coverage: $(READY) browser
+	$(VENV)/bin/python -m pytest -n 2 --cov
+
+test-mutation: $(READY)
+	$(VENV)/bin/python tests/mutation/run.py $(if $(MODULE),--module $(MODULE))
 
 # Not with -n: there is one cluster, and its two cores are busy.
 test-slurm: $(READY) slurm

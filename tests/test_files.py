@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import subprocess
 import sys
@@ -55,7 +56,8 @@ def wheel(tmp_path, monkeypatch):
         archive.writestr("thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n")
         archive.writestr("thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr("thing-1.0.dist-info/RECORD", "")
-    return wheels.WheelFile("thing==1.0", sha256(path), "thing/data.txt", "none"), path
+    content = hashlib.sha256(b"content").hexdigest()
+    return wheels.WheelFile("thing==1.0", sha256(path), "thing/data.txt", content, "none"), path
 
 
 def test_a_wheel_is_fetched_once(wheel):

@@ -15,6 +15,7 @@ import typer
 
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.failures import explain
+from cayley_adapters.masking import printable, without_secrets
 
 if TYPE_CHECKING:
     from cayley_adapters.layout import Job
@@ -26,6 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # which may print local variables, tokens among them
     help="Cayley unitary adapters: where quantum circuits in a language model help, and where noise eats the gain.\n\n"
     "Every command takes experiment=NAME and Hydra overrides, as the workflow does:\n\n"
     "cayley train experiment=quickstart train.steps=40 sweep.block_dim=2,4\n\n"
@@ -165,7 +167,7 @@ def qpu_status(overrides: Overrides = None) -> None:
             desk_of(job, quiet=True).refresh()
         except CayleyError as error:
             say(f"as last known, since the service could not be asked: {error}")
-    typer.echo(status_table(job.base))
+    typer.echo(printable(status_table(job.base)))
 
 
 @qpu_app.command("resolve")
@@ -233,5 +235,5 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("CAYLEY_DEBUG") or (said := explain(error)) is None:
             raise
-        typer.echo(f"error: {said}", err=True)
+        typer.echo(printable(without_secrets(f"error: {said}")), err=True)
         sys.exit(1)

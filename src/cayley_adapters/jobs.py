@@ -14,6 +14,7 @@ from typing import Any
 from cayley_adapters.failures import begin, explain
 from cayley_adapters.job_records import log_path, write_record
 from cayley_adapters.layout import Job
+from cayley_adapters.masking import printable, without_secrets
 from cayley_adapters.writers import end_with_workflow, hold_as_job
 
 __all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
@@ -81,7 +82,7 @@ def main() -> int:
         if said is None or os.environ.get("CAYLEY_DEBUG"):
             raise
         log = log_path(job)
-        print(f"{begin(log)}{said} Its log: {log}", file=sys.stderr)
+        print(printable(without_secrets(f"{begin(log)}{said} Its log: {log}")), file=sys.stderr)
         return 1
     return 0
 

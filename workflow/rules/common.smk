@@ -14,6 +14,7 @@ from cayley_adapters.failures import explain
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
 from cayley_adapters.layout import bases, comparison_job, make_job
+from cayley_adapters.masking import printable, without_secrets
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.run_files import DEVICE_RESULTS
 from cayley_adapters.settings import from_snakemake_config
@@ -24,7 +25,7 @@ from cayley_adapters.writers import hold_as_workflow
 try:
     SETTINGS = from_snakemake_config(config)
 except CayleyError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(printable(without_secrets(str(error)))) from None
 
 BASES = bases(SETTINGS)
 track_with(SETTINGS[0].track.model_dump(mode="json"))

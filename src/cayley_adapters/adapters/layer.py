@@ -84,6 +84,13 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         self.cayley_theta[adapter_name] = nn.Parameter(torch.zeros(self.in_features // d, *shape, device=device))
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Refuse blocks that are no numbers, whoever loads them."""
+        for key, value in state_dict.items():
+            if key.startswith(f"{prefix}cayley_theta.") and not torch.isfinite(value).all():
+                raise CayleyError(f"the adapter's blocks of {self.key} hold NaN or infinity; train it again")
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def blocks(self, adapter_name: str | None = None) -> torch.Tensor:
         """The blocks ``(B, d, d)`` of one adapter (default: the active one), in float32 as they are stored.
 
@@ -129,7 +136,8 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         Raises:
             CayleyError: the readout is not linear, so no weight does the same.
         """
-        for name in check_adapters_to_merge(self, adapter_names):
+        # Later adapters act on the outputs of earlier ones, so the last comes next to W, and first: W Q₂ Q₁.
+        for name in reversed(check_adapters_to_merge(self, adapter_names)):
             if name not in self.cayley_theta:
                 continue
             if self.cayley_config[name].readout != "signed":
@@ -143,7 +151,6 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
                     f"{self.key} is a {kind}, which stores no matrix that meets the input: blocks cannot be merged "
                     "into it; keep the adapter"
                 )
-            # Later adapters act on the outputs of earlier ones, so the last comes next to W: W Q₂ Q₁.
             merged = _turn(self.blocks(name).mT, weight.data)
             if safe_merge and not torch.isfinite(merged).all():
                 raise ValueError(f"NaNs detected in the merged weights. The adapter {name} seems to be broken")

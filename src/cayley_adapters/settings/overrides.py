@@ -155,6 +155,13 @@ def _take(choices: Choices, override: Override, is_text: bool, is_list: bool, op
 
 def _parse(text: str, known: Sequence[str]) -> Override:
     """Parse one override and check its key."""
+    key, equals, _ = text.partition("=")
+    if key.strip() not in known and re.search(r"(?i)token|password|secret|credential|api_?key", key):
+        raise CayleyError(
+            f"unknown key '{show(key)}'{nearest(key, known) or '.'} Secrets are no part of the configuration, which is "
+            "written into results: log in with the service's own command, or set HF_TOKEN, WANDB_API_KEY or "
+            "QISKIT_IBM_TOKEN"
+        )
     if len(text) > LONGEST:
         raise CayleyError(f"{show(text)}: is longer than {LONGEST} characters")
     if max(accumulate((c in "([{") - (c in ")]}") for c in text), default=0) > DEEPEST:
@@ -163,7 +170,6 @@ def _parse(text: str, known: Sequence[str]) -> Override:
         raise CayleyError(f"{show(text)}: interpolation, ${{…}}, is not allowed in overrides; type the value itself")
     if "_target_" in text:
         raise CayleyError(f"{show(text)}: '_target_' is not allowed; an override only sets keys and values")
-    key, equals, _ = text.partition("=")
     if re.match(r"[+~]*hydra\b", key.strip()):
         raise CayleyError(f"{show(text)}: Hydra's own settings cannot be changed here; leave it out")
     if key.startswith(("+", "~")):
