@@ -78,7 +78,9 @@ class Command:
 
     def jobs(self) -> list[psutil.Process]:
         """The processes that work on jobs."""
-        found = []
+        found: list[psutil.Process] = []
+        if self.process.poll() is not None:
+            return found
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 if "cayley_adapters.jobs" in process.cmdline()[:3]:
@@ -117,6 +119,7 @@ def worker(command: Command, project: Project) -> str:
 
 def readonly(command: Command, project: Project) -> str:
     """Nobody may write to the results folder for a while."""
+    (project.folder / "results").mkdir(exist_ok=True)
     folders = [path for path in [project.folder / "results", *(project.folder / "results").rglob("*")] if path.is_dir()]
     for path in folders:
         path.chmod(0o555)
@@ -196,6 +199,7 @@ class Fault:
     running: list[str] = field(default_factory=list)
     kept: int = 0
     seconds: float = 0.0
+    struck: bool = False
     note: str = ""
 
     def line(self, number: int) -> str:
