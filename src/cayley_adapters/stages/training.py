@@ -82,7 +82,11 @@ def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate:
         model.get_base_model().set_attn_implementation("eager")
     history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
     # Where the base model lies is this machine's matter; the folder's name says what the adapter belongs to.
-    model.peft_config["default"].base_model_name_or_path = None
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = None
+    for field in ("target_modules", "feedforward_modules"):
+        if isinstance(modules := getattr(config, field, None), set):  # whose order differs from process to process
+            setattr(config, field, sorted(modules))
     with atomic_directory(outputs["adapter"].parent) as folder:
         model.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's template of a model card, all blanks
