@@ -30,7 +30,7 @@ test: $(READY) browser
 
 # Fails below the share that pyproject.toml states.
 coverage: $(READY) browser
-	$(VENV)/bin/python -m pytest -n 2 --cov
+	$(VENV)/bin/python -m pytest -n 2 --cov=cayley_adapters
 
 test-fuzz: $(READY)
 	CAYLEY_FUZZ=1 $(VENV)/bin/python -m pytest -n 2 -rP tests/bad_input/test_fuzz_settings.py tests/bad_input/test_fuzz_files.py

@@ -27,7 +27,7 @@ def test_the_command_gives_the_same_settings(overrides):
 
 def test_paths_of_the_machine_are_left_out(tmp_path, made):
     for name in ("it's a train.txt", "test.txt"):
-        (tmp_path / name).write_text("words")
+        (tmp_path / name).write_text(f"words of {name}\n" * 9000)
     files = [str(tmp_path / name) for name in ("it's a train.txt", "test.txt")]
     quoted = files[0].replace("'", "\\'")
     [settings] = compose("quickstart", ["data=text", f"data.train='{quoted}'", f"data.test={files[1]}"])

@@ -60,7 +60,7 @@ def test_two_workflows_on_one_folder(fresh):
 
 def test_an_edited_text_is_prepared_anew(fresh):
     for name in ("train", "test"):
-        (fresh.folder / f"{name}.txt").write_text("some words in a line\n" * 400)
+        (fresh.folder / f"{name}.txt").write_text(f"some words to {name} in a line\n" * 400)
     overrides = "data=text data.train=train.txt data.test=test.txt data.window=32 data.calibration_windows=8 run=text"
     target = "results/text/prepared/tokens.safetensors"
     fresh.snakemake(target, "--config", "experiment=ci", f"overrides={overrides}")

@@ -83,7 +83,7 @@ def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate:
     history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
     # Where the base model lies is this machine's matter; the folder's name says what the adapter belongs to.
     config = model.peft_config["default"]
-    config.base_model_name_or_path = None
+    config.base_model_name_or_path = ""
     for field in ("target_modules", "feedforward_modules"):
         if isinstance(modules := getattr(config, field, None), set):  # whose order differs from process to process
             setattr(config, field, sorted(modules))
