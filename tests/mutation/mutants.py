@@ -34,7 +34,7 @@ class Mutant(NamedTuple):
 
 
 class Essence(ast.NodeTransformer):
-    """Takes off what no test is to notice: annotations, docstrings, the words of errors, caches and compilation."""
+    """Takes off what no test is to notice: annotations, docstrings, the words of errors, caches, compilation and so on."""
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
@@ -42,6 +42,15 @@ class Essence(ast.NodeTransformer):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if "TYPE_CHECKING" in ast.dump(node.test) else self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if getattr(node.func, "attr", "") == "reshape":  # NumPy takes any negative length as the one to find
+            node.args = [ast.Constant(-1) if isinstance(item, ast.UnaryOp) else item for item in node.args]
+        node.keywords = [item for item in node.keywords if item.arg != "frozen"]
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:

@@ -203,6 +203,40 @@ def test_adapters_act_one_after_the_other_merged_or_not():
     assert torch.allclose(layer(x), layer.base_layer(x @ two.T))
 
 
+@pytest.mark.parametrize("calls", [[["one"], ["two", "three"]], [["one", "two"], ["three"]], [["one"], ["two"], ["three"]]])
+def test_merging_in_several_calls_is_merging_in_one(calls):
+    """Unmerged, x meets the blocks of the first adapter first: W Q₃ Q₂ Q₁ x."""
+    layer, x = layer_of(), numbers(5, 8, seed=4)
+    for name, seed in (("two", 5), ("three", 6)):
+        layer.update_layer(name, CayleyConfig(block_dim=8))
+        layer.cayley_theta[name].data = numbers(1, 28, seed=seed)
+    layer.set_adapter(["one", "two", "three"])
+    weight, expected = layer.base_layer.weight.clone(), layer(x)
+    for names in calls:
+        layer.merge(adapter_names=names)
+    assert sorted(layer.merged_adapters) == ["one", "three", "two"]
+    assert torch.allclose(layer(x), expected)
+    with pytest.warns(UserWarning, match="already merged"):
+        layer.merge()
+    assert torch.allclose(layer(x), expected)
+    layer.unmerge()
+    assert torch.allclose(layer.base_layer.weight, weight)
+
+
+def test_a_merge_of_several_adapters_rounds_once():
+    layer = layer_of().float()
+    layer.update_layer("two", CayleyConfig(block_dim=8))
+    layer.cayley_theta["two"].data = numbers(1, 28, seed=5).float()
+    layer.set_adapter(["one", "two"])
+    layer.base_layer.bfloat16()
+    exact = layer.base_layer.weight.double()
+    for name in ("two", "one"):
+        exact = exact @ torch.block_diag(*layer.blocks(name).double())
+    layer.merge()
+    assert layer.base_layer.weight.dtype == torch.bfloat16
+    assert torch.equal(layer.base_layer.weight, exact.bfloat16())
+
+
 def test_safe_merge_leaves_a_broken_adapter_out():
     layer = layer_of()
     layer.cayley_theta["one"].data[0, 0] = float("nan")

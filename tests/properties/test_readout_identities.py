@@ -111,6 +111,13 @@ def test_probabilities_of_the_preparations_determine_the_map(seed, d):
     np.testing.assert_allclose(maps_of(p, -q), -q, atol=1e-7)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_maps_take_the_signs_of_trained_rows_with_zeros(sign):
+    shift = sign * np.roll(np.eye(4), 1, axis=0)[None]
+    p = ideal(shift, preparation_slices(4)[:, None])
+    np.testing.assert_allclose(maps_of(p, shift), shift, atol=1e-12)
+
+
 def test_characterising_measures_with_shots_and_mitigation():
     q, generator = haar(3, 4), np.random.default_rng(0)
     noise, circuits = row(gates=0), synthesise(q)
@@ -217,6 +224,21 @@ def test_aer_is_the_referee(idle):
     slices = x.numpy().reshape(2, 2, 4)
     assert aer.probabilities("k", slices).dtype == np.float32
     np.testing.assert_allclose(aer.probabilities("k", slices), simulated.probabilities("k", slices), atol=1e-5)
+
+
+def test_aer_runs_blocks_of_three_qubits():
+    circuits = BlockCircuits(Ansatz(3, ()), np.array([[0.3, -1.0, 2.0]]), np.array([0]))
+    x = torch.randn(1, 8, generator=torch.manual_seed(0))
+    noise = row(layout=((0, 1, 2),))
+    simulated = NoisyExecutor({"k": compile_blocks(circuits, noise)})
+    assert torch.allclose(AerExecutor({"k": circuits}, noise)("k", x), simulated("k", x), atol=1e-4)
+
+
+def test_sampling_keys_use_all_bits_of_the_generator():
+    """500 generators give as many different counts; keys of few bits would repeat."""
+    p = np.full((1, 50), 0.02)
+    found = [sample(p, 1000, np.random.default_rng(seed)) for seed in range(500)]
+    assert len(np.unique(np.concatenate(found), axis=0)) == 500
 
 
 @settings(max_examples=15)
