@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -174,6 +176,7 @@ def test_merging_is_rotating_and_can_be_undone(options):
     assert layer.merged
     assert torch.allclose(layer.base_layer.weight, weight @ dense)
     assert torch.allclose(layer(x), expected)
+    assert layer.merged
     layer.unmerge()
     assert torch.allclose(layer.base_layer.weight, weight)
     assert torch.allclose(layer(x), expected)
@@ -263,6 +266,24 @@ def test_a_new_adapter_is_the_identity_with_one_triangle_a_block():
         CayleyError, match=r"block_dim=16 does not divide the 24 inputs of the\.key; allowed: \[2, 4, 8\]"
     ):
         CayleyLayer(nn.Linear(24, 3), "one", CayleyConfig(block_dim=16), "the.key")
+
+
+def test_parameters_lie_where_the_weight_is_used():
+    """Offloaded weights are on the meta device, and accelerate's hook knows where they will be."""
+    for place, hook, expected in (("meta", None, "meta"), ("meta", "cpu", "cpu"), ("cpu", "meta", "cpu")):
+        base = nn.Linear(8, 3, device=place)
+        if hook:
+            base._hf_hook = SimpleNamespace(execution_device=torch.device(hook))
+        assert CayleyLayer(base, "one", CayleyConfig(block_dim=4), "k").cayley_theta["one"].device.type == expected
+
+
+def test_kept_blocks_follow_the_precision_of_their_parameters():
+    layer = layer_of().float()
+    with torch.no_grad():
+        single, double = layer.blocks(), layer.double().blocks()
+        assert layer.blocks() is double
+    assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
+    assert (double @ double.mT - torch.eye(4, **EXACT)).abs().max() < 1e-14
 
 
 def test_half_precision_activations_meet_unrounded_blocks():
