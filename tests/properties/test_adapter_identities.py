@@ -192,6 +192,8 @@ def test_adapters_act_one_after_the_other_merged_or_not():
     layer.double()
     layer.cayley_theta["two"].data = numbers(4, 1, seed=5)
     layer.set_adapter(["one", "two"])
+    assert torch.equal(layer.blocks(), layer.blocks("one"))
+    assert layer.ansatz().qubits == 2
     one, two = (torch.block_diag(*layer.blocks(name)) for name in ("one", "two"))
     expected = layer.base_layer(x @ one.T @ two.T)
     assert torch.allclose(layer(x), expected)
@@ -248,6 +250,8 @@ def test_safe_merge_leaves_a_broken_adapter_out():
         layer.merge(safe_merge=True)
     assert torch.equal(layer.base_layer.weight, weight)
     assert not layer.merged
+    layer.merge()  # which is not safe unless asked
+    assert layer.merged
 
 
 def test_a_new_adapter_is_the_identity_with_one_triangle_a_block():
@@ -266,6 +270,17 @@ def test_a_new_adapter_is_the_identity_with_one_triangle_a_block():
         CayleyError, match=r"block_dim=16 does not divide the 24 inputs of the\.key; allowed: \[2, 4, 8\]"
     ):
         CayleyLayer(nn.Linear(24, 3), "one", CayleyConfig(block_dim=16), "the.key")
+
+
+def test_the_sign_constrained_readout_keeps_the_signs_of_inputs():
+    """And takes 0 for positive."""
+    layer, x = layer_of(readout="sign_constrained"), numbers(5, 8, seed=4)
+    x[0, :3] = torch.tensor([0.0, -0.0, 1.0])
+    layer.base_layer = nn.Identity()
+    y = layer(x)
+    assert torch.allclose(y.abs(), rotate(layer.blocks(), x).abs())
+    assert torch.equal(y >= 0, x >= 0)
+    assert repr(layer).startswith("cayley.CayleyLayer")
 
 
 def test_parameters_lie_where_the_weight_is_used():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cayley_adapters.adapters import cayley, constrain_signs
@@ -235,16 +235,16 @@ def test_aer_runs_blocks_of_three_qubits():
 
 
 def test_sampling_keys_use_all_bits_of_the_generator():
-    """500 generators give as many different counts; keys of few bits would repeat."""
-    p = np.full((1, 50), 0.02)
-    found = [sample(p, 1000, np.random.default_rng(seed)) for seed in range(500)]
-    assert len(np.unique(np.concatenate(found), axis=0)) == 500
+    """150 generators give as many different counts; keys of seven bits would repeat."""
+    found = [sample(np.full((1, 12), 1 / 12), 300, np.random.default_rng(seed)) for seed in range(150)]
+    assert len(np.unique(np.concatenate(found), axis=0)) == 150
 
 
 @settings(max_examples=15)
 @given(st.integers(0, 99), st.floats(0, 3))
+@example(0, 1.0)
 def test_the_surrogate_is_a_background_and_the_flips(seed, scale):
-    q, x = haar(3, 4, seed), np.random.default_rng(seed).normal(size=(4, 3, 4))
+    q, x = haar(3, 4, seed), np.random.default_rng(seed).normal(size=(5, 3, 4))
     noise = row(scale)
     found = surrogate(torch.from_numpy(q), torch.from_numpy(x), noise).numpy()
     for b in range(3):
@@ -313,6 +313,12 @@ def test_blocks_of_several_lengths_and_lines_are_compiled_like_each_alone(idle):
     assert len(compiled.preparations) == (6 if idle else 2)
     np.testing.assert_array_equal(noisy_probabilities(compiled, x), whole)
     np.testing.assert_allclose(compiled.effects.sum(axis=1), np.tile(np.eye(16)[0], (5, 1)), atol=1e-12)
+
+
+def test_four_qubits_have_turns_by_right_angles_in_their_preparation():
+    circuits = BlockCircuits(Ansatz(4, ()), np.array([[0.3, -1.0, 2.0, 0.7]]), np.array([0]))
+    x = np.random.default_rng(0).normal(size=(2, 1, 16))
+    np.testing.assert_allclose(noisy_probabilities(circuits, x), ideal(circuits.unitaries(), x), atol=1e-12)
 
 
 def test_kinds_and_precisions_of_simulated_slices():
