@@ -21,7 +21,7 @@ OPERATORS += ["ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "R
 OPERATORS += ["NumberReplacer", "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ZeroIterationForLoop"]
 OPERATORS += ["RemoveDecorator"]
 ASSIGNED = {"+=": "-=", "-=": "+=", "*=": "/=", "/=": "*=", "|=": "&=", "&=": "|="}
-SPEED_ONLY = {"cache", "lru_cache", "compiled"}
+UNNOTICED = {"cache", "lru_cache", "compiled", "staticmethod"}
 
 
 class Mutant(NamedTuple):
@@ -60,7 +60,7 @@ class Essence(ast.NodeTransformer):
         node.returns = None
         names = [getattr(getattr(item, "func", item), "id", "") for item in node.decorator_list]
         pairs = zip(node.decorator_list, names, strict=True)
-        node.decorator_list = [item for item, name in pairs if name not in SPEED_ONLY]
+        node.decorator_list = [item for item, name in pairs if name not in UNNOTICED]
         return self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:

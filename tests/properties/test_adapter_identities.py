@@ -77,8 +77,8 @@ def test_half_precision_is_rounded_single_precision(dtype):
 
 @pytest.mark.parametrize("d", [2, 3, 17])
 def test_gradient_is_the_directional_derivative(d):
-    theta, direction, weight = (numbers(2, triangle(d), seed=seed) for seed in (1, 2, 3))
-    weight = numbers(2, d, d, seed=3)
+    theta, direction = (numbers(2, 5, triangle(d), seed=seed) for seed in (1, 2))
+    weight = numbers(2, 5, d, d, seed=3)
     theta.requires_grad_()
     (gradient,) = torch.autograd.grad((weight * cayley(theta)).sum(), theta)
     step = 1e-6 * direction
@@ -88,12 +88,27 @@ def test_gradient_is_the_directional_derivative(d):
     assert (
         gradient - torch.autograd.grad((weight * cayley(theta)).sum(), theta, create_graph=True)[0]
     ).abs().max() < 1e-12
+    if d < 4:
+        assert torch.autograd.gradgradcheck(cayley, theta[:1, :1].detach().requires_grad_())
+
+
+@pytest.mark.parametrize("d", [4, 17])
+def test_autocast_rounds_no_block(d):
+    theta = numbers(2, triangle(d)).float().requires_grad_()
+    (expected,) = torch.autograd.grad(cayley(theta).square()[0].sum() + cayley(theta)[1].sum(), theta)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        q = cayley(theta)
+        assert q.dtype == torch.float32
+        (gradient,) = torch.autograd.grad(cayley(theta).square()[0].sum() + q[1].sum(), theta)
+    assert (q @ q.mT - torch.eye(d)).abs().max() < 1e-5
+    assert torch.allclose(gradient, expected, atol=1e-4)
 
 
 def test_shapes_of_batches():
     for d in (2, 4, 17):
         assert cayley(torch.zeros(0, triangle(d))).shape == (0, d, d)
         assert torch.equal(cayley(torch.zeros(2, 3, triangle(d))), torch.eye(d).expand(2, 3, d, d))
+        assert torch.equal(inverse_cayley(torch.eye(d).expand(2, 3, d, d)), torch.zeros(2, 3, triangle(d)))
 
 
 def test_dimension_of_a_triangle():
@@ -149,6 +164,25 @@ def test_gradients_of_a_rotation(d, wanted):
         assert torch.autograd.gradgradcheck(
             rotate, (q.detach()[:, :, :].requires_grad_(), x.detach()[0].requires_grad_())
         )
+
+
+@pytest.mark.parametrize(
+    ("d", "threads", "dtype", "compiled"),
+    [
+        (4, 1, torch.float32, True),
+        (4, 8, torch.float64, True),
+        (5, 1, torch.float32, False),
+        (4, 9, torch.float32, False),
+        (4, 1, torch.bfloat16, False),
+    ],
+)
+def test_small_blocks_on_few_threads_take_the_compiled_loops(monkeypatch, d, threads, dtype, compiled):
+    """Which the gradient's name tells."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    q, x = numbers(6, d, d).to(dtype).requires_grad_(), numbers(2, 6 * d).to(dtype)
+    y = rotate(q, x)
+    assert ("Rotate" in y.grad_fn.name()) == compiled
+    assert torch.allclose(y.double(), x.double() @ torch.block_diag(*q.double()).T, atol=0.1)
 
 
 def test_a_rotation_refuses_what_does_not_fit():
@@ -280,6 +314,8 @@ def test_the_sign_constrained_readout_keeps_the_signs_of_inputs():
     y = layer(x)
     assert torch.allclose(y.abs(), rotate(layer.blocks(), x).abs())
     assert torch.equal(y >= 0, x >= 0)
+    with pytest.raises(CayleyError, match="not linear"):
+        layer.merge()
     assert repr(layer).startswith("cayley.CayleyLayer")
 
 
