@@ -50,7 +50,7 @@ class Essence(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if getattr(node.func, "attr", "") == "reshape":  # NumPy takes any negative length as the one to find
             node.args = [ast.Constant(-1) if isinstance(item, ast.UnaryOp) else item for item in node.args]
-        node.keywords = [item for item in node.keywords if item.arg != "frozen"]
+        node.keywords = [item for item in node.keywords if item.arg not in ("frozen", "strict")]
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:

@@ -152,7 +152,9 @@ def main() -> int:
             new = [mutant for mutant in left if not explained(module, mutant, known)]
             survivors += [(module, *mutant[:3]) for mutant in new]
             total += counts
-            print(f"| {module} | {counts.total()} | {counts['killed']} | {counts['timeout']} | {len(left) - len(new)} | {len(new)} |")
+            print(
+                f"| {module} | {counts.total()} | {counts['killed']} | {counts['timeout']} | {len(left) - len(new)} | {len(new)} |"
+            )
     with given.table.open("w", newline="") as file:
         csv.writer(file).writerows([("module", "function", "before", "after"), *survivors])
     share = 1 - total["survived"] / max(total.total(), 1)

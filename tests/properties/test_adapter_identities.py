@@ -242,7 +242,9 @@ def test_adapters_act_one_after_the_other_merged_or_not():
     assert torch.allclose(layer(x), layer.base_layer(x @ two.T))
 
 
-@pytest.mark.parametrize("calls", [[["one"], ["two", "three"]], [["one", "two"], ["three"]], [["one"], ["two"], ["three"]]])
+@pytest.mark.parametrize(
+    "calls", [[["one"], ["two", "three"]], [["one", "two"], ["three"]], [["one"], ["two"], ["three"]]]
+)
 def test_merging_in_several_calls_is_merging_in_one(calls):
     """Unmerged, x meets the blocks of the first adapter first: W Q₃ Q₂ Q₁ x."""
     layer, x = layer_of(), numbers(5, 8, seed=4)

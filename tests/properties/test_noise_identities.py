@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cayley_adapters.ansatz import Ansatz, full
-from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_of
+from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_of, snapshot
 from cayley_adapters.circuits import circuit_summary
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.noise import SOURCES, Channel, DeviceNoise, cz_channel, delay_channel, sx_channel
@@ -170,6 +170,8 @@ def test_one_source_alone_is_that_source_and_no_other(source):
         expected = sx_channel(whole, q) if source == "sx" else Channel(1.0, (1.0,), (1.0,))
         assert sx_channel(alone, q) == expected
     np.testing.assert_array_equal(alone.confusion(), whole.confusion() if source == "readout" else np.eye(4))
+    of_all = whole.errors(full(2))
+    assert alone.errors(full(2)) == {kind: error if kind == source else 0 for kind, error in of_all.items()}
     assert not alone.idle
     assert alone.indices == whole.indices
 
@@ -404,6 +406,29 @@ def test_what_a_device_is_by_default():
     assert all(c.cz_duration == 0 for c in plain.line(8).couplers)
     with pytest.raises(CayleyError):
         plain.line(9)
+    assert set(plain.calibration.qubits) == set(range(8))
+    assert set(plain.calibration.couplers) == {(a, b) for a in range(8) for b in (a - 1, a + 1) if 0 <= b < 8}
+
+
+@pytest.mark.parametrize(("up", "down"), [(0.1, 0.0), (0.0, 0.1)])
+def test_aer_flips_readout_one_way(up, down):
+    qubit = Qubit(math.inf, math.inf, 0.0, 0.0, up, down)
+    model = DeviceNoise(Calibration("flips", {0: qubit}, {}), layout=((0,),)).to_aer(1)
+    np.testing.assert_allclose(model._local_readout_errors[(0,)].probabilities, [[1 - up, up], [down, 1 - down]])
+
+
+def test_complete_relaxation_leaves_the_ground_state_whatever_the_error():
+    gone = Qubit(1e-12, 1e-12, 2 / 3, 1e-6, 0.0, 0.0)
+    np.testing.assert_array_equal(
+        transfer(sx_channel(Line((0,), (gone,), ()), 0)), np.diag([1.0, 0, 0, 0]) + np.eye(4, k=-3)
+    )
+
+
+def test_snapshots_are_backends_of_the_fake_provider():
+    assert snapshot("FakeManilaV2").num_qubits == 5
+    for name in ("FakeNowhere", "FakeProviderForBackendV2", "fake_provider", "__name__"):
+        with pytest.raises(CayleyError, match="is unknown"):
+            snapshot(name)
 
 
 def test_a_device_is_read_from_a_backend_with_its_layout():
