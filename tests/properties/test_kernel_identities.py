@@ -200,3 +200,10 @@ def test_more_slices_and_blocks_than_fit_a_tile():
     np.testing.assert_allclose(probabilities(last, long)[-1:], probabilities(last, long[-1:]), atol=1e-14)
     long[TILE, 0, 1] = np.nan
     assert np.isnan(probabilities(last, long)).sum() == 2
+
+
+def test_four_qubits_have_turns_by_right_angles_in_their_preparation():
+    circuits = BlockCircuits(Ansatz(4, ()), np.array([[0.3, -1.0, 2.0, 0.7]]), np.array([0]))
+    x = RNG.normal(size=(2, 1, 16))
+    expected = np.square(x[:, 0] @ circuits.unitaries()[0].T) / np.square(x[:, 0]).sum(-1, keepdims=True)
+    np.testing.assert_allclose(noisy_probabilities(circuits, x)[:, 0], expected, atol=1e-12)

@@ -201,6 +201,8 @@ def test_errors_add_up_over_the_gates_of_a_circuit():
         assert line.survival(ansatz) == pytest.approx((16 * fidelity - 1) / 15)
     assert line.infidelity() == pytest.approx(sum(line.errors(full(2)).values()))
     assert DeviceNoise.depolarizing(0.5, 1.0, scale=100).line(2).survival(full(2)) == 1e-3
+    strong = DeviceNoise.depolarizing(0.0, 4 / 3 * 0.7).line(2)
+    assert strong.survival(Ansatz(2, ())) == pytest.approx((16 * (1 - 1.25 * 0.7) - 1) / 15)  # its one CZ prepares
     uneven = line_device().line(2)
     assert uneven.errors(Ansatz(2, ()))["readout"] == pytest.approx((0.01 + 0.02 + 0.02 + 0.04) / 2)
 
@@ -356,6 +358,8 @@ def test_aer_has_the_same_channels_and_flips(scale):
         line, model = device.line(2, block), device.to_aer(2, block)
         errors_of = model._local_quantum_errors
         assert model.is_ideal() == (scale == 0)
+        if block == 0:
+            assert device.to_aer(2)._local_readout_errors == model._local_readout_errors
         if scale == 0:
             continue
         assert {name: set(table) for name, table in errors_of.items()} == {

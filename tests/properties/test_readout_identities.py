@@ -315,12 +315,6 @@ def test_blocks_of_several_lengths_and_lines_are_compiled_like_each_alone(idle):
     np.testing.assert_allclose(compiled.effects.sum(axis=1), np.tile(np.eye(16)[0], (5, 1)), atol=1e-12)
 
 
-def test_four_qubits_have_turns_by_right_angles_in_their_preparation():
-    circuits = BlockCircuits(Ansatz(4, ()), np.array([[0.3, -1.0, 2.0, 0.7]]), np.array([0]))
-    x = np.random.default_rng(0).normal(size=(2, 1, 16))
-    np.testing.assert_allclose(noisy_probabilities(circuits, x), ideal(circuits.unitaries(), x), atol=1e-12)
-
-
 def test_kinds_and_precisions_of_simulated_slices():
     q, x = haar(2, 4), np.random.default_rng(0).normal(size=(3, 2, 4))
     exact = noisy_probabilities(q, x)
