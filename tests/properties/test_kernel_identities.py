@@ -126,7 +126,8 @@ def test_preparation_angles_prepare_the_slice(d):
     together = preparation_angles(x)
     for i in (0, len(x) - 1):
         np.testing.assert_allclose(together[i], preparation_angles(x[i : i + 1])[0], atol=1e-15)
-    np.testing.assert_allclose(preparation_angles(3.5 * x), together, atol=1e-9)
+    for scale in (3.5, 1e-200):
+        np.testing.assert_allclose(preparation_angles(scale * x), together, atol=1e-9)
 
 
 def noise() -> DeviceNoise:
