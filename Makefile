@@ -2,18 +2,24 @@
 # make test            all tests
 # make test-mutation   changes of the mathematics that no test notices (hours; MODULE=adapters/rotation for one module)
 # make test-slurm      the workflow on a Slurm of one node, started on this machine and stopped again
+# make test-faults     the workflow killed, out of disk and without permission at FAULTS=30 instants, drawn with SEED=0
 # make coverage        all tests, with the share of the library's lines and branches that they run
+# make test-fuzz       15,500 spoilt inputs for all that reads configuration and files, and how many each reader got
 # make bench           the figures that the README states
 # make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
+# make test-reproducible   the same bytes again under other cores, locales, folders and shells, and how far threads matter
+# make audit           pins, licences and known vulnerabilities of all packages, and what of it could not be checked
 # make browser         Chromium for the tests of the report, where it is missing
 # Each sets up .venv first; CORES is what Snakemake may use at most.
 PYTHON ?= python3.11
 CORES ?= 8
+FAULTS ?= 30
+SEED ?= 0
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test coverage test-gpu test-slurm slurm bench bench-large lint browser clean test-mutation
+.PHONY: phase_diagram test test-faults test-fuzz test-mutation test-reproducible test-slurm test-gpu coverage audit slurm bench bench-large lint browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -26,12 +32,18 @@ test: $(READY) browser
 coverage: $(READY) browser
 	$(VENV)/bin/python -m pytest -n 2 --cov
 
+test-fuzz: $(READY)
+	CAYLEY_FUZZ=1 $(VENV)/bin/python -m pytest -n 2 -rP tests/bad_input/test_fuzz_settings.py tests/bad_input/test_fuzz_files.py
+
 test-mutation: $(READY)
 	$(VENV)/bin/python tests/mutation/run.py $(if $(MODULE),--module $(MODULE))
 
 # Not with -n: there is one cluster, and its two cores are busy.
 test-slurm: $(READY) slurm
 	$(VENV)/bin/python -m pytest -n 0 tests/slurm
+
+test-faults: $(READY)
+	FAULTS=$(FAULTS) SEED=$(SEED) $(VENV)/bin/python -m pytest -n 0 tests/faults
 
 # Debian's Slurm and its authentication, where they are missing and root asks. The tests say what is missing otherwise.
 slurm:
@@ -47,6 +59,15 @@ browser:
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
 	else echo "No Chromium: tests of the report are skipped. As root: apt-get install chromium"; fi
+
+test-reproducible: $(READY)
+	$(VENV)/bin/python -m pytest -n 0 tests/reproducibility
+
+# pip-audit has an environment of its own, since its packages are none of the project's; without it the rest is checked.
+audit: $(READY)
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && \
+		$(VENV)/audit/bin/python -m pip install --disable-pip-version-check --quiet pip-audit==2.10.1; } || true
+	$(VENV)/bin/python .ci/audit.py $(VENV)/audit/bin/pip-audit
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

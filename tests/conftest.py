@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,13 @@ RUN_ALONE = ("test_fresh_runs.py", "test_resources.py", "test_scale.py")
 """Tests of the workflow that do without the run that the others share."""
 
 TINY = {"name": "tiny_random", "source": "random", "seed": 0}
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NO_BROWSER = (
+    "no Chromium for the tests of the report: type `make browser` as root, or install it (Debian: "
+    "apt-get install chromium)"
+)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -60,3 +70,32 @@ def tiny_model(tiny_folder):
 def tokens() -> np.ndarray:
     """Six windows of 24 tokens in the tiny model's vocabulary."""
     return np.random.default_rng(0).integers(1, 257, size=(6, 24), dtype=np.int32)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium that resolves no name."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--host-resolver-rules=MAP * ~NOTFOUND"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def offline_page(browser) -> Iterator:
+    """A page that is offline; it must ask for nothing but itself, and say nothing on the console."""
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    page, said, asked = context.new_page(), [], []
+    page.set_default_timeout(10_000)
+    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    page.on("request", lambda request: asked.append(request.url))
+    yield page
+    context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []

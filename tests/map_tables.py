@@ -44,15 +44,30 @@ def small_map() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
         ],
         columns=BASELINE_COLUMNS,
     )
+    unknown: dict[str, Any] = dict.fromkeys(("bracket", "crossover_decades", "depth", "error_budget"))
+    unknown["crossover_ci95"] = [None, None]
+    known = {"block_dim": 2, "noise_scale": 1.0, "value": 0.5, "cost": 0.1, "cost_ci95": [0.05, None]}
+    known |= {"nll_difference": 0.1, "nll_difference_ci95": [0.05, None]}
     ratios = [
         {
             "compression_ratio": ratio,
+            "nll_compressed": 3.5,
             "blocks": [
                 {"block_dim": d, "lambda_c": 4 / d, "ci95": [3 / d, 5 / d], "censored": "above" if d == 2 else None}
                 | {"gain": 0.4 - ratio, "two_qubit_gates": 3.0 * (d == 4), "gain_ci95": [0.1, 0.3]}
+                | {**unknown, "seeds": 2}
                 for d in (2, 4)
             ],
+            "best_block": [{"noise_scale": 1.0, "block_dim": None}],
+            "recovery_nll": [known],
         }
         for ratio in (0.2, 0.3)
     ]
-    return cells, baselines, {"ratios": ratios, "readout": "sign_constrained", "executor": "noisy", "shots": 8192}
+    needed = ("affordable_budget", "lambda_c", "lambda_c_measured", "two_qubit_error", "two_qubit_error_needed")
+    predicted = dict.fromkeys((*needed, "two_qubit_error_needed_readout_as_is", "two_qubit_gates", "error_budget"), 0.5)
+    predicted |= {"compression_ratio": 0.3, "block_dim": 4, "qubits": 2, "counted": "circuit", "gain_of_block_dim": 2}
+    predicted |= {"ci95": [0.1, None], "two_qubit_error_needed_ci95": [0.1, None]}
+    collapse = {"x": "noise_scale", "holds": True, "residual_factor": 1.1}
+    result = {"ratios": ratios, "readout": "sign_constrained", "executor": "noisy", "shots": 8192}
+    result |= {"scaling": {"collapse": [collapse], "predictions": [predicted]}, "nll_uncompressed": 2.5}
+    return cells, baselines, result | {"bootstrap": {"documents": 3, "tokens": 100}}

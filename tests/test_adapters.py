@@ -309,7 +309,7 @@ def test_brickwork_is_saved_and_loaded(tiny_model, tiny_folder, tmp_path, tokens
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"block_dim": 2}, "needs two qubits"), ({"block_dim": 4, "brickwork_depth": 0}, "use 1 or more")],
+    [({"block_dim": 2}, "needs two qubits"), ({"block_dim": 4, "brickwork_depth": 0}, "use 1 to 64")],
 )
 def test_refused_brickworks(options, message):
     with pytest.raises(CayleyError, match=message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from cayley_adapters import wheels
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_directory, atomic_file, cache_directory, sha256
+from cayley_adapters.files import atomic_directory, atomic_file, cache_directory, locked, sha256
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -55,7 +56,8 @@ def wheel(tmp_path, monkeypatch):
         archive.writestr("thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n")
         archive.writestr("thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr("thing-1.0.dist-info/RECORD", "")
-    return wheels.WheelFile("thing==1.0", sha256(path), "thing/data.txt", "none"), path
+    content = hashlib.sha256(b"content").hexdigest()
+    return wheels.WheelFile("thing==1.0", sha256(path), "thing/data.txt", content, "none"), path
 
 
 def test_a_wheel_is_fetched_once(wheel):
@@ -89,3 +91,28 @@ def test_a_process_that_is_killed_frees_the_lock(tmp_path):
     for _ in range(2):  # the second would hang if the first had left its lock
         done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "thing")], timeout=30)
         assert done.returncode == -9
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cayley_adapters.files import atomic_directory, atomic_file, locked
+folder = Path(sys.argv[1])
+with locked(folder / "model-seed0"), atomic_directory(folder / "model-seed0") as temporary:
+    (temporary / "model.safetensors").write_text("half")
+    with locked(folder / "data.json"), atomic_file(folder / "data.json") as file:
+        file.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_in_the_cache_goes_when_it_is_made_again(tmp_path):
+    (tmp_path / ".partial-model-seed0-other-12345678").mkdir()  # of another model, which may be being made
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60)
+    assert done.returncode == -9
+    assert not (tmp_path / "model-seed0").exists()
+    assert len(list(tmp_path.glob(".partial-*"))) == 4
+    for name in ("model-seed0", "data.json"):
+        with locked(tmp_path / name):
+            pass
+    assert [path.name for path in tmp_path.glob(".partial-*")] == [".partial-model-seed0-other-12345678"]

@@ -33,9 +33,31 @@ def test_every_library_has_the_threads_of_the_configuration():
 
 def test_limits_are_set_before_a_library_starts(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.setenv("OMP_DYNAMIC", "true")
     limit_threads(3)
+    assert "OMP_DYNAMIC" not in os.environ
     assert os.environ["OMP_NUM_THREADS"] == os.environ["RAYON_NUM_THREADS"] == "3"
     limit_threads(1)
+
+
+SUMS = """
+from cayley_adapters.jobs import limit_threads
+limit_threads(2)
+import torch
+torch.set_num_threads(2)
+print(torch.linspace(-1, 1, 8_000_003).sin().sum().item().hex())
+"""
+
+
+def test_no_variable_of_the_shell_takes_threads_away():
+    """OpenMP would use fewer than it was told to, and a sum would have other last digits."""
+    sums = {
+        subprocess.run(
+            [sys.executable, "-c", SUMS], env=os.environ | shell, capture_output=True, text=True, check=True
+        ).stdout
+        for shell in ({}, {"OMP_DYNAMIC": "true"}, {"OMP_THREAD_LIMIT": "1"})
+    }
+    assert len(sums) == 1
 
 
 @pytest.mark.parametrize("stage", [name for name in STAGES if name != "compare_models"])

@@ -34,7 +34,7 @@ def test_models_are_frozen_float32(tiny_model):
 
 @pytest.mark.parametrize(
     ("removed", "message"),
-    [("config.json", "config.json is missing"), ("*.safetensors", "no .safetensors"), ("token*", "no tokenizer")],
+    [("config.json", "config.json is missing"), ("*.safetensors", "no model.safetensors"), ("token*", "no tokenizer")],
 )
 def test_incomplete_folders_are_refused(tiny_folder, tmp_path, removed, message):
     for file in tiny_folder.iterdir():
@@ -56,7 +56,7 @@ def test_a_model_with_its_own_code_is_refused(tiny_folder, tmp_path):
 def test_a_damaged_model_is_refused(tiny_folder, tmp_path):
     for file in tiny_folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(CayleyError, match="no causal language model"):
+    with pytest.raises(CayleyError, match="no whole safetensors file"):
         load_model(tmp_path)
 
 

@@ -35,7 +35,7 @@ def test_tables_read_back_to_the_same_numbers(tmp_path):
     assert table.nll[0] == 1 / 3
     assert list(table.shots) == [math.inf, 8192]
     assert pd.isna(table.recovery[0])
-    with pytest.raises(CayleyError, match="cannot read the table"):
+    with pytest.raises(CayleyError, match=r"cannot read .*absent\.csv"):
         read_table(tmp_path / "absent.csv")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -64,6 +65,18 @@ def test_a_cut_off_job_goes_on_to_the_same_files(settings, monkeypatch, tmp_path
     for path in sorted((tmp_path / "whole").iterdir()):
         assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
     assert not (tmp_path / "results" / "ci" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(("stage", "methods"), [("train", "lora"), ("control", "lora"), ("control", "ia3")])
+def test_an_adapters_configuration_has_one_order(settings, stage, methods):
+    """PEFT keeps names in sets: whether two processes write the same bytes would be left to Python's hashes."""
+    names = ["v_proj", "o_proj", "k_proj", "q_proj"]
+    given = [text for text in OVERRIDES if not text.startswith(("train.layers", "control"))]
+    overrides = [*given, f"train.targets=[{','.join(names)}]", f"control.methods=[{methods}]"]
+    (job,) = jobs(compose("ci", overrides), stage)
+    run_job(job)
+    written = json.loads(job.outputs()["adapter_config"].read_text())["target_modules"]
+    assert written == sorted(names)
 
 
 def test_a_changed_input_starts_anew(settings, monkeypatch):

@@ -104,7 +104,7 @@ def test_artifacts_hold_the_files_bytes_and_say_which_way_they_go(example):
     assert not made.get("use_after_commit")
     contents = {item["path"]: item["digest"] for item in made["manifest"]["contents"]}
     assert contents == {
-        name: base64.b64encode(hashlib.md5((example / name).read_bytes()).digest()).decode()
+        name: base64.b64encode(hashlib.md5((example / name).read_bytes(), usedforsecurity=False).digest()).decode()
         for name in ("adapter.txt", "table.txt")
     }
     # Uploaded from the results themselves, and what W&B copies lies with the run: nothing in the user's home.

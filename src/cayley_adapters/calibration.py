@@ -14,6 +14,7 @@ import numpy as np
 from cayley_adapters.ansatz import Ansatz, full
 from cayley_adapters.circuits import native_gates
 from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.snapshots import UNUSABLE
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from qiskit_ibm_runtime.models import BackendProperties
 
 __all__ = ["Calibration", "Coupler", "Line", "Qubit", "calibration_named", "calibration_of", "snapshot"]
-
-UNUSABLE = 0.5
-"""Gates with at least this calibrated error are left out, as are those without calibration."""
 
 
 @dataclass(frozen=True)

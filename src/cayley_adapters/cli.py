@@ -6,14 +6,18 @@ import os
 import re
 import shlex
 import sys
+import traceback
 import warnings
 from collections.abc import Container
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.failures import explain
+from cayley_adapters.masking import printable, without_secrets
 
 if TYPE_CHECKING:
     from cayley_adapters.layout import Job
@@ -25,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # which may print local variables, tokens among them
     help="Cayley unitary adapters: where quantum circuits in a language model help, and where noise eats the gain.\n\n"
     "Every command takes experiment=NAME and Hydra overrides, as the workflow does:\n\n"
     "cayley train experiment=quickstart train.steps=40 sweep.block_dim=2,4\n\n"
@@ -37,21 +42,31 @@ qpu_app = typer.Typer(
     help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
 )
 
+STOPPED = "Stopped. Run the same command again: training goes on from its last checkpoint."
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[experiment=NAME] [KEY=VALUE]...", help="Preset and Hydra overrides, sweeps included."),
 ]
 
 
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if debug:
+        os.environ["CAYLEY_DEBUG"] = "1"
+
+
 def _run_stage(stage: str, arguments: list[str] | None) -> None:
     from cayley_adapters.jobs import limit_threads, run_job
     from cayley_adapters.layout import jobs
     from cayley_adapters.progress import say
-    from cayley_adapters.settings import compose, parse_cli
+    from cayley_adapters.stopping import leaving_on_signals
     from cayley_adapters.tracking import track_with
+    from cayley_adapters.writers import hold_as_command
 
-    experiment, overrides = parse_cli(arguments or [])
-    settings = compose(experiment, overrides)
+    settings = _settings(arguments)
     track_with(settings[0].track.model_dump(mode="json"))
     todo = list(jobs(settings, stage))
     if stage == "compress":
@@ -61,9 +76,15 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     for job in todo:
         _check_inputs(job, job.label, made, arguments or [])
     limit_threads(max((job.threads for job in todo), default=1))
-    for job in todo:
-        say(f"{job.label} → {job.base}")
-        run_job(job)
+    with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
+        for job in todo:
+            say(f"{job.label} → {job.base}")
+            try:
+                run_job(job)
+            except Exception as error:
+                if isinstance(error, CayleyError) or (said := explain(error, job.stage)) is None:
+                    raise
+                raise CayleyError(f"{job.label} failed: {said}") from error
 
 
 def _check_inputs(
@@ -100,6 +121,7 @@ def _add(stage: str, text: str) -> None:
         _run_stage(stage, overrides)
 
 
+@cache
 def _add_all() -> None:
     from cayley_adapters.pipeline import STAGES
 
@@ -114,13 +136,12 @@ def show_config(
     as_reference: Annotated[bool, typer.Option("--reference", help="Print what every key means instead.")] = False,
 ) -> None:
     """Print the resolved configuration and stop."""
-    from cayley_adapters.settings import compose, parse_cli, reference
+    from cayley_adapters.settings import reference
 
     if as_reference:
         typer.echo(reference(), nl=False)
         return
-    experiment, given = parse_cli(overrides or [])
-    for settings in compose(experiment, given):
+    for settings in _settings(overrides):
         typer.echo(settings.to_yaml(), nl=False)
 
 
@@ -135,10 +156,43 @@ def estimate(
 ) -> None:
     """Predict time, memory, disk and processor cost of a run before it is started."""
     from cayley_adapters.costs import estimate_run
-    from cayley_adapters.settings import compose, parse_cli
 
-    experiment, given = parse_cli(overrides or [])
-    typer.echo(estimate_run(compose(experiment, given), target, cores, remaining, measure, as_json))
+    typer.echo(estimate_run(_settings(overrides), target, cores, remaining, measure, as_json))
+
+
+@app.command("verify")
+def verify_results(
+    results: Annotated[
+        list[str],
+        typer.Argument(metavar="results/RUN | experiment=NAME [KEY=VALUE]...", help="Folder, or what it was run with."),
+    ],
+    cells: Annotated[int, typer.Option(min=0, help="Points of the map to compute again, drawn at random.")] = 3,
+    every: Annotated[bool, typer.Option("--all", help="Compute all points again.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Nats a token by which nll may differ on another machine or with other packages."),
+    ] = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train the blocks of one cell again, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Check a results folder against what made it, and compute some of its cells again."""
+    import json
+
+    from cayley_adapters.verification import TOLERANCE, results_folders, verify
+
+    if any("=" in word for word in results):
+        folders = [Path(base) for base, _ in _results_folders(results)]
+    else:
+        folders = [folder for path in results for folder in results_folders(Path(path))]
+    allowed = TOLERANCE if tolerance is None else tolerance
+    verdicts = [verify(folder, None if every else cells, seed, allowed, retrain) for folder in folders]
+    if as_json:
+        typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=1))
+    else:
+        typer.echo("\n\n".join(map(str, verdicts)))
+    if not all(verdict.agrees for verdict in verdicts):
+        raise typer.Exit(1)
 
 
 @qpu_app.command("status")
@@ -154,7 +208,7 @@ def qpu_status(overrides: Overrides = None) -> None:
             desk_of(job, quiet=True).refresh()
         except CayleyError as error:
             say(f"as last known, since the service could not be asked: {error}")
-    typer.echo(status_table(job.base))
+    typer.echo(printable(status_table(job.base)))
 
 
 @qpu_app.command("resolve")
@@ -206,21 +260,42 @@ def _device_job(overrides: list[str] | None) -> Job:
 
 def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:
     from cayley_adapters.layout import bases
+
+    return list(bases(_settings(overrides)).items())
+
+
+def _settings(overrides: list[str] | None) -> list[Settings]:
+    """What the words of a command ask for, checked against the schema, the model's shape and the device."""
+    from cayley_adapters.feasibility import require_feasible
     from cayley_adapters.settings import compose, parse_cli
 
-    experiment, given = parse_cli(overrides or [])
-    return list(bases(compose(experiment, given)).items())
+    found = compose(*parse_cli(overrides or []))
+    require_feasible(found)
+    return found
 
 
 def main() -> None:
-    """Entry point: user mistakes end in one message without a traceback, unless ``CAYLEY_DEBUG`` is set."""
+    """Entry point: mistakes, and defects of this program too, end in one message; ``--debug`` shows the traceback."""
     _add_all()
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         app()
-    except CayleyError as error:
+    # The last boundary before the user: what gets here by another class is a defect, and is told as one.
+    except Exception as error:
         if os.environ.get("CAYLEY_DEBUG"):
-            raise
-        typer.echo(f"error: {error}", err=True)
+            typer.echo(_safe(traceback.format_exc()), err=True, nl=False)
+        text = explain(error) or _unexpected(error)
+        typer.echo(_safe(f"error: {text}"), err=True)
         sys.exit(1)
+
+
+def _safe(text: str) -> str:
+    """A message without secrets, and without what a shell passed on and no terminal or encoding has."""
+    return printable(without_secrets(text)).encode("utf-8", "backslashreplace").decode()
+
+
+def _unexpected(error: Exception) -> str:
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    again = shlex.join(["cayley", "--debug", *(word for word in sys.argv[1:] if word != "--debug")])
+    return f"this is a defect of cayley-adapters ({what[:300]}); please report it with all that this prints: {again}"

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cayley_adapters import wheels
+from cayley_adapters.damage import damaged, load_arrays
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file
+from cayley_adapters.text_files import read_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -85,11 +87,15 @@ def save_windows(parts: Mapping[str, Windows], path: Path) -> None:
 
 
 def load_windows(path: Path, part: str) -> Windows:
-    """Read one part of a file written by :func:`save_windows`."""
-    from safetensors import safe_open
+    """Read one part of a file written by :func:`save_windows`.
 
-    with safe_open(path, framework="numpy") as file:
-        return Windows(file.get_tensor(f"{part}.tokens"), file.get_tensor(f"{part}.documents"))
+    Raises:
+        CayleyError: it is missing or damaged.
+    """
+    tokens, documents = load_arrays(path, f"{part}.tokens", f"{part}.documents")
+    if tokens.ndim != 2 or tokens.shape != documents.shape or not tokens.size:
+        raise damaged(path, f"tokens {tokens.shape} and documents {documents.shape} are no windows of one text")
+    return Windows(tokens, documents)
 
 
 def training_windows(path: Path, wanted: int, validation: int) -> tuple[np.ndarray, int]:
@@ -147,8 +153,8 @@ def _encyclopedia(data: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _text_files(data: Mapping[str, Any], root: Path) -> dict[str, list[str]]:
     """Local UTF-8 files; calibration is the last tenth of the training text."""
-    train = "\n".join(_read(path, root, "data.train") for path in _paths(data["train"]))
-    test = "\n".join(_read(path, root, "data.test") for path in _paths(data["test"]))
+    train = "\n".join(read_text(root / Path(path).expanduser(), "data.train") for path in _paths(data["train"]))
+    test = "\n".join(read_text(root / Path(path).expanduser(), "data.test") for path in _paths(data["test"]))
     return _split_calibration(train) | {"test": [test]}
 
 
@@ -185,21 +191,6 @@ def _split_calibration(text: str) -> dict[str, list[str]]:
 
 def _paths(given: str | Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
-
-
-def _read(path: str, root: Path, key: str) -> str:
-    file = root / Path(path).expanduser()
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CayleyError(
-            f"{key}: {file} is not UTF-8 text (byte {error.start}). Convert it, e.g. with iconv."
-        ) from error
-    except OSError as error:
-        raise CayleyError(f"{key}: cannot read {file}: {error.strerror}.") from error
-    if not text.strip():
-        raise CayleyError(f"{key}: {file} is empty.")
-    return text
 
 
 def _cut(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, window: int, part: str) -> Windows:

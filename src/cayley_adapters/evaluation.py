@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from cayley_adapters.devices import input_device
+from cayley_adapters.errors import CayleyError
 
 __all__ = ["clustered_error", "perplexity_row", "shot_error", "token_losses"]
 
@@ -33,6 +34,9 @@ def token_losses(
 
     Returns:
         ``(windows, window − 1)`` float64, nats.
+
+    Raises:
+        CayleyError: one is not finite.
     """
     losses, device = [], input_device(model)
     for start in range(0, len(tokens), batch_windows):
@@ -45,7 +49,13 @@ def token_losses(
         losses.append((logits.logsumexp(-1) - chosen).double().cpu().numpy())
         if progress:
             progress(min(start + batch_windows, len(tokens)), len(tokens))
-    return np.concatenate(losses)
+    found = np.concatenate(losses)
+    if not np.isfinite(found).all():
+        raise CayleyError(
+            "the model gives losses that are no numbers: its weights or its adapter are damaged, or too large for its "
+            "precision; make them again"
+        )
+    return found
 
 
 def clustered_error(losses: np.ndarray, documents: np.ndarray) -> float:

@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_file
+from cayley_adapters.files import PARTIAL, atomic_file
 
 if TYPE_CHECKING:
     from cayley_adapters.layout import Job
 
-__all__ = ["read_records", "record_path", "write_record"]
+__all__ = ["log_path", "read_records", "record_path", "write_record"]
 
 
 def record_path(job: Job) -> Path:
     """Where a job's record lies: ``{base}/logs/train-ratio0.2-d4-seed0.json``."""
     return Path(job.base, "logs", "-".join([job.stage, *job.cell.values()]) + ".json")
+
+
+def log_path(job: Job) -> Path:
+    """Where its rule keeps a job's log: beside its record."""
+    return record_path(job).with_suffix(".log")
 
 
 def write_record(job: Job) -> None:
@@ -60,7 +65,8 @@ def read_records(base: Path) -> Iterator[dict[str, Any]]:
     Raises:
         CayleyError: there are none.
     """
-    found = sorted((base / "logs").glob("*.json"))
+    # What a killed job left half-written is no record.
+    found = [path for path in sorted((base / "logs").glob("*.json")) if not path.name.startswith(PARTIAL)]
     if not found:
         raise CayleyError(f"{base} has no record of a job in logs/; run the workflow there first")
     for path in found:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import traceback
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.job_records import write_record
+from cayley_adapters.failures import begin, explain
+from cayley_adapters.job_records import log_path, write_record
 from cayley_adapters.layout import Job
+from cayley_adapters.masking import printable, without_secrets
+from cayley_adapters.pipeline import STAGES
+from cayley_adapters.provenance import write_provenance
+from cayley_adapters.writers import end_with_workflow, hold_as_job
 
 __all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
 
@@ -26,10 +34,17 @@ THREAD_VARIABLES = (
 )
 """Where numpy, torch, numba, tokenizers and Qiskit each look for a number of threads, or of processes."""
 
+THREAD_LIMITS = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT", "MKL_DYNAMIC", "MKL_DOMAIN_NUM_THREADS")
+"""What lets a library use fewer threads than it was told to, some of them by how busy the machine is."""
+
 
 def run_job(job: Job) -> None:
-    """Run a job in this process."""
-    import_module(f"cayley_adapters.stages.{job.stage}").run(job)
+    """Run a job in this process, and record what its files come from.
+
+    A stage's ``run`` may return what it used beside its inputs, such as hashes of a model's files.
+    """
+    used = import_module(f"cayley_adapters.stages.{job.stage}").run(job)
+    write_provenance(job, used)
 
 
 def job_to_json(job: Job) -> str:
@@ -38,9 +53,19 @@ def job_to_json(job: Job) -> str:
 
 
 def job_from_json(text: str) -> Job:
-    """Read a job written by :func:`job_to_json`."""
-    fields: dict[str, Any] = json.loads(text)
-    return Job(**fields)
+    """Read a job written by :func:`job_to_json`.
+
+    Raises:
+        CayleyError: the text is none.
+    """
+    try:
+        job = TypeAdapter(Job).validate_json(text, strict=True)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise CayleyError(f"this is no job ({reason}): {text[:80]!r}; run snakemake or cayley") from error
+    if job.stage not in STAGES:
+        raise CayleyError(f"unknown stage {job.stage!r}; known: {', '.join(STAGES)}")
+    return job
 
 
 def limit_threads(count: int) -> None:
@@ -50,6 +75,8 @@ def limit_threads(count: int) -> None:
     What the user's shell says of threads does not count, since results depend on their number in the last digits.
     """
     os.environ.update({name: str(count) for name in THREAD_VARIABLES})
+    for name in THREAD_LIMITS:
+        os.environ.pop(name, None)
 
 
 def folder_of(job: Job, output: str) -> Path:
@@ -63,16 +90,23 @@ def folder_of(job: Job, output: str) -> Path:
 
 def main() -> int:
     """Run the job that the first argument describes, with files where the second, its first output, says."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the workflow says what there is to say of Ctrl-C
+    end_with_workflow()
     job = job_from_json(sys.argv[1])
     limit_threads(job.threads)
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     os.chdir(folder_of(job, sys.argv[2]))
     try:
-        run_job(job)
-        write_record(job)
-    except CayleyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        with hold_as_job(Path(job.base)):
+            run_job(job)
+            write_record(job)
+    except Exception as error:
+        said, log = explain(error, job.stage), log_path(job)
+        if said is None or os.environ.get("CAYLEY_DEBUG"):
+            print(without_secrets(traceback.format_exc()), file=sys.stderr, end="")
+        if said is not None:
+            print(printable(without_secrets(f"{begin(log)}{said} Its log: {log}")), file=sys.stderr)
         return 1
     return 0
 

@@ -21,6 +21,7 @@ __all__ = [
     "control_of",
     "device_axes",
     "jobs",
+    "jobs_in",
     "leaves_of",
     "make_job",
     "manifest_columns",
@@ -220,9 +221,14 @@ def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
         yield comparison_job(settings)
         return
     for base, item in bases(settings).items():
-        wildcards = STAGES[stage].wildcards
-        folders: Mapping[str, Iterable[str]] = device_axes(item) if stage == "qpu_train" else cell_wildcards(item)
-        if folders.get("adapters") == ["adapters"]:
-            continue  # the map's own goes to the processor
-        for chosen in itertools.product(*(folders[name] for name in wildcards)):
-            yield make_job(stage, base, item, dict(zip(wildcards, chosen, strict=True)))
+        yield from jobs_in(base, item, stage)
+
+
+def jobs_in(base: str, settings: Settings, stage: str) -> Iterator[Job]:
+    """All jobs of a stage in one results folder, in the order of the axes."""
+    wildcards = STAGES[stage].wildcards
+    folders: Mapping[str, Iterable[str]] = device_axes(settings) if stage == "qpu_train" else cell_wildcards(settings)
+    if folders.get("adapters") == ["adapters"]:
+        return  # the map's own goes to the processor
+    for chosen in itertools.product(*(folders[name] for name in wildcards)):
+        yield make_job(stage, base, settings, dict(zip(wildcards, chosen, strict=True)))

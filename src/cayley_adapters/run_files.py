@@ -17,6 +17,7 @@ __all__ = [
     "DEVICE_RESULTS",
     "EVALUATION",
     "PREPARED",
+    "PROVENANCE",
     "QPU_ADAPTER",
     "QUESTION_SET",
     "REPORTED",
@@ -79,6 +80,7 @@ TABLES = {
     "baselines": "{base}/baselines.csv",
     "manifest": "{base}/adapters/manifest.csv",
 }
+PROVENANCE = {"provenance": "{base}/provenance.json"}
 QUESTION_SET = {"questions": "{base}/questions/items.jsonl", "about": "{base}/questions/set.json"}
 ANSWERS = {
     "arms": "{base}/questions/arms.csv",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.model_files import bounded, read_json
 
 __all__ = ["ModelShape", "model_shape"]
 
@@ -103,8 +105,12 @@ def model_shape(model: Mapping[str, Any]) -> ModelShape | None:
 
 def _from_config(path: Path) -> ModelShape | None:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
+        if bounded(config):
+            return None  # what is wrong with it, the stage that prepares the model says
         heads, hidden = config["num_attention_heads"], config["hidden_size"]
+        if hidden < heads:
+            return None
         return ModelShape(
             hidden,
             config["intermediate_size"],
@@ -115,5 +121,5 @@ def _from_config(path: Path) -> ModelShape | None:
             config["vocab_size"],
             bool(config.get("tie_word_embeddings", False)),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except CayleyError:
         return None

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-__all__ = ["TRANSITION_COLUMNS", "transition_rows"]
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from cayley_adapters.damage import damaged, load_json
+
+__all__ = ["TRANSITION_COLUMNS", "load_transition", "transition_rows"]
 
 _PAIRS = {"ci95": "lambda_c_ci95", "gain_ci95": "gain_ci95", "crossover_ci95": "crossover_ci95", "bracket": "bracket"}
 _PREDICTED = (
@@ -20,6 +26,115 @@ TRANSITION_COLUMNS = [
     "lambda_c_predicted", "lambda_c_predicted_ci95_low", "lambda_c_predicted_ci95_high", *_PREDICTED,
 ]  # fmt: skip
 """Units are those of ``transition.json``; ``lambda_c_predicted`` follows from the costs of the other blocks alone."""
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False)] | None
+_Interval = Annotated[list[_Number], Field(min_length=2, max_length=2)]
+_checked = with_config(ConfigDict(strict=True))
+
+
+@_checked
+class _Block(TypedDict):
+    block_dim: int
+    lambda_c: _Number
+    ci95: _Interval
+    censored: Literal["below", "above"] | None
+    two_qubit_gates: _Number
+    gain: _Number
+    gain_ci95: _Interval
+    bracket: _Interval | None
+    crossover_decades: _Number
+    crossover_ci95: _Interval
+    depth: _Number
+    error_budget: _Number
+    seeds: int
+
+
+@_checked
+class _Best(TypedDict):
+    noise_scale: float
+    block_dim: int | None
+
+
+@_checked
+class _Recovery(TypedDict):
+    block_dim: int
+    noise_scale: float
+    value: _Number
+    cost: _Number
+    cost_ci95: _Interval
+    nll_difference: _Number
+    nll_difference_ci95: _Interval
+
+
+@_checked
+class _Ratio(TypedDict):
+    compression_ratio: float
+    nll_compressed: _Number
+    blocks: list[_Block]
+    best_block: list[_Best]
+    recovery_nll: list[_Recovery]
+
+
+@_checked
+class _Collapse(TypedDict):
+    x: str
+    holds: bool | None
+    residual_factor: _Number
+
+
+@_checked
+class _Prediction(TypedDict):
+    compression_ratio: float
+    block_dim: int
+    qubits: int
+    two_qubit_gates: _Number
+    counted: str
+    error_budget: _Number
+    gain_of_block_dim: int
+    affordable_budget: _Number
+    lambda_c: _Number
+    ci95: _Interval
+    lambda_c_measured: _Number
+    two_qubit_error: _Number
+    two_qubit_error_needed: _Number
+    two_qubit_error_needed_ci95: _Interval
+    two_qubit_error_needed_readout_as_is: _Number
+
+
+@_checked
+class _Scaling(TypedDict):
+    collapse: list[_Collapse]
+    predictions: list[_Prediction]
+
+
+@_checked
+class _Transition(TypedDict):
+    ratios: Annotated[list[_Ratio], Field(min_length=1)]
+    scaling: _Scaling
+    readout: str
+    executor: str
+    shots: int | Literal["inf"]
+    nll_uncompressed: _Number
+    bootstrap: dict[str, int]
+
+
+_TRANSITION = TypeAdapter(_Transition)
+
+
+def load_transition(path: Path) -> dict[str, Any]:
+    """Read a ``transition.json``.
+
+    Raises:
+        CayleyError: it is missing, or not what :func:`cayley_adapters.analysis.transition` returns.
+    """
+    found = load_json(path)
+    try:
+        _TRANSITION.validate_python(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return found
 
 
 def transition_rows(transition: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis import transition
+from cayley_adapters.environment import environment
 from cayley_adapters.recovery import recovery_tables
 from cayley_adapters.report import Evidence
 from cayley_adapters.settings import compose
@@ -88,7 +89,20 @@ def evidence_of(*overrides: str, experiment: str = "quickstart", files: dict[str
     given = {name: frame.to_csv(index=False).encode() for name, frame in tables.items()}
     given |= {"transition.json": json.dumps(result).encode(), "phase_diagram.png": PNG, "recovery.png": PNG}
     given["model.json"] = json.dumps(settings.leaf("model")).encode()
+    given["provenance.json"] = json.dumps(provenance_of("prepare", "train a", "evaluate a")).encode()
     return Evidence.from_files(settings, given | (files or {}))
+
+
+def provenance_of(*labels: str) -> dict:
+    """What jobs recorded that ran in this process."""
+    calibration = {"backend": "FakeFez", "date": "2025-02-26", "sha256": "0" * 64}
+    record = {"settings": "0", "code": "c0de", "threads": 1, "gpu": None, "outputs": {}, "environment": "here"}
+    used = {
+        "prepare": {"model": {"model.safetensors": "ab" * 32}, "text": {}},
+        "evaluate": {"calibration": calibration},
+    }
+    jobs = {label: record | {"used": used.get(label.split()[0], {})} for label in labels}
+    return {"environments": {"here": environment()}, "jobs": jobs}
 
 
 class Parsed(HTMLParser):

@@ -96,7 +96,7 @@ def test_a_run_without_noise_has_no_critical_noise():
     assert "no λ_c" in text
     assert "FakeFez" not in text + limits(evidence) + methods(evidence, None)
     assert "2 seeds" in limits(evidence)
-    assert calibration_date(evidence.settings) is None
+    assert calibration_date(evidence) is None
     assert "Device" not in environment(evidence, None)
     assert "<h2>Phase diagram</h2>" in render_report(evidence, None)
 

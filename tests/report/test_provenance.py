@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import socket
 from importlib import metadata
 from importlib.resources import files
@@ -11,8 +13,9 @@ import pandas as pd
 import pytest
 from synthetic import VARIED
 
+from cayley_adapters.provenance import calibration_digest
 from cayley_adapters.report import Evidence, calibration_date, render_report
-from cayley_adapters.report.provenance import PACKAGES, environment, overrides_of, public, source_hashes
+from cayley_adapters.report.provenance import PACKAGES, environment, overrides_of, public
 from cayley_adapters.settings import compose
 
 
@@ -31,11 +34,11 @@ def test_paths_of_the_machine_are_left_out(tmp_path, made):
     assert settings.data.train == (files[0],)
     assert compose("quickstart", overrides_of(settings)) == [settings]
     assert public(settings).data.train == (".../it's a train.txt",)
-    evidence = Evidence(settings, made.files, made.tables, made.transition, made.model)
+    evidence = Evidence(settings, made.files, made.tables, made.transition, made.model, made.provenance)
     page = render_report(evidence, None)
     assert str(tmp_path) not in page
     assert "it&#39;s a train.txt" in page
-    assert socket.gethostname() not in str(environment(evidence, None))
+    assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", str(environment(evidence, None)))
 
 
 def test_the_environment_is_the_one_that_runs(made):
@@ -44,15 +47,34 @@ def test_the_environment_is_the_one_that_runs(made):
     assert dict(groups["Model"])["licence"] == "Apache-2.0"
     assert dict(groups["Text"])["licence"].startswith("CC BY-SA")
     assert len(dict(groups["Model"])["SHA-256 of the wheel"]) == 64
+    assert dict(groups["Model"])["SHA-256 of model.safetensors"] == "ab" * 32
     assert dict(groups["Device"]) == {"backend": "FakeFez", "calibrated": "2025-02-26"}
-    assert {"prepare", "train", "evaluate", "phase_diagram", "report"} <= set(source_hashes(measured=False))
-    assert set(source_hashes(measured=True)) - set(source_hashes(measured=False)) == {
-        *("qpu_train", "qpu_plan", "qpu_submit", "qpu_collect", "qpu_evaluate"),
-    }
+    assert dict(groups["Source"])["train"] == "c0de"
+    assert dict(groups["Jobs that made the numbers"]) == {"jobs": "3"}
 
 
-def test_the_calibrations_date_is_that_of_the_backends_file():
+def test_jobs_of_several_machines_are_not_shown_as_one(made):
+    told = json.loads(json.dumps(made.provenance))
+    here = told["environments"]["here"]
+    there = here | {"processor": "Another <b>", "packages": here["packages"] | {"torch": "2.0.0"}}
+    told["environments"]["there"] = there
+    told["jobs"]["train a"]["environment"] = "there"
+    told["jobs"]["train b"] = None
+    mixed = dataclasses.replace(made, provenance=told)
+    groups = environment(mixed, None)
+    assert "2 different machines" in dict(groups["Jobs that made the numbers"])["run by"]
+    assert dict(groups["Jobs that made the numbers"])["without a record of their own"] == "train b"
+    assert dict(groups["Packages"])["torch"] == f"{here['packages']['torch']} (2 jobs); 2.0.0 (1 jobs)"
+    page = render_report(mixed, None)
+    assert "Another &lt;b&gt; (1 jobs)" in page
+
+
+def test_the_calibrations_date_is_what_the_jobs_recorded(made):
     folder = files("qiskit_ibm_runtime.fake_provider.backends.fez")
     stated = json.loads((folder / "props_fez.json").read_text())["last_update_date"]
-    [settings] = compose()
-    assert calibration_date(settings) == pd.Timestamp(stated).tz_convert("UTC").date().isoformat()
+    told = json.loads(json.dumps(made.provenance))
+    told["jobs"]["evaluate a"]["used"]["calibration"] = calibration_digest("FakeFez")
+    day = pd.Timestamp(stated).tz_convert("UTC").date().isoformat()
+    assert calibration_date(dataclasses.replace(made, provenance=told)) == day
+    told["jobs"]["evaluate a"]["used"] = {}
+    assert calibration_date(dataclasses.replace(made, provenance=told)) is None

@@ -58,7 +58,9 @@ def test_ci_is_a_tiny_random_model() -> None:
 )
 def test_every_option_of_every_group_composes(group: str, local_models: list[str]) -> None:
     needs = {"hub": ["model.id=a/b", "model.revision=abc"], "local": [f"model.path={local_models[0]}"]}
-    texts = [f"{folder}/config.json" for folder in local_models[:2]]
+    texts = [f"{folder}/text.txt" for folder in local_models[:2]]
+    for text in texts:
+        Path(text).write_text(f"{text} holds more than nine windows of text. " * 600)
     needs["none"] = ["sweep.compression_ratio=0"]
     needs["text"] = [f"data.train={texts[0]}", f"data.test={texts[1]}"]
     options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
@@ -176,7 +178,7 @@ def test_a_folder_with_an_odd_name_gets_a_safe_one(tmp_path: Path) -> None:
 def test_text_files(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("a.txt", "b.txt", "c.txt")]
     for path in paths:
-        path.write_text("text")
+        path.write_text(f"{path.name} holds more than nine windows of text. " * 40)
     a, b, c = map(str, paths)
     [found] = compose("ci", ["data=text", f"data.train=[{a},{b}]", f"data.test={c}"])
     assert (found.data.train, found.data.test) == ((a, b), (c,))
@@ -202,6 +204,9 @@ def test_a_broken_configuration_file_is_a_plain_error(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "ci.yaml").write_text("# @package _global_\nexperiment: [")
     (tmp_path / "config.yaml").write_text("defaults: [_self_, {experiment: ci}]\nrun: ${experiment}")
+    with pytest.raises(CayleyError, match=r"cannot read the configuration .*ci\.yaml: while parsing"):
+        compose("ci", conf_dir=tmp_path)
+    (tmp_path / "experiment" / "ci.yaml").write_text("# @package _global_\nexperiment: ci\ndefaults: 3")
     with pytest.raises(CayleyError, match="cannot be composed"):
         compose("ci", conf_dir=tmp_path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from planted_secrets import planted
 from project_copy import Project, copy_project
 
 
@@ -14,7 +15,7 @@ def fresh(tmp_path) -> Project:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Project:
-    """A copy in which the ``ci`` experiment has run; tests must leave it as it is."""
-    project = copy_project(tmp_path_factory.mktemp("built"))
+    """A copy in which the ``ci`` experiment has run, by a user with secrets; tests must leave it as it is."""
+    project = copy_project(tmp_path_factory.mktemp("built"), planted(tmp_path_factory.mktemp("home")))
     project.snakemake("phase_diagram", "report", "--config", "experiment=ci")
     return project

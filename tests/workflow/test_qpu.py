@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from planted_secrets import MARKERS, leaks, traces
 from safetensors.numpy import load_file
 
 from cayley_adapters.qpu.twin import TwinService
@@ -20,7 +22,9 @@ TABLES = ("aggregate", "draw", "scaling", "recovery")
 
 def cayley(project, *arguments):
     command = [sys.executable, "-c", "from cayley_adapters.cli import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **project.options())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **project.options())
+    project.said += [done.stdout, done.stderr]
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def measured(built, tmp_path_factory):
     """A copy of the built project whose blocks ran on the twin."""
     folder = tmp_path_factory.mktemp("measured")
     shutil.copytree(built.folder, folder, symlinks=True, dirs_exist_ok=True)
-    project = type(built)(folder)
+    project = dataclasses.replace(built, folder=folder)
     planned = project.planned(target="qpu")
     assert planned == dict.fromkeys([*STAGES, *TABLES], 1)
     project.snakemake("qpu", "--config", "experiment=ci")
@@ -137,6 +141,23 @@ def test_status_and_resolve_speak_of_the_ledger(measured):
     assert "--adopt JOB" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        ["prepare", "experiment=ci", "model=hub", "model.id=some/one", "model.revision=main", "run=lost"],
+        ["config", f"qpu.token={MARKERS['QISKIT_IBM_TOKEN']}"],
+        ["config", f"+hf_token={MARKERS['HF_TOKEN']}"],
+    ],
+    ids=["hub", "token", "added-token"],
+)
+def test_mistakes_repeat_no_secret(built, mistake):
+    project = dataclasses.replace(built, environment=built.environment | {"CAYLEY_DEBUG": "1", "HF_HUB_OFFLINE": "1"})
+    done = cayley(project, *mistake)
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert traces(done.stdout + done.stderr) == set()
+
+
 @pytest.mark.parametrize("executor", ["exact", "noisy", "qpu"])
 def test_it_talks(measured, results, executor):
     options = ["experiment=ci", "--executor", executor, "--prompt", "Hello", "--new-tokens", "2", "qpu.shots=64"]
@@ -167,3 +188,12 @@ def test_blocks_measured_once_serve_the_whole_test_text(measured, tmp_path):
     assert arms.readout["qpu"] == "characterised"
     assert arms.p_value["qpu"] > 1e-4
     assert len(TwinService(project.folder / "results/ci/qpu/twin").paid()) >= 2
+
+
+def test_no_secret_is_anywhere(measured, results):
+    """Results, logs, ledger, W&B's files, Snakemake's own: a user's tokens and accounts are in none, in no encoding."""
+    assert set(MARKERS) & set(measured.environment)
+    assert leaks(measured.folder) == {}
+    assert traces("\n".join(measured.said)) == set()
+    searched = {path.suffix for path in measured.folder.rglob("*") if path.is_file()}
+    assert {".wandb", ".sqlite", ".html", ".log", ".yaml", ".json", ".csv", ".safetensors"} <= searched

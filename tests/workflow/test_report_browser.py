@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-MISSING = (
-    "no Chromium for the tests of the report: type `make browser` as root, or install it (Debian: "
-    "apt-get install chromium)"
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium that resolves no name."""
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--host-resolver-rules=MAP * ~NOTFOUND"])
-        yield chromium
-        chromium.close()
-
 
 @pytest.fixture
-def page(browser) -> Iterator:
-    """A page that is offline; it must ask for nothing but itself, and say nothing on the console."""
-    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
-    page, said, asked = context.new_page(), [], []
-    page.set_default_timeout(10_000)
-    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    page.on("request", lambda request: asked.append(request.url))
-    yield page
-    context.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+def page(offline_page):
+    return offline_page
 
 
 @pytest.fixture(scope="module")

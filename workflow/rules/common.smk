@@ -3,7 +3,6 @@
 # `snakemake --lint` asks for a conda environment a job. All jobs here run in the one environment that requirements.txt
 # pins (environment.yml for conda), since they share one library.
 
-import fcntl
 import functools
 import re
 import sys
@@ -11,18 +10,24 @@ from pathlib import Path
 
 from cayley_adapters.costs import estimate_of, usable_cores
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.failures import explain
+from cayley_adapters.feasibility import require_feasible
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
 from cayley_adapters.layout import bases, comparison_job, make_job
+from cayley_adapters.masking import printable, without_secrets
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.run_files import DEVICE_RESULTS
 from cayley_adapters.settings import from_snakemake_config
+from cayley_adapters.stopping import stop_on_signals
 from cayley_adapters.tracking import track_with
+from cayley_adapters.writers import hold_as_workflow
 
 try:
     SETTINGS = from_snakemake_config(config)
+    require_feasible(SETTINGS)
 except CayleyError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(printable(without_secrets(str(error)))) from None
 
 BASES = bases(SETTINGS)
 track_with(SETTINGS[0].track.model_dump(mode="json"))
@@ -90,8 +95,11 @@ def targets(base):
 
 
 COMPARISON = [comparison_job(SETTINGS)] if len(SETTINGS) > 1 else []
-RUN_JOB = f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}}"
-LOCKS = []
+RUN_JOB = (
+    f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
+    f"{sys.executable} -m cayley_adapters.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
+)
+HELD = []  # the results folder's lock, until this process ends, and whether a signal has stopped it
 
 
 onstart:
@@ -102,16 +110,16 @@ onstart:
         )
     # Snakemake's own lock survives a kill and then blocks the next run; a kernel lock ends with its process.
     folder = Path("results") / SETTINGS[0].run
-    folder.mkdir(parents=True, exist_ok=True)
-    LOCKS.append((folder / ".lock").open("w"))  # kept open, and so held, until this process ends
     try:
-        fcntl.flock(LOCKS[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError(f"another workflow is writing to {folder}; wait for it, or choose another name with run=NAME")
+        HELD.append(hold_as_workflow(folder, map(Path, BASES)))
+    except (CayleyError, OSError) as error:
+        raise WorkflowError(explain(error) or str(error)) from None
+    HELD.append(stop_on_signals("Stopped. Run the same command again to go on: finished work is kept."))
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
     at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes
     print(estimate_of(todo, BASES, at_once or 1), file=sys.stderr)
 
 
 onerror:
-    print("A job failed and its log is named above. Mend the cause and run the same command again; finished work is kept.")
+    if not HELD[-1].is_set():
+        print("A job failed and its log is named above. Mend the cause and run the same command again; finished work is kept.")

@@ -2,6 +2,7 @@
 
 from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.layer import CayleyLayer, blocks_of, constrain_signs
+from cayley_adapters.adapters.loading import load_adapter, read_adapter
 from cayley_adapters.adapters.model import CayleyModel, adapted_layers, set_executor
 from cayley_adapters.adapters.oft import from_oft, to_oft
 from cayley_adapters.adapters.registration import register
@@ -18,6 +19,8 @@ __all__ = [
     "constrain_signs",
     "from_oft",
     "inverse_cayley",
+    "load_adapter",
+    "read_adapter",
     "rotate",
     "set_executor",
     "to_oft",

@@ -27,7 +27,8 @@ class CayleyConfig(PeftConfig):
         layers_pattern: name of the list of layers, as in PEFT.
         ansatz: ``full``: one free parameter for each entry of the block's strict upper triangle. ``brickwork``: the
             block is a product of rotations of neighbouring qubits, six parameters each.
-        brickwork_depth: layers of the brickwork, see :func:`cayley_adapters.ansatz.bricks`; not read for ``full``.
+        brickwork_depth: layers of the brickwork, 1 to 64, see :func:`cayley_adapters.ansatz.bricks`; not read for
+            ``full``.
         readout: ``signed``: y = Qx; ``sign_constrained``: y = sign(x)·|Qx|, what a device can tell about y.
 
     Raises:
@@ -68,5 +69,5 @@ class CayleyConfig(PeftConfig):
             if d < 4:
                 raise CayleyError("ansatz='brickwork' needs two qubits: use block_dim=4 or larger, or ansatz='full'")
             depth = self.brickwork_depth
-            if not isinstance(depth, int) or depth < 1:
-                raise CayleyError(f"brickwork_depth={depth!r} is not allowed; use 1 or more")
+            if not isinstance(depth, int) or not 1 <= depth <= 64:
+                raise CayleyError(f"brickwork_depth={depth!r} is not allowed; use 1 to 64")

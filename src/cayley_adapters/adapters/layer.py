@@ -88,6 +88,13 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         self.cayley_theta[adapter_name] = nn.Parameter(torch.zeros(self.in_features // d, *shape, device=device))
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Refuse blocks that are no numbers, whoever loads them."""
+        for key, value in state_dict.items():
+            if key.startswith(f"{prefix}cayley_theta.") and not torch.isfinite(value).all():
+                raise CayleyError(f"the adapter's blocks of {self.key} hold NaN or infinity; train it again")
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def blocks(self, adapter_name: str | None = None) -> torch.Tensor:
         """The blocks ``(B, d, d)`` of one adapter (default: the active one), in float32 as they are stored.
 

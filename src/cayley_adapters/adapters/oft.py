@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.adapters.config import CayleyConfig
+from cayley_adapters.adapters.loading import read_adapter
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_directory
 
@@ -39,7 +40,7 @@ def from_oft(source: Path | str, target: Path | str) -> CayleyConfig:
     """
     from peft import OFTConfig
 
-    config, tensors = _read(source, OFTConfig)
+    config, tensors = read_adapter(source, OFTConfig)
     for key, wanted in (("use_cayley_neumann", False), ("coft", False), ("block_share", False), ("bias", "none")):
         if getattr(config, key) != wanted:
             raise CayleyError(
@@ -69,7 +70,7 @@ def to_oft(source: Path | str, target: Path | str) -> OFTConfig:
     """
     from peft import OFTConfig
 
-    config, tensors = _read(source, CayleyConfig)
+    config, tensors = read_adapter(source, CayleyConfig)
     for key, wanted in (("ansatz", "full"), ("readout", "signed")):
         if getattr(config, key) != wanted:
             raise CayleyError(f"{source}: {key}={getattr(config, key)} has no counterpart in OFT; only {wanted} has")
@@ -77,21 +78,6 @@ def to_oft(source: Path | str, target: Path | str) -> OFTConfig:
     converted = OFTConfig(r=0, oft_block_size=config.block_dim, use_cayley_neumann=False, **shared)
     _write(target, converted, {name.removesuffix(_OURS) + _PEFTS: theta / _FACTOR for name, theta in tensors.items()})
     return converted
-
-
-def _read(folder: Path | str, kind: type[Any]) -> tuple[Any, dict[str, Any]]:
-    from peft import PeftConfig
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        config: PeftConfig = PeftConfig.from_pretrained(str(folder))
-        tensors = load_file(Path(folder) / "adapter_model.safetensors")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise CayleyError(f"{folder} is no adapter that PEFT saved: {error}") from error
-    if not isinstance(config, kind):
-        raise CayleyError(f"{folder} holds an adapter of type {config.peft_type}, not one of {kind.__name__}")
-    return config, tensors
 
 
 def _block_dim(source: Path | str, tensors: dict[str, Any]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from cayley_adapters.compression.methods import method_named
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_directory
+from cayley_adapters.model_files import read_json
 from cayley_adapters.weights import Weights, empty_model
 
 __all__ = ["PART_BYTES", "Parts", "link_files", "load_compressed", "save_compressed", "write_description"]
@@ -28,7 +30,7 @@ PART_BYTES = 2**30
 """A file of weights is closed once it would become larger."""
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, CayleyError)
-"""What a damaged folder raises, beside the errors of safetensors."""
+"""What a damaged folder raises."""
 
 TOKENIZER = (
     "tokenizer.json",
@@ -137,13 +139,13 @@ def load_compressed(folder: Path | str) -> Any:
     Raises:
         CayleyError: a file is missing or does not fit the others.
     """
-    from safetensors import SafetensorError
-
     folder = Path(folder)
     try:
-        description = json.loads((folder / "compression.json").read_text(encoding="utf-8"))
+        description = read_json(folder / "compression.json")
         unchanged = description.get("unchanged", {})
         for name, written in unchanged.items():
+            if not re.fullmatch(r"unchanged-\d+\.safetensors", name):
+                raise CayleyError(f"compression.json names {name[:200]!r} as a file of weights")
             status = (folder / name).stat()
             if status.st_nlink > 1 and status.st_mtime_ns != written:
                 raise CayleyError(f"the original model was written to since ({name} is linked to it)")
@@ -152,15 +154,23 @@ def load_compressed(folder: Path | str) -> Any:
         model = empty_model(folder, _dtype(weights))
         with torch.device("meta"):
             for record in description["projections"]:
-                new = method_named(description["method"]).empty(
-                    model.get_submodule(record["projection"]), record["size"]
-                )
+                linear, size = model.get_submodule(record["projection"]), record["size"]
+                if not 0 < size <= linear.in_features * linear.out_features:
+                    raise CayleyError(f"compression.json gives {record['projection']} the size {size}")
+                new = method_named(description["method"]).empty(linear, size)
                 model.set_submodule(record["projection"], new.eval())
         known = model.state_dict()
         if unexpected := [name for name, file in weights.files.items() if file in parts and name not in known]:
             raise CayleyError(f"weights do not fit compression.json ({unexpected[:2]})")
+        # A linked original was checked when it was prepared.
+        weights.check_finite(name for name, file in weights.files.items() if file in parts)
         weights.fill(model)
-    except (*UNREADABLE, SafetensorError) as error:
+        for name, buffer in model.named_buffers():
+            if name.endswith(".order") and not buffer.sort().values.equal(
+                torch.arange(len(buffer), dtype=buffer.dtype)
+            ):
+                raise CayleyError(f"{name} is no order of outputs")
+    except UNREADABLE as error:
         raise CayleyError(f"{folder} is no compressed model: {error}. Make it again with `cayley compress`.") from error
     return model
 

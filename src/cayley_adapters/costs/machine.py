@@ -9,11 +9,12 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cayley_adapters.environment import processor
 from cayley_adapters.files import atomic_file, cache_directory
 
 __all__ = ["PACKAGES", "kept_speeds", "machine_key", "measure_speeds"]
@@ -27,7 +28,7 @@ IMPORTS = "import torch, transformers.models.llama.modeling_llama, peft, numba"
 def machine_key() -> dict[str, Any]:
     """What a measurement is good for: processor, cores and the versions of the libraries that do the work."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
@@ -68,18 +69,6 @@ def measure_speeds(progress: Callable[[int, int, str], None] | None = None) -> d
 def _path() -> Path:
     digest = hashlib.sha256(json.dumps(machine_key(), sort_keys=True).encode()).hexdigest()[:16]
     return cache_directory() / "speeds" / f"{digest}.json"
-
-
-def _processor() -> str:
-    """The processor's name; :func:`platform.processor` is empty on Linux."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    wanted: Mapping[str, str] = {
-        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
-    }
-    return " ".join(wanted.get(name, "") for name in ("model name", "cpu family", "model", "stepping")).strip()
 
 
 def _start_seconds() -> float:

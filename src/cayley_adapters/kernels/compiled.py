@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.caching import FunctionCache
 
-from cayley_adapters.files import cache_directory
+from cayley_adapters.files import cache_directory, locked
 
 __all__ = ["compiled"]
 
@@ -34,8 +35,26 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = _folder()  # read while the cache is set up, and only then
         try:
-            return numba.njit(cache=True, **options)(function)
+            made = numba.njit(cache=True, **options)(function)
         finally:
             numba.config.CACHE_DIR = before
+        if isinstance(kept := getattr(made, "_cache", None), FunctionCache):
+            _save_alone(kept._cache_file)
+        return made
 
     return decorate
+
+
+def _save_alone(files: Any) -> None:
+    """Let one process at a time add to a function's compiled code.
+
+    numba reads the index, picks a free number and writes index and code, all without a lock: where two processes
+    compile a function for different types at the same time, a later one could be given the code of the wrong one.
+    """
+    save = files.save
+
+    def save_alone(key: Any, data: Any) -> None:
+        with locked(Path(files._index_path)):
+            save(key, data)
+
+    files.save = save_alone

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
-import os
 import random
-import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.masking import printable, without_secrets
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import RuntimeJobV2
 
-__all__ = ["Calls", "Unreachable", "http_status", "is_transient", "post_once", "proves_not_accepted", "without_secrets"]
+__all__ = ["Calls", "Unreachable", "http_status", "is_transient", "post_once", "proves_not_accepted"]
 
 T = TypeVar("T")
 _NO_PROOF = {408, 425, 499}
@@ -106,21 +103,6 @@ def post_once(service: Any) -> None:
                 adapter.max_retries = Retry(**{name: getattr(old, name) for name in names})
 
 
-def without_secrets(text: str, service: Any = None) -> str:
-    """Return a text without the tokens of the environment and of the service's account, and without credentials."""
-    tokens = [
-        value
-        for name, value in os.environ.items()
-        if value and (fnmatch.fnmatch(name, "QISKIT_IBM*TOKEN") or fnmatch.fnmatch(name, "QISKIT_IBM*API_KEY"))
-    ]
-    with suppress(Exception):  # an account that cannot be read has no token to hide
-        tokens.append(service.active_account()["token"])
-    for token in sorted(filter(None, tokens), key=len, reverse=True):
-        text = text.replace(token, "***").replace(quote(token, safe=""), "***")
-    text = re.sub(r"(?i)\b(bearer|apikey)\s+\S+", r"\1 ***", text)
-    return re.sub(r"//[^/@\s]+:[^/@\s]+@", "//***@", text)
-
-
 class Calls:
     """The service, asked a bounded number of times with growing pauses.
 
@@ -196,7 +178,11 @@ class Calls:
     def text(self, error: BaseException | str) -> str:
         """Return what an exception or the service says, on one line, shortened and without secrets."""
         words = error if isinstance(error, str) else f"{type(error).__name__}: {getattr(error, 'message', error)}"
-        return without_secrets(" ".join(words.split()), self.service)[:500]
+        account: dict[str, str] = {}
+        with suppress(Exception):  # an account that cannot be read has no token to hide
+            account = self.service.active_account() or {}
+        saved = [account[key] for key in ("token", "instance") if account.get(key)]
+        return printable(without_secrets(" ".join(words.split()), saved))[:500]
 
     def ask(self, what: str, question: Callable[..., T], *args: Any, **options: Any) -> T:
         """Return the answer to a question that changes nothing, or changes the same when it is asked again.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.qpu.ledger_file import LedgerFile
 from cayley_adapters.qpu.ledger_schema import MOVES
+from cayley_adapters.settings.fields import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,10 +140,11 @@ class Ledger(LedgerFile):
         Raises:
             CayleyError: If the ledger has no such tag.
         """
-        row: sqlite3.Row | None
-        row = self._db.execute("SELECT * FROM attempt JOIN work USING (key) WHERE tag = ?", (tag,)).fetchone()
+        row: sqlite3.Row | None = None
+        if tag.isprintable():  # a word of the command line may hold what is no text to SQLite
+            row = self._db.execute("SELECT * FROM attempt JOIN work USING (key) WHERE tag = ?", (tag,)).fetchone()
         if row is None:
-            raise CayleyError(f"the ledger {self.path} has no tag '{tag}': `cayley qpu status` lists them")
+            raise CayleyError(f"the ledger {self.path} has no tag '{show(tag)}': `cayley qpu status` lists them")
         return row
 
     def attempts(self, *states: str) -> list[sqlite3.Row]:
@@ -177,7 +179,10 @@ class Ledger(LedgerFile):
         row = self._db.execute("SELECT * FROM result WHERE key = ?", (key,)).fetchone()
         if hashlib.sha256(row["data"]).hexdigest() != row["sha256"]:
             raise self._damaged(f"the result of {row['tag']} is not what was stored")
-        return np.frombuffer(row["data"], dtype=row["dtype"]).reshape(json.loads(row["shape"])).copy()
+        try:
+            return np.frombuffer(row["data"], dtype=row["dtype"]).reshape(json.loads(row["shape"])).copy()
+        except (ValueError, TypeError) as error:
+            raise self._damaged(f"the result of {row['tag']} has no type and shape that fit: {error}") from None
 
     def seconds(self) -> float:
         """Return the QPU seconds of all that was sent or may have been: used ones where known, else estimated."""

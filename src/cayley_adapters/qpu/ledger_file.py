@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.errors import CayleyError
-from cayley_adapters.qpu.ledger_schema import APPLICATION, SCHEMA, VERSION
+from cayley_adapters.qpu.ledger_schema import APPLICATION, MOVES, SCHEMA, VERSION
 
 __all__ = ["LedgerFile"]
 
@@ -43,7 +43,9 @@ class LedgerFile:
             self._open()
         except (sqlite3.DatabaseError, CayleyError) as error:
             self._db.close()
-            if isinstance(error, sqlite3.OperationalError):  # locked, read-only, disk full: not a damage
+            if isinstance(error, sqlite3.OperationalError) and "decode" not in str(
+                error
+            ):  # locked, read-only, disk full: not a damage
                 raise CayleyError(f"cannot use the ledger {self.path}: {error}; nothing was sent") from None
             if isinstance(error, CayleyError):
                 raise
@@ -52,6 +54,9 @@ class LedgerFile:
     def _open(self) -> None:
         self._db.row_factory = sqlite3.Row
         if not (tables := self._db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()):
+            # The lock is made with the first change: a ledger that was written to is never empty again.
+            if Path(f"{self.path}.lock").exists():
+                raise self._damaged("it is empty, and was not when it was last written to")
             self._create()
         if self._db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
             raise CayleyError(f"{self.path} is another program's database: nothing was sent; give another path")
@@ -62,11 +67,27 @@ class LedgerFile:
             )
         if tables and (found := self._db.execute("PRAGMA integrity_check(3)").fetchall())[0][0] != "ok":
             raise self._damaged("; ".join(row[0] for row in found))
+        if tables:
+            self._check_content()
         self._db.execute("PRAGMA journal_mode = DELETE")
         # A rollback journal works on network disks too, and EXTRA also syncs the folder after a commit: with FULL a
         # power cut may bring back the state before the last one, that is forget an intent whose job has been sent.
         for pragma in ("synchronous = EXTRA", "fullfsync = ON", "foreign_keys = ON"):
             self._db.execute(f"PRAGMA {pragma}")
+
+    def _check_content(self) -> None:
+        """Refuse what SQLite finds whole and this program would trip over."""
+        sql = [row["sql"] for row in self._db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
+        if {" ".join(item.split()) for item in SCHEMA.split(";")} - {" ".join(item.split()) for item in sql}:
+            raise self._damaged(f"its tables are not those of version {VERSION}")
+        if self._db.execute("PRAGMA foreign_key_check").fetchone():
+            raise self._damaged("some rows belong to no other")
+        if len(self._db.execute("SELECT id FROM about").fetchall()) != 1:
+            raise self._damaged("it does not say which ledger it is")
+        for table in ("owner", "work", "batch", "attempt", "stray", "event"):
+            for row in self._db.execute(f"SELECT * FROM {table}"):  # reads what is no UTF-8, too
+                if table == "attempt" and row["state"] not in MOVES:
+                    raise self._damaged(f"{row['tag']} is in the unknown state {row['state']!r}")
 
     def _create(self) -> None:
         with self.transaction():

@@ -11,6 +11,7 @@ from cayley_adapters.qpu.calls import Calls
 from cayley_adapters.qpu.finding import WAITING, Finder
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.payload import size_of_job
+from cayley_adapters.settings.fields import show
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import RuntimeJobV2
@@ -32,6 +33,8 @@ def resolve(ledger: Ledger, calls: Calls, finder: Finder, tag: str, adopt: str |
 
 def _adopt(ledger: Ledger, calls: Calls, attempt: sqlite3.Row, adopt: str) -> str:
     tag, state = attempt["tag"], attempt["state"]
+    if not adopt.isprintable():
+        raise CayleyError(f"'{show(adopt)}' is no id of a job: `cayley qpu status` and the service's page list them")
     latest = ledger.latest(attempt["key"])
     assert latest is not None  # if none is later it is the attempt itself
     if state not in ("planned", "unknown", "abandoned") or (state == "abandoned" and latest["state"] != "planned"):

@@ -95,6 +95,10 @@ def _item(path: Path, number: int, record: dict[str, Any], allowed: str) -> Item
     texts = [record["question"], *record["choices"], *(record.get(key, "") for key in ("id", "topic"))]
     if not all(isinstance(text, str | int | float) and not isinstance(text, bool) for text in texts):
         raise _wrong(path, number, "something that is no text among the question and its choices", allowed)
+    try:
+        "".join(map(str, texts)).encode()
+    except UnicodeEncodeError:
+        raise _wrong(path, number, "half of a character (a lone surrogate)", "text that UTF-8 can hold") from None
     if longest := next((text for text in map(str, texts) if len(text) > LONGEST_TEXT), None):
         raise _wrong(path, number, f"a text of {len(longest)} characters", f"at most {LONGEST_TEXT}")
     question, choices = str(record["question"]).strip(), tuple(str(choice).strip() for choice in record["choices"])
@@ -125,5 +129,5 @@ def _wrong(path: Path, number: int, found: str, allowed: str) -> CayleyError:
 
 
 def _cut(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cayley_adapters.damage import damaged, load_json
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file
 
@@ -130,10 +131,17 @@ def load_set(items: Path, about: Path) -> tuple[QuestionSet, dict[str, Any]]:
     Raises:
         CayleyError: the lines are not those that were described.
     """
-    content, description = items.read_bytes(), json.loads(about.read_text(encoding="utf-8"))
+    description = load_json(about, "sha256", "name", "source", "licence", "format")
+    try:
+        content = items.read_bytes()
+    except OSError as error:
+        raise damaged(items, error) from error
     if hashlib.sha256(content).hexdigest() != description["sha256"]:
         raise CayleyError(f"{items} is not what {about} describes; delete both and run the same command again")
-    found = tuple(Item.model_validate_json(line) for line in content.splitlines())
+    try:
+        found = tuple(Item.model_validate_json(line) for line in content.splitlines())
+    except ValidationError as error:
+        raise damaged(items, error) from error
     return QuestionSet(description["name"], description["source"], description["licence"], found), description
 
 

@@ -29,6 +29,7 @@ class Evidence:
         tables: the CSV files among them, parsed.
         transition: its ``transition.json``.
         model: its ``prepared/model.json``.
+        provenance: its ``provenance.json``, see :func:`cayley_adapters.provenance.gather`.
     """
 
     settings: Settings
@@ -36,10 +37,11 @@ class Evidence:
     tables: Mapping[str, pd.DataFrame]
     transition: Mapping[str, Any]
     model: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
     @classmethod
     def from_files(cls, settings: Settings, files: Mapping[str, bytes]) -> Evidence:
-        """Parse the tables among ``files``; ``transition.json`` and ``model.json`` must be there."""
+        """Parse the tables among ``files``; the three JSON files must be there."""
         tables = {
             # A version is a digest, of which some look like numbers.
             name: with_layers(
@@ -50,7 +52,8 @@ class Evidence:
             for name, content in files.items()
             if name.endswith(".csv")
         }
-        return cls(settings, files, tables, json.loads(files["transition.json"]), json.loads(files["model.json"]))
+        given = (json.loads(files[f"{name}.json"]) for name in ("transition", "model", "provenance"))
+        return cls(settings, files, tables, *given)
 
     @property
     def cells(self) -> pd.DataFrame:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
 import re
 import shlex
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
 from cayley_adapters import wheels
-from cayley_adapters.fingerprint import fingerprint
-from cayley_adapters.pipeline import STAGES
+from cayley_adapters.environment import MACHINE, NUMERIC
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.settings import Settings, compose
 from cayley_adapters.settings.schema import fields
 
-__all__ = ["PACKAGES", "calibration_date", "environment", "overrides_of", "public", "source_hashes", "uses_device"]
+__all__ = ["PACKAGES", "calibration_date", "environment", "overrides_of", "public", "uses_device"]
 
 PACKAGES = (
-    *("cayley-adapters", "torch", "transformers", "tokenizers", "safetensors", "peft", "gguf", "datasets", "tensorly"),
-    *("qiskit", "qiskit-aer", "qiskit-ibm-runtime", "numpy", "scipy", "numba", "pandas"),
-    *("snakemake", "hydra-core", "pydantic", "matplotlib", "altair", "vl-convert-python", "Jinja2"),
+    "cayley-adapters",
+    *NUMERIC,
+    *("snakemake", "hydra-core", "pydantic", "matplotlib", "altair", "vl-convert-python", "jinja2"),
 )
-"""Packages that numbers and pictures come from."""
+"""Packages that numbers and pictures come from, of all that were recorded."""
 
 
 def public(settings: Settings) -> Settings:
@@ -79,69 +75,104 @@ def uses_device(settings: Settings) -> bool:
     )
 
 
-def calibration_date(settings: Settings) -> str | None:
-    """Day of the calibration in UTC, such as ``2025-02-26``; None where no device was used, or it tells none."""
-    from datetime import UTC
+def calibration_date(evidence: Evidence) -> str | None:
+    """Day of the calibration in UTC, such as ``2025-02-26``; None where no device was used, or it tells none.
 
-    from cayley_adapters.calibration import snapshot
-
-    if not uses_device(settings):
-        return None
-    properties = snapshot(settings.noise.backend).properties()
-    dated = getattr(properties, "last_update_date", None)
-    return None if dated is None else dated.astimezone(UTC).date().isoformat()
-
-
-def source_hashes(measured: bool) -> dict[str, str]:
-    """Stage → hash of the code that it runs, of all stages that a report rests on.
-
-    Args:
-        measured: Whether a processor's results are among its numbers.
+    It is what the jobs recorded when they ran; several, with commas, where they used several.
     """
-    makers = {pattern: name for name, stage in STAGES.items() for pattern in stage.outputs.values()}
-    found: dict[str, str] = {}
-    waiting = ["report"]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = fingerprint(f"stages.{name}")
-            patterns = [pattern for pattern in STAGES[name].inputs.values() if measured or "{device}" not in pattern]
-            named = {"{device}": "qpu", "{adapters}": "qpu/adapters"}
-            for wildcard, folder in named.items():
-                patterns = [pattern.replace(wildcard, folder) for pattern in patterns]
-            waiting += [makers[pattern] for pattern in patterns]
-    return {name: found[name] for name in STAGES if name in found}
+    if not uses_device(evidence.settings):
+        return None
+    known = [record["used"].get("calibration", {}).get("date") for record in _records(evidence).values()]
+    return ", ".join(sorted({date for date in known if date})) or None
+
+
+def _records(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """Label → record of each job that left one."""
+    return {label: record for label, record in evidence.provenance["jobs"].items() if record is not None}
 
 
 def environment(evidence: Evidence, calibrated: str | None) -> dict[str, list[tuple[str, str]]]:
-    """Heading → ``(name, value)`` of what the results depend on; nothing in it names a machine or a person."""
-    settings = evidence.settings
-    hashes = source_hashes(bool((evidence.cells["executor"] == "qpu").any()))
-    whole = hashlib.sha256("".join(f"{name}{code}" for name, code in hashes.items()).encode()).hexdigest()[:16]
+    """Heading → ``(name, value)`` of what the results depend on; nothing in it names a machine or a person.
+
+    Code, machine and packages are those that the jobs recorded. Where jobs differ, each value stands with the number of
+    jobs that had it.
+    """
+    settings, records = evidence.settings, _records(evidence)
+    counts = Counter(record["environment"] for record in records.values())
+    found = [(evidence.provenance["environments"][key], count) for key, count in counts.items()]
+    codes: dict[str, Counter[str]] = {}
+    threads: dict[str, Counter[str]] = {}
+    for label, record in records.items():
+        codes.setdefault(label.split()[0], Counter())[record["code"]] += 1
+        threads.setdefault(label.split()[0], Counter())[str(record["threads"])] += 1
     groups = {
-        "Model": _model(evidence.model),
-        "Text": _text(settings),
+        "Model": _model(evidence.model) + _hashes(records, "model"),
+        "Text": _text(settings) + _hashes(records, "text"),
         "Device": _device(settings, calibrated),
         "Seeds": [
             ("training and shots", ", ".join(map(str, settings.sweep.seed))),
             ("bootstrap", str(evidence.transition["bootstrap"]["seed"])),
         ],
-        "Machine that wrote this page": [
-            ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
-            ("system", f"{platform.system()} {platform.machine()}"),
-            ("cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())),
+        "Jobs that made the numbers": _jobs(evidence),
+        "Machine": [
+            *((name, _listed(found, _machine(name))) for name in MACHINE),
+            ("gpu", _several(Counter(_shown(record["gpu"]) for record in records.values()))),
         ],
-        "Source when this page was written": [("hash of the library's code", whole), *hashes.items()],
-        "Packages": [(name, _version(name)) for name in PACKAGES],
+        "Threads": [(stage, _several(count)) for stage, count in threads.items()],
+        "Source": [
+            ("commit", _listed(found, lambda item: item["commit"] or "no repository")),
+            *((stage, _several(count)) for stage, count in codes.items()),
+        ],
+        "Packages": [(name, _listed(found, _package(name))) for name in PACKAGES],
     }
     return {name: rows for name, rows in groups.items() if rows}
 
 
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
+def _jobs(evidence: Evidence) -> list[tuple[str, str]]:
+    """How many jobs there were, and whether they are of one kind."""
+    jobs, kinds = evidence.provenance["jobs"], len(evidence.provenance["environments"])
+    told = [("jobs", str(len(jobs)))]
+    if kinds > 1:
+        told.append(("run by", f"{kinds} different machines or sets of packages; where they differ, jobs are counted"))
+    if unknown := [label for label, record in jobs.items() if record is None]:
+        told.append(("without a record of their own", ", ".join(unknown)))
+    return told
+
+
+def _machine(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda item: _shown(item[name])
+
+
+def _package(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda item: str(item["packages"].get(name, "not installed"))
+
+
+def _listed(found: list[tuple[Mapping[str, Any], int]], read: Callable[[Mapping[str, Any]], str]) -> str:
+    """A value of all environments, see :func:`_several`."""
+    counts: Counter[str] = Counter()
+    for item, count in found:
+        counts[read(item)] += count
+    return _several(counts)
+
+
+def _several(counts: Counter[str]) -> str:
+    """One value as it is; several with how many jobs had each."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    return "; ".join(f"{value} ({count} jobs)" for value, count in counts.most_common()) or "not recorded"
+
+
+def _shown(value: Any) -> str:
+    """A value of an environment in words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={item}" for name, item in value.items()) or "none set"
+    return "none" if value is None else str(value)
+
+
+def _hashes(records: Mapping[str, Mapping[str, Any]], kind: str) -> list[tuple[str, str]]:
+    """SHA-256 of the files of a kind that ``prepare`` read."""
+    used = records.get("prepare", {}).get("used", {})
+    return [(f"SHA-256 of {name}", code) for name, code in used.get(kind, {}).items()]
 
 
 def _model(model: Mapping[str, Any]) -> list[tuple[str, str]]:

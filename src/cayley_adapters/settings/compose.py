@@ -8,18 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 
 from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.settings.conf_files import composed
 from cayley_adapters.settings.fields import show, suggest
 from cayley_adapters.settings.overrides import Choices, read_overrides, split_overrides
 from cayley_adapters.settings.schema import Settings, fields, holds, validate
+from cayley_adapters.settings.user_files import wrong_files
 
 __all__ = ["compose", "find_conf_dir", "from_snakemake_config", "parse_cli"]
 
@@ -95,13 +93,12 @@ def compose(
         groups={name: _options(conf, name) for name in sections},
     )
     raws = []
-    with initialize_config_dir(config_dir=str(conf), job_name="cayley", version_base="1.3"):
-        for model, values in _variants(choices):
-            picked = [f"experiment={experiment}", *(f"{group}={name}" for group, name in choices.groups.items())]
-            raws.append(_merge([*picked, f"model={model}"] if model else picked, {**choices.values, **values}))
+    for model, values in _variants(choices):
+        picked = [f"experiment={experiment}", *(f"{group}={name}" for group, name in choices.groups.items())]
+        raws.append(_merge(conf, [*picked, f"model={model}"] if model else picked, {**choices.values, **values}))
     _name_models(raws)
     found = [validate(raw) for raw in raws]
-    lines = dict.fromkeys(line for settings in found for line in _missing_files(settings))
+    lines = dict.fromkeys(line for settings in found for line in wrong_files(settings))
     if lines:
         raise CayleyError("\n".join(lines))
     return found
@@ -134,15 +131,14 @@ def _variants(choices: Choices) -> list[tuple[str | None, dict[str, Any]]]:
     return variants
 
 
-def _merge(groups: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Let Hydra compose the groups, put the typed values on top and resolve what the files interpolate."""
+def _merge(conf: Path, groups: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the typed values on top of what the files say, and resolve what the files interpolate."""
     try:
-        config = hydra_compose(config_name="config", overrides=list(groups))
-        OmegaConf.set_struct(config, False)
+        config = OmegaConf.create(composed(conf, tuple(groups)))
         for key, value in values.items():
             OmegaConf.update(config, key, value, merge=False)
         return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+    except OmegaConfBaseException as error:
         raise CayleyError(f"the configuration cannot be composed: {error}") from error
 
 
@@ -174,32 +170,6 @@ def _name_models(raws: Sequence[dict[str, Any]]) -> None:
 def _safe(text: str) -> str:
     """Make a text safe as the name of a folder."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100] or "model"
-
-
-def _missing_files(settings: Settings) -> list[str]:
-    """Name the files and folders that are not there, and files that serve for training and test alike."""
-    lines = []
-    path = settings.model.path
-    if path is not None and not os.path.isfile(os.path.join(path, "config.json")):
-        what = "has no config.json" if os.path.isdir(path) else "is not there"
-        lines.append(
-            f"model.path={show(path)}: the folder {what}; give a folder that transformers' save_pretrained wrote"
-        )
-    questions = settings.questions.path
-    if questions is not None and not os.path.isfile(questions):
-        lines.append(f"questions.path={show(questions)}: there is no such file; give a file of questions")
-    train, test = settings.data.train or (), settings.data.test or ()
-    for key, files in (("data.train", train), ("data.test", test)):
-        for file in files:
-            if not os.path.isfile(file):
-                lines.append(f"{key}={show(file)}: there is no such file; give a UTF-8 text file")
-    trained = set(map(os.path.realpath, train))
-    lines += [
-        f"data.test={show(file)}: is also in data.train; training and test text must differ"
-        for file in test
-        if os.path.realpath(file) in trained
-    ]
-    return lines
 
 
 def parse_cli(args: Sequence[str]) -> tuple[str, list[str]]:

@@ -47,14 +47,15 @@ MOST_SHOTS = 1_000_000_000
 
 
 def show(value: Any) -> str:
-    """Write a given value the way it is typed, cut to a readable length."""
+    """Write a given value the way it is typed, cut to a readable length, with what a terminal cannot show escaped."""
     if isinstance(value, (list, tuple)):
         text = f"[{','.join(map(show, value))}]"
     elif isinstance(value, dict):
         text = f"{{{','.join(f'{show(key)}:{show(item)}' for key, item in value.items())}}}"
     else:
         text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    text = text if len(text) <= 80 else f"{text[:77]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def suggest(name: str, options: Iterable[str]) -> str:

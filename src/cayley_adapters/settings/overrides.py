@@ -25,6 +25,7 @@ MODEL_AXES = ("model", "model.path", "model.id", "model.revision")
 SWEEPABLE = ("model", *AXES)
 """Keys that take several values; ``model.path`` does with model=local, ``model.id`` and ``.revision`` with hub."""
 
+INTERPOLATION = "interpolation, ${…}, is not allowed in overrides; type the value itself"
 MOST_VALUES = 1000
 LONGEST = 20_000
 DEEPEST = 8
@@ -134,6 +135,8 @@ def read_overrides(
 def _take(choices: Choices, override: Override, is_text: bool, is_list: bool, options: Sequence[str] | None) -> None:
     """Enter one override into the choices."""
     key = override.key_or_group
+    if not override.is_sweep_override():
+        _refuse_interpolation(override.input_line or "", override.value())
     if key in MODEL_AXES:
         values = [_element(value) for value in _values(override, is_text)]
         if key == "model":
@@ -155,15 +158,21 @@ def _take(choices: Choices, override: Override, is_text: bool, is_list: bool, op
 
 def _parse(text: str, known: Sequence[str]) -> Override:
     """Parse one override and check its key."""
+    key, equals, _ = text.partition("=")
+    if key.strip() not in known and re.search(r"(?i)token|password|secret|credential|api_?key", key):
+        raise CayleyError(
+            f"unknown key '{show(key)}'{nearest(key, known) or '.'} Secrets are no part of the configuration, which is "
+            "written into results: log in with the service's own command, or set HF_TOKEN, WANDB_API_KEY or "
+            "QISKIT_IBM_TOKEN"
+        )
     if len(text) > LONGEST:
         raise CayleyError(f"{show(text)}: is longer than {LONGEST} characters")
     if max(accumulate((c in "([{") - (c in ")]}") for c in text), default=0) > DEEPEST:
         raise CayleyError(f"{show(text)}: has brackets nested deeper than {DEEPEST}; no value needs that")
     if "${" in text:
-        raise CayleyError(f"{show(text)}: interpolation, ${{…}}, is not allowed in overrides; type the value itself")
+        raise CayleyError(f"{show(text)}: {INTERPOLATION}")
     if "_target_" in text:
         raise CayleyError(f"{show(text)}: '_target_' is not allowed; an override only sets keys and values")
-    key, equals, _ = text.partition("=")
     if re.match(r"[+~]*hydra\b", key.strip()):
         raise CayleyError(f"{show(text)}: Hydra's own settings cannot be changed here; leave it out")
     if key.startswith(("+", "~")):
@@ -203,6 +212,7 @@ def _values(override: Override, is_text: bool) -> list[Any]:
             raise CayleyError(f"{text}: cannot be expanded ({error}); list the values: {key}=a,b,c") from None
         if isinstance(override.value(), RangeSweep):
             values = [float(f"{value:.12g}") if isinstance(value, float) else value for value in values]
+    _refuse_interpolation(text, values)
     if not values:
         raise CayleyError(f"{text}: must have at least one value")
     if len(values) > MOST_VALUES:
@@ -220,6 +230,16 @@ def _single(override: Override, is_text: bool) -> Any:
 
 def _element(value: Any) -> Any:
     return value.text if isinstance(value, QuotedString) else value
+
+
+def _refuse_interpolation(text: str, value: Any) -> None:
+    """Refuse a value that escapes have made an interpolation of, as in ``$\\{oc.env:HOME\\}``."""
+    parts = [value] if not isinstance(value, (list, dict)) else value if isinstance(value, list) else [*value.items()]
+    for part in map(_element, parts):
+        if isinstance(part, (list, dict, tuple)):
+            _refuse_interpolation(text, list(part) if isinstance(part, tuple) else part)
+        elif isinstance(part, str) and "${" in part:
+            raise CayleyError(f"{show(text)}: {INTERPOLATION}")
 
 
 def _known_option(group: str, value: Any, options: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cayley_adapters.settings.fields import Between, BlockDim, Name, Path, Shots, axis
+from cayley_adapters.settings.fields import Between, BlockDim, Name, Path, Shots, axis, show
 from cayley_adapters.settings.sections import Section, Threads, needs
 
 __all__ = ["Questions"]
@@ -62,4 +62,10 @@ class Questions(Section):
         }
         refused = {key: (getattr(self, key), name) for key, name in users.items() if key not in wanted}
         needs("questions", self.source, wanted, refused)
+        limit = self.limit
+        if limit is not None and (beyond := [number for number in self.chosen if number >= limit]):
+            raise ValueError(
+                f"questions.chosen={show(beyond)}: questions.limit={limit} asks 0 to {limit - 1}; choose "
+                "among these, or raise questions.limit"
+            )
         return self

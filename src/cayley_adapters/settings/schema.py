@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK, Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, explain, show
+from cayley_adapters.settings.plain_yaml import load_yaml
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.sections import (
@@ -204,8 +205,8 @@ def load_settings(path: str | Path) -> Settings:
         CayleyError: The file cannot be read, or is not a complete configuration.
     """
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
+        raw = load_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise CayleyError(f"cannot read the configuration {path}: {error}") from error
     if not isinstance(raw, Mapping):
         raise CayleyError(

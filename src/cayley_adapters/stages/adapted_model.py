@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
+from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, set_executor
 from cayley_adapters.circuit_files import load_circuits
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.corpus import Windows
@@ -40,7 +40,6 @@ class AdaptedModel:
     def __init__(self, job: Job, seed: int) -> None:
         from numba import config as numba_config
         from numba import set_num_threads
-        from peft import PeftModel
 
         inputs, self._options = job.inputs(), job.leaves["evaluate"]
         # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
@@ -48,7 +47,7 @@ class AdaptedModel:
         set_threads(self._options["threads"])
         compressed = inputs["compressed"][0].parent
         base = place(load_compressed(compressed), device_named(self._options["device"]))
-        self._model = PeftModel.from_pretrained(base, inputs["adapter"][0].parent).eval()
+        self._model = load_adapter(base, inputs["adapter"][0].parent)
         layers = adapted_layers(self._model)
         self._blocks = {
             name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])

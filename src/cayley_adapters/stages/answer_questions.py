@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
+from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, read_adapter, set_executor
 from cayley_adapters.circuit_files import load_circuits
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.errors import CayleyError
@@ -91,9 +91,6 @@ def _texts(job: Job, bases: Bases, tokenizer: Any, prompts: list[str], numbers: 
 
 def _arms(job: Job, bases: Bases) -> Iterator[tuple[dict[str, Any], Any]]:
     """Each arm and its model, ready to answer; adapters are taken off the compressed model again."""
-    from peft import PeftModel
-    from safetensors.torch import load_file
-
     leaves, inputs = job.leaves, job.inputs()
     cell = manifest_columns("/".join(job.axes[axis][0] for axis in ("ratio", "block", "seed")))
     ratio, d, seed = float(cell["compression_ratio"]), int(cell["block_dim"]), int(cell["seed"])
@@ -101,7 +98,7 @@ def _arms(job: Job, bases: Bases) -> Iterator[tuple[dict[str, Any], Any]]:
     yield none | {"arm": "uncompressed", "method": "uncompressed", "compression_ratio": 0.0}, bases.uncompressed
 
     none |= {"compression_ratio": ratio}
-    model = PeftModel.from_pretrained(bases.compressed, inputs["adapter"][0].parent).eval()
+    model = load_adapter(bases.compressed, inputs["adapter"][0].parent)
     with model.disable_adapter():
         yield none | {"arm": "compressed", "method": "compressed"}, model
     layers = adapted_layers(model)
@@ -124,9 +121,9 @@ def _arms(job: Job, bases: Bases) -> Iterator[tuple[dict[str, Any], Any]]:
         say(f"lora is left out: none is trained that matches d = {d}; type control.methods=[lora,…] for one")
         return
     adapter = inputs["control"][0]
-    model = PeftModel.from_pretrained(bases.compressed, adapter.parent).eval()
+    model = load_adapter(bases.compressed, adapter.parent)
     about = {"arm": "lora", "method": "lora", "block_dim": d}
-    yield none | about | {"adapter_parameters": free_parameters(load_file(adapter))}, model
+    yield none | about | {"adapter_parameters": free_parameters(read_adapter(adapter.parent)[1])}, model
     model.unload()
 
 
@@ -149,6 +146,6 @@ def _longest(folder: Path) -> int | None:
     """Tokens that the model can read, all of them seeing each other."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     limits = [getattr(config, name, None) for name in ("max_position_embeddings", "sliding_window")]
     return min((limit for limit in limits if limit), default=None)

@@ -13,6 +13,7 @@ from cayley_adapters.chat import Chat, Usage, read_texts
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.executors import ExactExecutor, Executor
 from cayley_adapters.layout import Job
+from cayley_adapters.masking import printable
 from cayley_adapters.measurement import preparation_slices
 from cayley_adapters.models import load_tokenizer
 from cayley_adapters.noise import DeviceNoise
@@ -66,7 +67,7 @@ def run(job: Job, executor: str, prompt: str | None, new_tokens: int, temperatur
     chat = Chat(model.model, tokenizer, new_tokens, temperature, seed)
     for text in read_texts(sys.stdin) if prompt is None else (prompt,):
         before = usage.copy()
-        chat.say(text, lambda piece: typer.echo(piece, nl=False))
+        chat.say(text, lambda piece: typer.echo(printable(piece), nl=False))
         typer.echo()
         say(f"[{_told(usage - before, executor)}; {_told(usage, executor)} in all]")
 

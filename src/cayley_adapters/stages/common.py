@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from cayley_adapters.corpus import Windows, load_windows
+from cayley_adapters.damage import damaged, load_json
 from cayley_adapters.layout import Job, manifest_columns
 from cayley_adapters.models import load_model, locate
+from cayley_adapters.settings import Model
+from cayley_adapters.settings.fields import explain
 
 __all__ = [
     "base_model",
@@ -27,12 +31,21 @@ def base_model(model_json: Path) -> Any:
 
 def model_folder(model_json: Path) -> Path:
     """Folder of the uncompressed model, its tokenizer included."""
-    return locate(json.loads(model_json.read_text(encoding="utf-8")))
+    return locate(_described(model_json))
 
 
 def model_dtype(model_json: Path) -> str:
     """Precision that the model's weights are used in, ``float32`` or ``bfloat16``."""
-    return str(json.loads(model_json.read_text(encoding="utf-8"))["dtype"])
+    return str(_described(model_json)["dtype"])
+
+
+def _described(model_json: Path) -> dict[str, Any]:
+    """The ``model`` group that ``prepare`` wrote down."""
+    found = load_json(model_json)
+    try:
+        return Model.model_validate(found).model_dump(mode="json")
+    except ValidationError as error:
+        raise damaged(model_json, "; ".join(explain(error, Model.model_fields))) from error
 
 
 def compression_ratio(job: Job) -> float:
@@ -47,4 +60,4 @@ def evaluation_windows(tokens: Path, count: int) -> Windows:
 
 def method_of(job: Job) -> str:
     """The compression method that made a job's model."""
-    return str(json.loads(job.inputs()["compression"][0].read_text(encoding="utf-8"))["method"])
+    return str(load_json(job.inputs()["compression"][0], "method")["method"])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from cayley_adapters.layout import Job
 from cayley_adapters.plots import models_page
-from cayley_adapters.tables import read_table
+from cayley_adapters.tables import read_cells
+from cayley_adapters.transition_table import load_transition
 
 __all__ = ["run"]
 
@@ -15,7 +14,7 @@ def run(job: Job) -> None:
     """Write ``models.html``."""
     inputs = job.inputs()
     maps = [
-        (name, read_table(cells), json.loads(transition.read_text(encoding="utf-8")))
+        (name, read_cells(cells), load_transition(transition))
         for name, cells, transition in zip(job.axes["model"], inputs["cells"], inputs["transitions"], strict=True)
     ]
     models_page(maps, job.outputs()["page"])

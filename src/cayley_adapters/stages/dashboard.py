@@ -13,8 +13,9 @@ from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
 from cayley_adapters.progress import say
-from cayley_adapters.tables import read_table
+from cayley_adapters.tables import read_baselines, read_cells
 from cayley_adapters.tracking import tracking_group
+from cayley_adapters.transition_table import load_transition
 
 __all__ = ["run"]
 
@@ -29,9 +30,9 @@ def run(job: Job) -> None:
         tracking_group(job.base),
         job.leaves["experiment"],
         job.leaves["run"],
-        read_table(inputs["cells"][0]),
-        read_table(inputs["baselines"][0]),
-        json.loads(inputs["transition"][0].read_text(encoding="utf-8")),
+        read_cells(inputs["cells"][0]),
+        read_baselines(inputs["baselines"][0]),
+        load_transition(inputs["transition"][0]),
         validated=job.leaves["train.validation_windows"] > 0,
     )
     path = job.outputs()["definition"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.adapters import adapted_layers, blocks_of
+from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.corpus import Windows
 from cayley_adapters.errors import CayleyError
@@ -33,7 +33,6 @@ class DeviceModel:
     def __init__(self, job: Job) -> None:
         from numba import config as numba_config
         from numba import set_num_threads
-        from peft import PeftModel
 
         self._job, self._inputs = job, job.inputs()
         threads = job.leaves["qpu.threads"] if "qpu.threads" in job.leaves else job.leaves["qpu"]["threads"]
@@ -41,7 +40,7 @@ class DeviceModel:
         set_num_threads(min(threads, numba_config.NUMBA_NUM_THREADS))
         set_threads(threads)
         base = load_compressed(self._inputs["compressed"][0].parent)
-        self.model = PeftModel.from_pretrained(base, self._inputs["adapter"][0].parent).eval()
+        self.model = load_adapter(base, self._inputs["adapter"][0].parent)
         layers = adapted_layers(self.model)
         self.config = next(iter(layers.values())).cayley_config["default"]
         self._theta = {name: layer.cayley_theta["default"].detach().double() for name, layer in layers.items()}

@@ -14,6 +14,7 @@ import torch
 
 from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.layer import blocks_of
+from cayley_adapters.adapters.loading import read_adapter
 from cayley_adapters.entanglement import random_directions
 from cayley_adapters.entanglement_plot import entanglement_figure
 from cayley_adapters.entanglement_tables import (
@@ -34,7 +35,7 @@ __all__ = ["run"]
 def run(job: Job) -> None:
     """Write ``entanglement.csv``, ``entanglement_differences.csv`` and the picture."""
     paths, outputs = job.inputs()["adapter"], job.outputs()
-    ansatz = CayleyConfig.from_pretrained(str(paths[0].parent)).ansatz
+    ansatz = read_adapter(paths[0].parent, CayleyConfig)[0].ansatz
     table = pd.DataFrame(_rows(job.label, paths), columns=ENTANGLEMENT_COLUMNS)
     table = table.sort_values(["compression_ratio", "block_dim", "seed", "layer", "projection"], kind="stable")
     differences = against_random(table)
@@ -68,24 +69,20 @@ def run(job: Job) -> None:
 
 def _rows(label: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
     """Rows of all projections of all adapters."""
-    from safetensors import safe_open
-
     progress, done = Progress(label), 0
     for path in paths:
-        config = CayleyConfig.from_pretrained(str(path.parent))
+        config, stored = read_adapter(path.parent, CayleyConfig)
         folder = "/".join(path.parent.parts[-3:])
         cell = {name: float(value) for name, value in manifest_columns(folder).items()}
         cell |= {name: int(cell[name]) for name in ("block_dim", "seed")}
-        with safe_open(path, "pt") as file:
-            names = list(file.keys())
-            for name in names:
-                layer, projection = re.findall(r"\.layers\.(\d+)\..*?(\w+)\.cayley_theta$", name)[0]
-                theta = file.get_tensor(name).double()
-                # A seed of the tensor's own: what else a run holds does not change its random blocks.
-                rng = np.random.default_rng(zlib.crc32(f"{folder}/{name}".encode()))
-                random = torch.from_numpy(random_directions(theta.numpy(), rng))
-                kinds = {"trained": blocks_of(theta, config).numpy(), "random": blocks_of(random, config).numpy()}
-                for row in projection_rows(kinds):
-                    yield cell | {"layer": int(layer), "projection": projection} | row
-                done += 1
-                progress(done, len(names) * len(paths))  # all adapters of a run are on the same projections
+        for name, saved in stored.items():
+            layer, projection = re.findall(r"\.layers\.(\d+)\..*?(\w+)\.cayley_theta$", name)[0]
+            theta = saved.double()
+            # A seed of the tensor's own: what else a run holds does not change its random blocks.
+            rng = np.random.default_rng(zlib.crc32(f"{folder}/{name}".encode()))
+            random = torch.from_numpy(random_directions(theta.numpy(), rng))
+            kinds = {"trained": blocks_of(theta, config).numpy(), "random": blocks_of(random, config).numpy()}
+            for row in projection_rows(kinds):
+                yield cell | {"layer": int(layer), "projection": projection} | row
+            done += 1
+            progress(done, len(stored) * len(paths))  # all adapters of a run are on the same projections

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cayley_adapters.damage import load_arrays
 from cayley_adapters.evaluation import clustered_error, perplexity_row
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job, manifest_columns
@@ -26,12 +27,12 @@ __all__ = ["run"]
 
 def run(job: Job) -> None:
     """Write one row a noise scale, shots and readout, the loss of each test token in each row, and the noise budget."""
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import save_file
 
     leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
     options, cell = leaves["evaluate"], manifest_columns("/".join(job.cell.values()))
     model = AdaptedModel(job, int(cell["seed"]))
-    counts = read_table(inputs["blocks"][0])["cz"]
+    counts = read_table(inputs["blocks"][0], ["cz"], ["cz"])["cz"]
     common = {
         "model": leaves["model.name"],
         "compression": method_of(job),
@@ -66,7 +67,7 @@ def run(job: Job) -> None:
     main = [arm for arm in arms if arm["executor"] != "exact" and arm["shots"] == first_shots]
     known = {row["noise_scale"]: loss for row, loss in zip(rows, losses, strict=True) if _is_main(row, first_shots)}
     for _ in range(options["refine"]):
-        axis, compressed = sorted(known), load_file(inputs["compressed_losses"][0])["losses"]
+        axis, (compressed,) = sorted(known), load_arrays(inputs["compressed_losses"][0], "losses")
         scale = next_noise_scale(axis, np.stack([known[a] for a in axis]), compressed, model.documents.ravel())
         if scale is None:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cayley_adapters.adapters import load_adapter, read_adapter
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.devices import device_named, place
 from cayley_adapters.layout import Job, control_of
@@ -14,19 +15,16 @@ __all__ = ["run"]
 
 def run(job: Job) -> None:
     """Write its row of ``baselines.csv`` and the loss of each test token."""
-    from peft import PeftModel
-    from safetensors.torch import load_file
-
     inputs = job.inputs()
     method, block_dim = control_of(job.cell["control"])
     device = device_named(job.leaves["evaluate.device"])
     base = place(load_compressed(inputs["compressed"][0].parent), device)
-    model = PeftModel.from_pretrained(base, inputs["adapter"][0].parent)
+    model = load_adapter(base, inputs["adapter"][0].parent)
     about = {
         "method": method,
         "compression_ratio": compression_ratio(job),
-        "adapter_parameters": free_parameters(load_file(inputs["adapter"][0])),
+        "adapter_parameters": free_parameters(read_adapter(inputs["adapter"][0].parent)[1]),
         "seed": int(job.cell["seed"].removeprefix("seed")),
         "matched_block_dim": block_dim,
     }
-    save_losses(job, *reference_row(job, model.eval(), about))
+    save_losses(job, *reference_row(job, model, about))

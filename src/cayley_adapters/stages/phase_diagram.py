@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,15 @@ import pandas as pd
 
 from cayley_adapters.analysis import transition
 from cayley_adapters.cell_runs import CURVE_AXIS, cell_runs
+from cayley_adapters.damage import damaged, load_arrays
 from cayley_adapters.files import atomic_file
 from cayley_adapters.layout import Job
 from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.noise_budget import model_circuits
+from cayley_adapters.noise_budget import model_circuits, read_budgets
 from cayley_adapters.plots import phase_diagram_chart, phase_diagram_figure, save_figure, save_html
 from cayley_adapters.progress import say
 from cayley_adapters.stages.tracked import evaluation_files
-from cayley_adapters.tables import read_table
+from cayley_adapters.tables import read_baselines, read_cells
 from cayley_adapters.tracking import TrackedFiles, log_run
 from cayley_adapters.transition_table import TRANSITION_COLUMNS, transition_rows
 
@@ -26,22 +29,20 @@ __all__ = ["run"]
 
 def run(job: Job) -> None:
     """Write ``transition.json``, the picture as PNG and SVG, and the interactive page."""
-    from safetensors.numpy import load_file
-
     inputs, outputs, leaves = job.inputs(), job.outputs(), job.leaves
-    cells, baselines = read_table(inputs["cells"][0]), read_table(inputs["baselines"][0])
-    references = [load_file(path) for path in inputs["compressed"]]
+    cells, baselines = read_cells(inputs["cells"][0]), read_baselines(inputs["baselines"][0])
+    references = [load_arrays(path, "losses", "documents") for path in inputs["compressed"]]
     ratios = baselines.query("method == 'compressed'").compression_ratio
     # Each evaluation's rows lie beside its losses; the gathered table is sorted differently.
-    tables = [read_table(path.with_name("cells.csv")) for path in inputs["losses"]]
+    tables = [read_cells(path.with_name("cells.csv")) for path in inputs["losses"]]
     noise = DeviceNoise.from_backend(**leaves["noise"])
-    budgets = pd.concat([read_table(path) for path in inputs["budgets"]], ignore_index=True)
+    budgets = read_budgets(inputs["budgets"])
     alone = budgets[budgets["source"] == "readout"].groupby(["compression_ratio", "block_dim"])
     result = transition(
         pd.concat(tables, ignore_index=True),
-        np.concatenate([load_file(path)["losses"] for path in inputs["losses"]]),
-        references[0]["documents"],
-        {ratio: reference["losses"] for ratio, reference in zip(ratios, references, strict=True)},
+        _losses(inputs["losses"], tables),
+        references[0][1],
+        {ratio: losses for ratio, (losses, _) in zip(ratios, references, strict=True)},
         nll_uncompressed=float(baselines.query("method == 'uncompressed'").nll.iloc[0]),
         shots=float(leaves["evaluate.shots"][0]),
         readout=leaves["evaluate.readout"],
@@ -60,6 +61,17 @@ def run(job: Job) -> None:
                 f"ratio {ratio['compression_ratio']}, d = {block['block_dim']}: λ_c = {block['lambda_c']:.3g}{censored}"
             )
     _log(job, cells, baselines, result)
+
+
+def _losses(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> np.ndarray:
+    """The losses ``(rows, tokens)`` of all evaluations, row for row as their tables."""
+    found: list[np.ndarray] = []
+    for path, table in zip(paths, tables, strict=True):
+        (losses,) = load_arrays(path, "losses")
+        if losses.ndim != 2 or len(losses) != len(table) or (found and losses.shape[1] != found[0].shape[1]):
+            raise damaged(path, f"losses {losses.shape} do not fit the {len(table)} rows of the table beside them")
+        found.append(losses)
+    return np.concatenate(found)
 
 
 def _log(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[str, Any]) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from cayley_adapters.damage import load_arrays
 from cayley_adapters.layout import Job
 from cayley_adapters.plots import save_figure
 from cayley_adapters.progress import say
 from cayley_adapters.questions.items import load_set
 from cayley_adapters.questions.plot import questions_figure
-from cayley_adapters.questions.report import SAMPLE_COLUMNS, TABLE_COLUMNS, Marked, flips, samples, table
+from cayley_adapters.questions.report import (
+    ARM_COLUMNS,
+    SAMPLE_COLUMNS,
+    TABLE_COLUMNS,
+    TEXT_COLUMNS,
+    Marked,
+    flips,
+    samples,
+    table,
+)
 from cayley_adapters.questions.statistics import COMPARISON_COLUMNS, compare
 from cayley_adapters.tables import read_table, write_table
 from cayley_adapters.tracking import TrackedFiles, log_run
@@ -17,23 +27,22 @@ __all__ = ["run"]
 
 def run(job: Job) -> None:
     """Write ``questions.csv``, the tables ``question_*.csv`` and the picture."""
-    from safetensors.numpy import load_file
-
     leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
     questions, about = load_set(inputs["questions"][0], inputs["about"][0])
-    arms, found = read_table(inputs["arms"][0]), load_file(inputs["answers"][0])
+    arms = read_table(inputs["arms"][0], ARM_COLUMNS)
+    log_likelihood, chosen = load_arrays(inputs["answers"][0], "log_likelihood", "chosen")
     names, items = arms["arm"].tolist(), questions.items
-    marked = Marked(items, found["log_likelihood"])
+    marked = Marked(items, log_likelihood)
     accuracy, comparisons = table(arms, questions, about["format"], marked), compare(names, marked.right)
     changed = flips(names, items, marked)
     drawn = samples(
         names,
         items,
         marked,
-        found["chosen"].tolist(),
+        chosen.tolist(),
         leaves["questions.temperatures"],
         leaves["questions.draws"],
-        read_table(inputs["texts"][0]),
+        read_table(inputs["texts"][0], TEXT_COLUMNS),
     )
     write_table(accuracy, outputs["table"], TABLE_COLUMNS)
     write_table(comparisons, outputs["comparisons"], COMPARISON_COLUMNS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.damage import damaged, load_arrays
 from cayley_adapters.layout import Job
 from cayley_adapters.plots import save_figure
 from cayley_adapters.progress import say
 from cayley_adapters.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
 from cayley_adapters.recovery_plot import recovery_figure
-from cayley_adapters.tables import read_table, write_table
+from cayley_adapters.tables import read_baselines, read_cells, write_table
 from cayley_adapters.tracking import TrackedFiles, log_run
 
 __all__ = ["run"]
@@ -18,30 +19,29 @@ __all__ = ["run"]
 
 def run(job: Job) -> None:
     """Write ``recovery.csv``, ``recovery_differences.csv`` and the picture."""
-    from safetensors.numpy import load_file
-
     inputs, outputs = job.inputs(), job.outputs()
-    baselines = read_table(inputs["baselines"][0])
+    baselines = read_baselines(inputs["baselines"][0])
     parts, losses = [], []
     for path in inputs["losses"]:
-        cells = read_table(path.with_name("cells.csv"))
+        cells = read_cells(path.with_name("cells.csv"))
         chosen = _noiseless(cells, float(job.leaves["evaluate.shots"][0]))
         parts.append(cells.iloc[chosen].assign(method="cayley"))
-        losses.append(load_file(path)["losses"][chosen])
+        (found,) = load_arrays(path, "losses")
+        if found.ndim != 2 or len(found) != len(cells):
+            raise damaged(path, f"losses {found.shape} do not fit the {len(cells)} rows of the table beside them")
+        losses.append(found[chosen])
     for path in inputs["control_losses"]:
-        row = read_table(path.with_name("baselines.csv"))
+        row = read_baselines(path.with_name("baselines.csv"))
         parts.append(row.assign(readout="signed", block_dim=row["matched_block_dim"]))
-        losses.append(load_file(path)["losses"][None])
+        losses.append(load_arrays(path, "losses")[0][None])
     ratios = baselines.query("method == 'compressed'")
     compressed = {
-        ratio: load_file(path)["losses"]
+        ratio: load_arrays(path, "losses")[0]
         for ratio, path in zip(ratios.compression_ratio, inputs["compressed"], strict=True)
     }
-    reference = load_file(inputs["uncompressed"][0])
+    documents, uncompressed_losses = load_arrays(inputs["uncompressed"][0], "documents", "losses")
     rows = pd.concat(parts, ignore_index=True).astype({"block_dim": float})
-    table, differences = recovery_tables(
-        rows, np.concatenate(losses), reference["documents"], reference["losses"], compressed
-    )
+    table, differences = recovery_tables(rows, np.concatenate(losses), documents, uncompressed_losses, compressed)
     write_table(table, outputs["table"], RECOVERY_COLUMNS)
     write_table(differences, outputs["differences"], DIFFERENCE_COLUMNS)
     uncompressed = float(baselines.query("method == 'uncompressed'").perplexity.iloc[0])

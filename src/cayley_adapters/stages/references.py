@@ -14,7 +14,7 @@ from cayley_adapters.models import set_threads
 from cayley_adapters.progress import Progress
 from cayley_adapters.stages.common import evaluation_windows, method_of
 from cayley_adapters.stages.tracked import adapter_files, cell_config
-from cayley_adapters.tables import BASELINE_COLUMNS, read_table, write_table
+from cayley_adapters.tables import BASELINE_COLUMNS, read_baselines, write_table
 from cayley_adapters.tracking import log_run
 
 __all__ = ["reference_row", "save_losses"]
@@ -59,7 +59,7 @@ def save_losses(job: Job, losses: np.ndarray, documents: np.ndarray) -> None:
 
 
 def _log(job: Job) -> None:
-    inputs, (row,) = job.inputs(), read_table(job.outputs()["row"]).to_dict("records")
+    inputs, (row,) = job.inputs(), read_baselines(job.outputs()["row"]).to_dict("records")
     config = {**cell_config(job), **{key: row[key] for key in ("model", "compression", "method", "compression_ratio")}}
     evaluate = {key.partition(".")[2]: value for key, value in job.leaves.items() if key.startswith("evaluate.")}
     measured = {f"evaluation/{key}": row[key] for key in ("perplexity", "nll", "nll_se")}

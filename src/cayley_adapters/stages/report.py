@@ -16,7 +16,8 @@ def run(job: Job) -> None:
     inputs, outputs = job.inputs(), job.outputs()
     settings = load_settings(inputs["config"][0])
     files = {path.name: path.read_bytes() for paths in inputs.values() for path in paths}
-    page = render_report(Evidence.from_files(settings, files), calibration_date(settings))
+    evidence = Evidence.from_files(settings, files)
+    page = render_report(evidence, calibration_date(evidence))
     with atomic_file(outputs["report"]) as temporary:
         temporary.write_text(page, encoding="utf-8")
     say(f"{outputs['report']}: {len(page.encode()) / 1e6:.1f} MB; open it in a browser")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 
 from cayley_adapters.layout import Job
 from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.noise_budget import BUDGET_COLUMNS, model_circuits
+from cayley_adapters.noise_budget import BUDGET_COLUMNS, model_circuits, read_budgets
 from cayley_adapters.noise_budget_plot import noise_budget_figure
 from cayley_adapters.plots import save_figure
 from cayley_adapters.progress import say
-from cayley_adapters.tables import read_table, write_table
+from cayley_adapters.tables import read_cells, write_table
 from cayley_adapters.tracking import TrackedFiles, log_run
 from cayley_adapters.transition_plot import transition_figure
-from cayley_adapters.transition_table import TRANSITION_COLUMNS, transition_rows
+from cayley_adapters.transition_table import TRANSITION_COLUMNS, load_transition, transition_rows
 
 __all__ = ["run"]
 
@@ -23,14 +21,14 @@ __all__ = ["run"]
 def run(job: Job) -> None:
     """Write ``transition.csv``, ``noise_budget.csv`` and their pictures."""
     inputs, outputs, leaves = job.inputs(), job.outputs(), job.leaves
-    result = json.loads(inputs["transition"][0].read_text(encoding="utf-8"))
+    result = load_transition(inputs["transition"][0])
     rows = transition_rows(result)
     table = write_table(rows, outputs["table"], TRANSITION_COLUMNS)
-    budgets = pd.concat([read_table(path) for path in inputs["budgets"]], ignore_index=True)
+    budgets = read_budgets(inputs["budgets"])
     write_table(budgets, outputs["budget"], BUDGET_COLUMNS)
     noise = DeviceNoise.from_backend(**leaves["noise"])
     circuits = model_circuits(budgets, noise, leaves["train.ansatz"])
-    model = str(read_table(inputs["cells"][0])["model"].iloc[0])
+    model = str(read_cells(inputs["cells"][0])["model"].iloc[0])
     heading = f"{model} on {leaves['noise']['backend']}, readout {result['readout']}, {result['shots']} shots"
     figure = transition_figure(result, heading)
     save_figure(figure, outputs["picture_png"], outputs["picture_svg"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.corpus import training_windows
+from cayley_adapters.environment import environment
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_directory, sha256
 from cayley_adapters.fingerprint import fingerprint
@@ -81,7 +82,11 @@ def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate:
         model.get_base_model().set_attn_implementation("eager")
     history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
     # Where the base model lies is this machine's matter; the folder's name says what the adapter belongs to.
-    model.peft_config["default"].base_model_name_or_path = None
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = None
+    for field in ("target_modules", "feedforward_modules"):
+        if isinstance(modules := getattr(config, field, None), set):  # whose order differs from process to process
+            setattr(config, field, sorted(modules))
     with atomic_directory(outputs["adapter"].parent) as folder:
         model.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's template of a model card, all blanks
@@ -110,8 +115,11 @@ def _log(job: Job, options: dict[str, Any], learning_rate: float, history: list[
 
 
 def _checkpoint(job: Job) -> Checkpoint:
-    """Where a cut-off job's state is: it is used only if job, code and inputs are what they were."""
+    """Where a cut-off job's state is: it is used only if job, code, inputs, packages and machine are what they were."""
     made_from = {name: [sha256(path) for path in paths] for name, paths in job.inputs().items()}
-    description = json.dumps([dataclasses.asdict(job), fingerprint(f"stages.{job.stage}"), made_from], sort_keys=True)
+    runs_on = {name: value for name, value in environment().items() if name != "commit"}
+    description = json.dumps(
+        [dataclasses.asdict(job), fingerprint(f"stages.{job.stage}"), made_from, runs_on], sort_keys=True
+    )
     folder = Path(job.base, "checkpoints", job.stage, *job.cell.values())
     return Checkpoint(folder / "state.safetensors", hashlib.sha256(description.encode()).hexdigest())

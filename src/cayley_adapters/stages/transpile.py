@@ -9,6 +9,7 @@ import torch
 
 from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.layer import blocks_of
+from cayley_adapters.adapters.loading import read_adapter
 from cayley_adapters.adapters.transform import cayley
 from cayley_adapters.circuit_files import save_circuits
 from cayley_adapters.circuits import circuit_summary
@@ -33,16 +34,13 @@ def run(job: Job) -> None:
     Circuits of one length share one skeleton, so gates and depth are the skeleton's; that a block's angles turn it into
     that very block is checked for every block, and the largest deviation of an entry written beside the counts.
     """
-    from safetensors.torch import load_file
-
     inputs, outputs = job.inputs(), job.outputs()
-    config = CayleyConfig.from_pretrained(str(inputs["adapter_config"][0].parent))
+    config, stored = read_adapter(inputs["adapter"][0].parent, CayleyConfig)
     circuits, rows = {}, []
     if job.leaves["transpile.synthesis"] == "none":
         say(f"{job.label}: no circuits are asked for (transpile.synthesis=none)")
     elif config.block_dim <= LARGEST_NOISY_BLOCK:
         line = line_of(job, config.block_dim.bit_length() - 1)
-        stored = load_file(inputs["adapter"][0])
         progress = Progress(job.label)
         for index, (name, theta) in enumerate(stored.items()):
             projection = name.removeprefix("base_model.model.").removesuffix(".cayley_theta")

@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
+from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file
+from cayley_adapters.weights import Weights
 
 __all__ = ["Checkpoint", "TrainingState"]
 
@@ -74,15 +76,20 @@ class Checkpoint:
         scheduler: torch.optim.lr_scheduler.LRScheduler,
     ) -> TrainingState | None:
         """Restore what :meth:`save` wrote; None where there is nothing of this training, or nothing readable."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            tensors = load_file(self._path)
-            about = json.loads(tensors.pop("about").numpy().tobytes())
-        except (OSError, SafetensorError, ValueError, KeyError):
+        if not self._path.is_file():
             return None
-        if about.get("key") != self._key:
+        try:
+            weights = Weights([self._path])
+            tensors = weights.tensors(weights.files)
+            about = json.loads(tensors.pop("about").numpy().tobytes())
+            if about["key"] != self._key:
+                return None
+            # Nothing is changed before all is known to be there: a training that goes on from half a state is none.
+            for name, parameter in parameters.items():
+                for kind in ("parameter", "best"):
+                    if tensors[f"{kind}/{name}"].shape != parameter.shape:
+                        return None
+        except (CayleyError, ValueError, KeyError, TypeError, RecursionError):
             return None
         torch.set_rng_state(tensors.pop("generator"))
         with torch.no_grad():

@@ -14,7 +14,10 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from cayley_adapters.compression.observation import layer_inputs, run_layer
+from cayley_adapters.devices import input_device
+from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file, locked
+from cayley_adapters.weights import opened
 
 __all__ = ["first_adapted_layer", "from_layer", "hidden_states"]
 
@@ -49,6 +52,15 @@ def from_layer(model: Any, first: int) -> Iterator[None]:
         decoder.layers = layers
 
 
+def _whole(path: Path) -> bool:
+    """Whether a file is there and can be read; one that cannot is made again, as it would be if it were lost."""
+    try:
+        with opened(path) as file:
+            return file.get_slice("states").get_shape() is not None
+    except CayleyError:
+        return False
+
+
 def hidden_states(model: Any, tokens: np.ndarray, first: int, folder: Path) -> Any:
     """What enters a decoder layer, ``(windows, window, hidden)``, computed once and kept on disk.
 
@@ -64,11 +76,12 @@ def hidden_states(model: Any, tokens: np.ndarray, first: int, folder: Path) -> A
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    path = (
-        folder / f"layer{first}-{hashlib.sha256(np.ascontiguousarray(tokens).tobytes()).hexdigest()[:16]}.safetensors"
-    )
+    # Other threads, another device or another PyTorch give other last digits: results must not tell which came first.
+    made_by = f"{torch.__version__} {torch.get_num_threads()} {input_device(model).type}".encode()
+    digest = hashlib.sha256(made_by + np.ascontiguousarray(tokens).tobytes()).hexdigest()[:16]
+    path = folder / f"layer{first}-{digest}.safetensors"
     with locked(path):
-        if not path.exists():
+        if not _whole(path):
             base = _base(model)
             with torch.no_grad():
                 # All windows through one layer, then through the next: weights that come from disk come once.

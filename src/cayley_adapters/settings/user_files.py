@@ -1,0 +1,68 @@
+"""Files that a configuration names: whether they are there, readable, and long enough for what is asked of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from cayley_adapters.errors import CayleyError
+from cayley_adapters.settings.fields import show
+from cayley_adapters.settings.schema import Settings
+from cayley_adapters.text_files import read_text
+
+__all__ = ["wrong_files"]
+
+
+def wrong_files(settings: Settings) -> Iterator[str]:
+    """Say what is wrong with the files and folders that a configuration names, one line each.
+
+    Text is read whole: a stage that met a fault in it hours later would have wasted them.
+    """
+    path = settings.model.path
+    if path is not None and not os.path.isfile(os.path.join(path, "config.json")):
+        what = "has no config.json" if os.path.isdir(path) else "is not there"
+        yield f"model.path={show(path)}: the folder {what}; give a folder that transformers' save_pretrained wrote"
+    questions = settings.questions.path
+    if questions is not None and not os.path.isfile(questions):
+        what = "is a folder; give" if os.path.isdir(questions) else "there is no such file; give"
+        yield f"questions.path={show(questions)}: {what} a file of questions"
+    if settings.data.source == "text":
+        yield from _text(settings)
+
+
+def _text(settings: Settings) -> Iterator[str]:
+    files = {"train": settings.data.train or (), "test": settings.data.test or ()}
+    trained = set(map(os.path.realpath, files["train"]))
+    if twice := [file for file in files["test"] if os.path.realpath(file) in trained]:
+        for file in twice:
+            yield f"data.test={show(file)}: is also in data.train; training and test text must differ"
+        return
+    texts: dict[str, list[str]] = {part: [] for part in files}
+    for part, paths in files.items():
+        for file in paths:
+            try:
+                texts[part].append(read_text(file, f"data.{part}"))
+            except CayleyError as error:
+                yield str(error)
+    if any(len(texts[part]) < len(files[part]) for part in files):
+        return
+    if set(texts["train"]) & set(texts["test"]):
+        yield "data.test: has the same text as data.train; training and test text must differ"
+    most = {part: sum(len(text.encode()) + 1 for text in found) for part, found in texts.items()}
+    window = settings.data.window
+    for part, share, wanted, keys in (
+        ("test", 10, settings.evaluate.windows, "evaluate.windows"),
+        ("train", 10, settings.train.validation_windows + 1, "train.validation_windows"),
+        ("train", 1, settings.data.calibration_windows, "data.calibration_windows"),
+    ):
+        yield from _too_short(f"data.{part}", most[part], share, wanted, window, keys)
+
+
+def _too_short(key: str, characters: int, tenths: int, windows: int, window: int, wanted: str) -> Iterable[str]:
+    """Refuse what not even one token a byte would do; how many tokens there are, only the model's tokenizer knows."""
+    if characters * tenths < windows * window * 10:
+        which = "" if tenths == 10 else ", of which calibration has the last tenth,"
+        yield (
+            f"{key}: has at most {characters} tokens{which} and {wanted} needs {windows} windows of {window} "
+            f"(data.window); give more text, or lower {wanted} or data.window"
+        )
