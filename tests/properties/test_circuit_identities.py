@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cayley_adapters import synthesis
 from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.block_circuits import BlockCircuits, block_gates, block_unitary
 from cayley_adapters.circuits import Gate, block_circuit, circuit_summary, native_gates, skeleton
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.kernels.descent import approximate, solve
 from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.synthesis import block_angles, brickwork_circuits, quaternion_tensor, rotations, synthesise
+from cayley_adapters.synthesis import (
+    block_angles,
+    brickwork_circuits,
+    quaternion_tensor,
+    rotations,
+    synthesise,
+    synthesise_for,
+)
 
 RNG = np.random.default_rng(0)
 TURN = np.array([[0.0, -1], [1, 0]])
@@ -252,3 +261,45 @@ def test_native_circuits_of_a_device_have_no_angle_but_rz():
     noise = DeviceNoise.depolarizing(1e-3, 1e-2)
     circuit = block_circuit(haar(1, 4)[0], np.arange(4.0), noise)
     assert set(circuit.count_ops()) == {"rz", "sx", "cz", "measure"}
+
+
+def skew(scale: float, d: int) -> np.ndarray:
+    upper = np.triu(RNG.normal(size=(d, d)), 1)
+    return scale * (upper - upper.T) / np.abs(upper).max()
+
+
+def test_blocks_near_the_identity_are_reached_along_a_ray(monkeypatch):
+    """Multiples of their K by powers of 4, the first of which is far enough for the descent: 0.3."""
+    seen = []
+    monkeypatch.setattr(synthesis, "solve", lambda paths, *rest: seen.extend(paths) or solve(paths, *rest))
+    ks, eye = [skew(scale, 8) for scale in (1e-7, 2e-3, 5e-3, 0.5)], np.eye(8)
+    q = np.array([np.linalg.solve(eye + k / 2, eye - k / 2) for k in ks])
+    np.testing.assert_allclose(synthesise(q).unitaries(), q, atol=1e-10)
+    assert len(seen) == 4
+    for path in seen:
+        k = ks[int(np.abs(path[-1] - q).max(axis=(1, 2)).argmin())]
+        along = 2 * np.linalg.solve(eye + path, eye - path)
+        sizes = 4.0 ** np.arange(len(path))[::-1, None, None] * np.abs(k).max()
+        np.testing.assert_allclose(along / sizes, [k / np.abs(k).max()] * len(path), atol=1e-6)
+        if np.abs(k).max() == 0.5:
+            assert len(path) == 1
+        else:
+            assert 0.3 <= np.abs(along[0]).max() < 4 * 0.3
+
+
+def test_gate_errors_cost_what_they_do_to_random_slices(monkeypatch):
+    """A share 1 − f of uniform background in p, squared, summed and times d(d + 2), on average over slices."""
+    seen = []
+
+    def spy(q, starts, slots, qubits, costs, angles, lengths):
+        seen.append(costs)
+        approximate(q, starts, slots, qubits, costs, angles, lengths)
+
+    monkeypatch.setattr(synthesis, "approximate", spy)
+    line = DeviceNoise.depolarizing(1e-3, 1e-2).line(2)
+    synthesise_for(haar(1, 4), line)
+    x = np.random.default_rng(0).normal(size=(40000, 4))
+    p = np.square(x) / np.square(x).sum(-1, keepdims=True)
+    for length, cost in enumerate(seen[0]):
+        lost = 1 - line.survival(full(2).first(length))
+        assert cost == pytest.approx(24 * np.square(lost * (p - 1 / 4)).sum(-1).mean(), rel=0.02)
