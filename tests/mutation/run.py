@@ -4,7 +4,8 @@
 
 Importing torch and Qiskit takes longer than the tests of a module, so a process imports them once and forks for each
 mutant, which the fork imports in the place of the module. ``modules.yaml`` says which tests each module has;
-``survivors.yaml`` which survivors are known, and why no test kills them. Any other makes the exit status 1.
+``survivors.yaml`` which survivors are known, and why no test kills them. Any other makes the exit status 1. A row of the
+table that is printed has the module, its mutants, how many were killed and ran too long, survivors explained and not.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def tested(loader: Replacement, tests: list[str], limit: int, kills: Counter, se
     os.close(ends[1])
     with os.fdopen(ends[0]) as reports:
         for name, duration, failed in (line.split("\t") for line in reports):
-            seconds[name] = seconds.get(name, 0) + float(duration) if limit == FIRST else seconds[name]
+            seconds[name] = seconds.get(name, 0) + float(duration) * (limit == FIRST)
             kills[name] += failed == "True\n"
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return "survived" if code == 0 else "killed" if code > 0 else "timeout"
@@ -152,9 +153,8 @@ def main() -> int:
             new = [mutant for mutant in left if not explained(module, mutant, known)]
             survivors += [(module, *mutant[:3]) for mutant in new]
             total += counts
-            print(
-                f"| {module} | {counts.total()} | {counts['killed']} | {counts['timeout']} | {len(left) - len(new)} | {len(new)} |"
-            )
+            row = [module, counts.total(), counts["killed"], counts["timeout"], len(left) - len(new), len(new)]
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
     with given.table.open("w", newline="") as file:
         csv.writer(file).writerows([("module", "function", "before", "after"), *survivors])
     share = 1 - total["survived"] / max(total.total(), 1)

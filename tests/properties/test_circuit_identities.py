@@ -274,7 +274,10 @@ def test_blocks_near_the_identity_are_reached_along_a_ray(monkeypatch):
     monkeypatch.setattr(synthesis, "solve", lambda paths, *rest: seen.extend(paths) or solve(paths, *rest))
     ks, eye = [skew(scale, 8) for scale in (1e-7, 2e-3, 5e-3, 0.5)], np.eye(8)
     q = np.array([np.linalg.solve(eye + k / 2, eye - k / 2) for k in ks])
-    np.testing.assert_allclose(synthesise(q).unitaries(), q, atol=1e-10)
+    angles, used = synthesis._search(q)
+    np.testing.assert_allclose(block_unitary(full(3), angles), q, atol=1e-10)
+    assert used.shape == (4, 2)
+    assert (used > 0).all()  # starts and steps
     assert len(seen) == 4
     for path in seen:
         k = ks[int(np.abs(path[-1] - q).max(axis=(1, 2)).argmin())]
