@@ -29,7 +29,7 @@ class Mutant(NamedTuple):
 
 
 class Essence(ast.NodeTransformer):
-    """Takes off what no test is to notice: annotations, docstrings, the words of errors, caches, compilation, guards."""
+    """Takes off what no test is to notice: annotations, docstrings, the words of errors, caches, compilation."""
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         return ast.arg(node.arg)

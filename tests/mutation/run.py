@@ -4,8 +4,8 @@
 
 Importing torch and Qiskit takes longer than the tests of a module, so a process imports them once and forks for each
 mutant, which the fork imports in the place of the module. ``modules.yaml`` says which tests each module has;
-``survivors.yaml`` which survivors are known, and why no test kills them. Any other makes the exit status 1. A row of the
-table that is printed has the module, its mutants, how many were killed and ran too long, survivors explained and not.
+``survivors.yaml`` which survivors are known, and why no test kills them. Any other makes the exit status 1. A row of
+the table that is printed: module, mutants, killed, killed for running too long, survivors explained, and not explained.
 """
 
 from __future__ import annotations
