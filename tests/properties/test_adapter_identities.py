@@ -321,6 +321,17 @@ def test_the_sign_constrained_readout_keeps_the_signs_of_inputs():
     assert repr(layer).startswith("cayley.CayleyLayer")
 
 
+def test_blocks_that_are_no_numbers_are_not_loaded():
+    """Whatever the projection's own weight holds."""
+    layer = layer_of()
+    state = {key: value.clone() for key, value in layer.state_dict().items()}
+    state["base_layer.weight"][0, 0] = float("nan")
+    layer.load_state_dict(state)
+    state["cayley_theta.one"][0, 0] = float("inf")
+    with pytest.raises(CayleyError, match=r"blocks of the\.key hold NaN"):
+        layer.load_state_dict(state)
+
+
 def test_parameters_lie_where_the_weight_is_used():
     """Offloaded weights are on the meta device, and accelerate's hook knows where they will be."""
     for place, hook, expected in (("meta", None, "meta"), ("meta", "cpu", "cpu"), ("cpu", "meta", "cpu")):
