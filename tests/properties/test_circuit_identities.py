@@ -145,6 +145,10 @@ def test_gates_are_as_many_as_documented(n, cz, prepared):
     assert summary.cz == names.count("cz") == cz + prepared
     assert summary.sx == 2 * names.count("ry") + names.count("plus")
     assert summary.qubits == n
+    if n < 4:
+        stub = BlockCircuits(ansatz, np.zeros((1, ansatz.angles)), np.array([cz])), np.eye(2**n)[0]
+        circuit = block_circuit(*stub, DeviceNoise.depolarizing(0.0, 0.0))
+        assert (circuit.depth(), circuit.count_ops()["rz"]) == (summary.depth, summary.rz)
     shorter = ansatz.first(cz // 2)
     assert shorter == Ansatz(n, ansatz.couplers[: cz // 2])
     neighbours = list(range(0, n - 1, 2)) + list(range(1, n - 1, 2))
