@@ -102,11 +102,12 @@ def test_rejection_has_the_binomial_law_to_three_digits(monkeypatch, n, p):
     np.testing.assert_allclose(found, scipy.stats.binom(n, p).cdf(grid), atol=1e-3)
 
 
-@pytest.mark.parametrize(("n", "p"), [(1, 0.3), (9, 0.5), (20, 0.1), (100, 0.099)])
-def test_few_expected_successes_are_quantiles(monkeypatch, n, p):
+@pytest.mark.parametrize(("n", "p"), [(1, 0.3), (9, 0.5), (20, 0.1), (100, 0.099), (400, 0.99)])
+def test_few_expected_successes_or_failures_are_quantiles(monkeypatch, n, p):
     u = (np.arange(300) + 0.5) / 300
     draw = plain(monkeypatch, u)
-    assert [draw(float(n), p, 0)[1] for _ in u] == scipy.stats.binom(n, p).ppf(u).tolist()
+    few = scipy.stats.binom(n, min(p, 1 - p)).ppf(u)
+    assert [draw(float(n), p, 0)[1] for _ in u] == (few if p <= 0.5 else n - few).tolist()
 
 
 def test_every_outcome_in_range_can_be_drawn_and_no_other(monkeypatch):
