@@ -154,6 +154,8 @@ def test_the_mean_of_counts_is_the_probabilities():
     found = measured(np.tile(3 * p, (rows, 1)), count)  # rows are normalised
     error = np.sqrt(p * (1 - p) / count / rows)
     assert (np.abs(found.mean(0) - p) < 5 * error).all()
+    beside = measured(np.tile([-1.0, 0.3, 0.3], (rows, 1)), count)  # what is negative counts as 0
+    np.testing.assert_allclose(beside.mean(0), [0, 0.5, 0.5], atol=5 * math.sqrt(0.25 / count / rows))
     np.testing.assert_allclose(np.cov(found.T) * count, np.diag(p) - np.outer(p, p), atol=0.02)
 
 
