@@ -8,6 +8,7 @@ import pytest
 from cayley_adapters import synthesis
 from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.block_circuits import BlockCircuits, block_gates, block_unitary
+from cayley_adapters.calibration import Calibration, Coupler, Qubit
 from cayley_adapters.circuits import Gate, block_circuit, circuit_summary, native_gates, skeleton
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.kernels.descent import approximate, solve
@@ -310,3 +311,18 @@ def test_gate_errors_cost_what_they_do_to_random_slices(monkeypatch):
     for length, cost in enumerate(seen[0]):
         lost = 1 - line.survival(full(2).first(length))
         assert cost == pytest.approx(24 * np.square(lost * (p - 1 / 4)).sum(-1).mean(), rel=0.02)
+
+
+def test_delays_let_the_qubits_of_a_cz_meet():
+    """Counted backwards from the measurement, which is at the same time for all."""
+    qubit, coupler = Qubit(1e-4, 1e-4, 1e-3, 3e-8, 0.0, 0.0), Coupler(1e-2, 7e-8)
+    calibration = Calibration("row", dict.fromkeys(range(3), qubit), {(0, 1): coupler, (1, 2): coupler})
+    noise = DeviceNoise(calibration, layout=((0, 1, 2),), idle=True)
+    circuit = block_circuit(BlockCircuits(full(3), np.zeros((1, 31)), np.array([14])), np.ones(8), noise)
+    since, lengths = np.zeros(3), {"sx": 3e-8, "cz": 7e-8, "rz": 0.0, "measure": 0.0}
+    assert circuit.count_ops()["delay"] > 0
+    for item in reversed(circuit.data):
+        qubits = [circuit.find_bit(at).index for at in item.qubits]
+        np.testing.assert_allclose(since[qubits], since[qubits[0]], rtol=1e-12)
+        name = item.operation.name
+        since[qubits] += item.operation.duration if name == "delay" else lengths[name]
