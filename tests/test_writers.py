@@ -139,3 +139,12 @@ def wait_for(condition, seconds: float = 60):
             return found
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s")
+
+
+def test_a_refused_command_leaves_no_folder(tmp_path):
+    with pytest.raises(CayleyError, match="no"), hold_as_command(tmp_path / "run"):
+        raise CayleyError("no")
+    assert not list(tmp_path.iterdir())
+    with hold_as_command(tmp_path / "run"):
+        (tmp_path / "run/table.csv").touch()
+    assert (tmp_path / "run/table.csv").exists()

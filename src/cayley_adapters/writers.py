@@ -53,9 +53,15 @@ def hold_as_command(folder: Path) -> Iterator[None]:
     Raises:
         CayleyError: a workflow writes there, or nobody may.
     """
+    new = not folder.exists()
     with _take(folder / ".lock", fcntl.LOCK_SH) as held:
         _sign(held, "cayley command")
-        yield
+        try:
+            yield
+        finally:
+            if new and os.listdir(folder) == [".lock"]:  # refused before it wrote anything
+                (folder / ".lock").unlink()
+                folder.rmdir()
 
 
 def hold_as_job(base: Path) -> IO[str]:

@@ -22,10 +22,11 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def listing(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Every path below a folder with its kind, size, and times of its content and its entry."""
+    """Every path below a folder with its kind, size, and times of its content and its entry; locks are no content."""
     return {
         str(path): (entry.st_mode, entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns)
         for path in [folder, *folder.rglob("*")]
+        if path.name != ".lock"
         for entry in [path.lstat()]
     }
 

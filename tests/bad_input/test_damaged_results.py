@@ -48,6 +48,7 @@ def results(tmp_path: Path) -> Path:
     with ledger.writing():
         ledger.plan("key", "a job", "digest", "[]", 1.0)
     ledger.close()
+    (tmp_path / BASE / ".lock").touch()  # as every command leaves it
     return tmp_path
 
 
