@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -275,25 +273,3 @@ def test_same_seed_same_bytes(built, fresh, monkeypatch):
     assert len(again) == 4
     assert again == (first / "baselines.csv").read_text().splitlines()[:4]  # the other controls come after LoRA
     assert not (fresh.folder / "results" / "again" / "wandb").exists()
-
-
-def test_a_killed_run_continues_to_the_same_result(built, fresh):
-    """SIGKILL to the whole process group in the middle, then the very same command."""
-    arguments = ("results/ci/phase_diagram.csv", "--config", "experiment=ci", "overrides=control=none")
-    with (fresh.folder / "out").open("w") as out:
-        process = subprocess.Popen(
-            fresh.command(*arguments), stdout=out, stderr=subprocess.STDOUT, start_new_session=True, **fresh.options()
-        )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not re.search(r"rule train:", (fresh.folder / "out").read_text()):
-            time.sleep(0.1)
-        time.sleep(2)  # into the job
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    finished = {path for path in (fresh.folder / "results").rglob("*.safetensors") if not path.name.startswith(".")}
-    times = {path: path.stat().st_mtime_ns for path in finished if "compressed" in path.parts}
-    assert times
-    fresh.snakemake(*arguments)
-    csv = "results/ci/phase_diagram.csv"
-    assert (fresh.folder / csv).read_bytes() == (built.folder / csv).read_bytes()
-    assert {path: path.stat().st_mtime_ns for path in times} == times  # finished work was not repeated

@@ -23,7 +23,7 @@ def test_two_local_models_make_two_maps_and_a_page(fresh, tiny_folder):
         f"model=local model.path={fresh.folder}/alpha,{fresh.folder}/beta run=two "
         "sweep.block_dim=2 train.steps=1 control=none track.mode=disabled"
     )
-    fresh.snakemake("phase_diagram", "--config", "experiment=ci", f"overrides={overrides}")
+    fresh.snakemake("results/two/models.html", "--config", "experiment=ci", f"overrides={overrides}")
     folder = fresh.folder / "results" / "two"
     tables = [pd.read_csv(folder / name / "phase_diagram.csv") for name in ("alpha", "beta")]
     assert [set(table.model) for table in tables] == [{"alpha"}, {"beta"}]
