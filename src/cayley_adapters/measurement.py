@@ -54,7 +54,8 @@ class Mitigation:
     First the readout: frequencies are multiplied with the inverse confusion matrix of each qubit. That is unbiased if
     the calibrated flips are true, and multiplies the standard deviation by about 1/(1 - p(1|0) - p(0|1)) for each
     qubit. Then, if asked for, the uniform background: p -> (p - (1 - f)/d)/f with the share f of runs that no gate
-    error hit (:meth:`cayley_adapters.calibration.Line.survival`). That multiplies the standard deviation by 1/f and
+    error hit (:meth:`cayley_adapters.calibration.Line.survival`); only the division shows, since the projection
+    takes off whatever is added to all outcomes. That multiplies the standard deviation by 1/f and
     leaves a bias, since gate errors do not spread evenly and relaxation prefers 0. The projection to the nearest
     probabilities (Euclidean) lowers the variance where results are near 0, and biases these upwards.
 
@@ -72,8 +73,7 @@ class Mitigation:
         out = np.empty_like(p)
         for i, inverse in enumerate(self.inverse):
             out[:, i :: len(self.inverse)] = p[:, i :: len(self.inverse)] @ inverse.T.astype(p.dtype)
-        share = self.background.astype(p.dtype)[:, None]
-        out = (out - (1 - share) / d) / share
+        out /= self.background.astype(p.dtype)[:, None]  # the projection takes the background's constant off by itself
         project(out.reshape(-1, d), out.reshape(-1, d))
         return out
 

@@ -10,18 +10,13 @@ from typing import NamedTuple
 REPLACED = "Add_Sub Sub_Add Mul_Div Div_Mul Pow_Mul FloorDiv_Mul Mod_FloorDiv LShift_RShift RShift_LShift BitAnd_BitOr"
 REPLACED += " BitOr_BitAnd BitXor_BitAnd"
 COMPARED = "Eq_NotEq NotEq_Eq Lt_LtE Lt_Gt LtE_Lt LtE_Gt Gt_GtE Gt_Lt GtE_Gt GtE_Lt Is_IsNot IsNot_Is"
+OTHERS = "ReplaceUnaryOperator_Delete_USub ReplaceUnaryOperator_Delete_Not ReplaceUnaryOperator_Delete_Invert"
+OTHERS += " ReplaceAndWithOr ReplaceOrWithAnd ReplaceTrueWithFalse ReplaceFalseWithTrue AddNot NumberReplacer"
+OTHERS += " ReplaceBreakWithContinue ReplaceContinueWithBreak ZeroIterationForLoop RemoveDecorator"
 OPERATORS = [f"ReplaceBinaryOperator_{pair}" for pair in REPLACED.split()]
-OPERATORS += [f"ReplaceComparisonOperator_{pair}" for pair in COMPARED.split()]
-OPERATORS += [
-    "ReplaceUnaryOperator_Delete_USub",
-    "ReplaceUnaryOperator_Delete_Not",
-    "ReplaceUnaryOperator_Delete_Invert",
-]
-OPERATORS += ["ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "AddNot"]
-OPERATORS += ["NumberReplacer", "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ZeroIterationForLoop"]
-OPERATORS += ["RemoveDecorator"]
+OPERATORS += [*(f"ReplaceComparisonOperator_{pair}" for pair in COMPARED.split()), *OTHERS.split()]
 ASSIGNED = {"+=": "-=", "-=": "+=", "*=": "/=", "/=": "*=", "|=": "&=", "&=": "|="}
-SPEED_ONLY = {"cache", "lru_cache", "compiled"}
+UNNOTICED = {"cache", "lru_cache", "compiled", "staticmethod"}
 
 
 class Mutant(NamedTuple):
@@ -34,14 +29,22 @@ class Mutant(NamedTuple):
 
 
 class Essence(ast.NodeTransformer):
-    """Takes off what no test is to notice: annotations, docstrings, the words of errors, caches and compilation."""
+    """Takes off what no test is to notice: annotations, docstrings, the words of errors, caches, compilation."""
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
+        return ast.arg(node.arg)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if "TYPE_CHECKING" in ast.dump(node.test) else self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if getattr(node.func, "attr", "") == "reshape":  # NumPy takes any negative length as the one to find
+            node.args = [ast.Constant(-1) if isinstance(item, ast.UnaryOp) else item for item in node.args]
+        node.keywords = [item for item in node.keywords if item.arg not in ("frozen", "strict")]
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
@@ -51,7 +54,7 @@ class Essence(ast.NodeTransformer):
         node.returns = None
         names = [getattr(getattr(item, "func", item), "id", "") for item in node.decorator_list]
         pairs = zip(node.decorator_list, names, strict=True)
-        node.decorator_list = [item for item, name in pairs if name not in SPEED_ONLY]
+        node.decorator_list = [item for item, name in pairs if name not in UNNOTICED]
         return self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
@@ -80,8 +83,7 @@ def operators() -> Iterator:
         examples = classmethod(lambda cls: ())
 
     yield ReplaceAssignment()
-    for name in OPERATORS:
-        yield get_operator(f"core/{name}")()
+    yield from (get_operator(f"core/{name}")() for name in OPERATORS)
 
 
 def mutants_of(source: str, sample: int | None, seed: int) -> list[Mutant]:
@@ -90,11 +92,9 @@ def mutants_of(source: str, sample: int | None, seed: int) -> list[Mutant]:
     from cosmic_ray.mutating import mutate_code
 
     nodes, lines, seen = list(ast_nodes(get_ast(source))), source.splitlines(), {essence(source)}
-    places = [
-        (operator, occurrence)
-        for operator in operators()
-        for occurrence in range(sum(len(list(operator.mutation_positions(node))) for node in nodes))
-    ]
+    places = []
+    for operator in operators():
+        places += [(operator, i) for i in range(sum(len(list(operator.mutation_positions(node))) for node in nodes))]
     if sample is not None:
         random.Random(seed).shuffle(places)
     found: list[Mutant] = []

@@ -4,13 +4,15 @@
 
 Importing torch and Qiskit takes longer than the tests of a module, so a process imports them once and forks for each
 mutant, which the fork imports in the place of the module. ``modules.yaml`` says which tests each module has;
-``survivors.yaml`` which survivors are known, and why no test kills them. Any other makes the exit status 1.
+``survivors.yaml`` which survivors are known, and why no test kills them. Any other makes the exit status 1. A row of
+the table that is printed: module, mutants, killed, killed for running too long, survivors explained, and not explained.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import os
 import resource
 import sys
@@ -21,6 +23,7 @@ from importlib import import_module, machinery, util
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import yaml
 from mutants import Mutant, mutants_of
 
@@ -30,6 +33,10 @@ HEAVY = ("numba", "peft", "torch", "transformers", "pytest", "hypothesis.extra.n
 HEAVY += ("qiskit_aer", "qiskit_ibm_runtime.fake_provider", "qiskit.quantum_info", "safetensors.torch")
 COMPILED = {"ansatz", "block_circuits", "circuits", "synthesis"}
 """Modules whose tests search for circuits, which takes numba. Elsewhere its compilation would only cost time."""
+PLUGINS = ("-p", "_hypothesis_pytestplugin")
+"""All others that are installed are left out: importing them takes longer than most tests."""
+FIRST = 600
+"""CPU seconds that the unchanged module's tests may take."""
 
 
 class Replacement(machinery.SourceFileLoader):
@@ -46,33 +53,51 @@ class Replacement(machinery.SourceFileLoader):
         return compile(self.changed, self.path, "exec")
 
 
-def tested(name: str, path: Path, source: str, tests: list[str], limit: float) -> tuple[str, float]:
-    """What the tests say of a source in the place of a module, in a fork: the outcome and the CPU seconds taken."""
+class Order:
+    """Runs first the tests that noticed the most mutants for their time, and tells the parent how each went."""
+
+    def __init__(self, kills: Counter, seconds: dict[str, float], pipe: int) -> None:
+        self.kills, self.seconds, self.pipe = kills, seconds, pipe
+
+    def pytest_collection_modifyitems(self, items: list) -> None:
+        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0) / (1 + self.kills[item.nodeid]))
+
+    def pytest_runtest_logreport(self, report) -> None:
+        os.write(self.pipe, f"{report.nodeid}\t{report.duration}\t{report.failed}\n".encode())
+
+
+def tested(loader: Replacement, tests: list[str], limit: int, kills: Counter, seconds: dict[str, float]) -> str:
+    """What the tests say of a source in the place of a module, in a fork that may take so many seconds of CPU time."""
+    ends = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             sink = os.open(os.devnull, os.O_WRONLY)
             os.dup2(sink, 1), os.dup2(sink, 2)
-            used = int(time.process_time() + limit) + 1
-            resource.setrlimit(resource.RLIMIT_CPU, (used, used))
-            sys.meta_path.insert(0, Replacement(name, path, source))
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+            sys.meta_path.insert(0, loader)
             import pytest
 
-            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile", "mutation"]
-            os._exit(int(pytest.main([*options, *tests])))
+            options = ["-xq", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-profile", "mutation"]
+            os._exit(int(pytest.main([*options, *PLUGINS, *tests], plugins=[Order(kills, seconds, ends[1])])))
         except BaseException:
             os._exit(70)
-    _, status, usage = os.wait4(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return "survived" if code == 0 else "killed" if code > 0 else "timeout", usage.ru_utime + usage.ru_stime
+    os.close(ends[1])
+    with os.fdopen(ends[0]) as reports:
+        for name, duration, failed in (line.split("\t") for line in reports):
+            seconds[name] = seconds.get(name, 0) + float(duration) * (limit == FIRST)
+            kills[name] += failed == "True\n"
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return "survived" if code == 0 else "killed" if code > 0 else "timeout"
 
 
 def mutate_module(module: str, tests: list[str], sample: int | None, seed: int) -> list[tuple[Mutant, str]]:
     """Run every mutant of a module, in a process that has imported nothing yet."""
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    os.environ["NUMBA_DISABLE_JIT"] = str(int(module not in COMPILED))
+    os.environ |= {"NUMBA_DISABLE_JIT": str(int(module not in COMPILED)), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+    sys.dont_write_bytecode = False  # every fork would compile the package again
     for heavy in HEAVY:
         import_module(heavy)
     for early in [loaded for loaded in sys.modules if loaded.split(".")[0] == PACKAGE]:
@@ -82,21 +107,28 @@ def mutate_module(module: str, tests: list[str], sample: int | None, seed: int) 
     options = {"phases": (Phase.explicit, Phase.generate), "suppress_health_check": list(HealthCheck)}
     settings.register_profile("mutation", derandomize=True, deadline=None, database=None, **options)
     name, path = f"{PACKAGE}.{module.replace('/', '.')}", ROOT / "src" / PACKAGE / f"{module}.py"
-    plain, seconds = tested(name, path, path.read_text(), tests, 600)
-    if plain != "survived":
-        raise SystemExit(f"{module}: its tests fail without any mutation: {' '.join(tests)}")
-    results = []
-    for mutant in mutants_of(path.read_text(), sample, seed):
-        results.append((mutant, tested(name, path, mutant.source, tests, 5 + 3 * seconds)[0]))
-        if results[-1][1] == "survived":
+    source, kills, seconds = path.read_text(), Counter(), {}
+    gc.freeze()  # or collections in forks would copy all that is imported
+    for _ in range(2):  # the first time numba may have to compile
+        seconds.clear()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if tested(Replacement(name, path, source), tests, FIRST, kills, seconds) != "survived":
+            raise SystemExit(f"{module}: its tests fail without any mutation: {' '.join(tests)}")
+    now, results, started = resource.getrusage(resource.RUSAGE_CHILDREN), [], time.time()
+    limit = 3 + 3 * int(now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime)
+    for mutant in mutants_of(source, sample, seed):
+        outcome = tested(Replacement(name, path, mutant.source), tests, limit, kills, seconds)
+        results.append((mutant, outcome))
+        if outcome == "survived":
             print(f"{module}: {mutant.function}: {mutant.before}  →  {mutant.after}", flush=True)
+    print(f"{module}: {len(results)} mutants in {time.time() - started:.0f} s", flush=True)
     return results
 
 
 def explained(module: str, mutant: Mutant, known: list[dict[str, str]]) -> bool:
-    """Whether a survivor is listed; an entry stands for all that its keys match."""
+    """Whether a survivor is listed; an entry stands for all that its keys, each a text or several, match."""
     place = {"module": module, "function": mutant.function, "before": mutant.before, "after": mutant.after}
-    return any(all(entry.get(key, value) == value for key, value in place.items()) for entry in known)
+    return any(all(value in np.atleast_1d(entry.get(key, value)) for key, value in place.items()) for entry in known)
 
 
 def main() -> int:
@@ -121,7 +153,8 @@ def main() -> int:
             new = [mutant for mutant in left if not explained(module, mutant, known)]
             survivors += [(module, *mutant[:3]) for mutant in new]
             total += counts
-            print(f"{module}: {dict(counts)}, {len(new)} survivors not explained", flush=True)
+            row = [module, counts.total(), counts["killed"], counts["timeout"], len(left) - len(new), len(new)]
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
     with given.table.open("w", newline="") as file:
         csv.writer(file).writerows([("module", "function", "before", "after"), *survivors])
     share = 1 - total["survived"] / max(total.total(), 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -75,8 +77,8 @@ def test_half_precision_is_rounded_single_precision(dtype):
 
 @pytest.mark.parametrize("d", [2, 3, 17])
 def test_gradient_is_the_directional_derivative(d):
-    theta, direction, weight = (numbers(2, triangle(d), seed=seed) for seed in (1, 2, 3))
-    weight = numbers(2, d, d, seed=3)
+    theta, direction = (numbers(2, 5, triangle(d), seed=seed) for seed in (1, 2))
+    weight = numbers(2, 5, d, d, seed=3)
     theta.requires_grad_()
     (gradient,) = torch.autograd.grad((weight * cayley(theta)).sum(), theta)
     step = 1e-6 * direction
@@ -86,12 +88,27 @@ def test_gradient_is_the_directional_derivative(d):
     assert (
         gradient - torch.autograd.grad((weight * cayley(theta)).sum(), theta, create_graph=True)[0]
     ).abs().max() < 1e-12
+    if d < 4:
+        assert torch.autograd.gradgradcheck(cayley, theta[:1, :1].detach().requires_grad_())
+
+
+@pytest.mark.parametrize("d", [4, 17])
+def test_autocast_rounds_no_block(d):
+    theta = numbers(2, triangle(d)).float().requires_grad_()
+    (expected,) = torch.autograd.grad(cayley(theta).square()[0].sum() + cayley(theta)[1].sum(), theta)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        q = cayley(theta)
+        assert q.dtype == torch.float32
+        (gradient,) = torch.autograd.grad(cayley(theta).square()[0].sum() + q[1].sum(), theta)
+    assert (q @ q.mT - torch.eye(d)).abs().max() < 1e-5
+    assert torch.allclose(gradient, expected, atol=1e-4)
 
 
 def test_shapes_of_batches():
     for d in (2, 4, 17):
         assert cayley(torch.zeros(0, triangle(d))).shape == (0, d, d)
         assert torch.equal(cayley(torch.zeros(2, 3, triangle(d))), torch.eye(d).expand(2, 3, d, d))
+        assert torch.equal(inverse_cayley(torch.eye(d).expand(2, 3, d, d)), torch.zeros(2, 3, triangle(d)))
 
 
 def test_dimension_of_a_triangle():
@@ -149,6 +166,25 @@ def test_gradients_of_a_rotation(d, wanted):
         )
 
 
+@pytest.mark.parametrize(
+    ("d", "threads", "dtype", "compiled"),
+    [
+        (4, 1, torch.float32, True),
+        (4, 8, torch.float64, True),
+        (5, 1, torch.float32, False),
+        (4, 9, torch.float32, False),
+        (4, 1, torch.bfloat16, False),
+    ],
+)
+def test_small_blocks_on_few_threads_take_the_compiled_loops(monkeypatch, d, threads, dtype, compiled):
+    """Which the gradient's name tells."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    q, x = numbers(6, d, d).to(dtype).requires_grad_(), numbers(2, 6 * d).to(dtype)
+    y = rotate(q, x)
+    assert ("Rotate" in y.grad_fn.name()) == compiled
+    assert torch.allclose(y.double(), x.double() @ torch.block_diag(*q.double()).T, atol=0.1)
+
+
 def test_a_rotation_refuses_what_does_not_fit():
     for q, x in (((2, 3, 4), (1, 6)), ((2, 3, 3), (1, 5)), ((3, 3), (1, 9)), ((2, 3, 3), (6, 1))):
         with pytest.raises(CayleyError, match="do not fit"):
@@ -174,6 +210,7 @@ def test_merging_is_rotating_and_can_be_undone(options):
     assert layer.merged
     assert torch.allclose(layer.base_layer.weight, weight @ dense)
     assert torch.allclose(layer(x), expected)
+    assert layer.merged
     layer.unmerge()
     assert torch.allclose(layer.base_layer.weight, weight)
     assert torch.allclose(layer(x), expected)
@@ -189,6 +226,8 @@ def test_adapters_act_one_after_the_other_merged_or_not():
     layer.double()
     layer.cayley_theta["two"].data = numbers(4, 1, seed=5)
     layer.set_adapter(["one", "two"])
+    assert torch.equal(layer.blocks(), layer.blocks("one"))
+    assert layer.ansatz().qubits == 2
     one, two = (torch.block_diag(*layer.blocks(name)) for name in ("one", "two"))
     expected = layer.base_layer(x @ one.T @ two.T)
     assert torch.allclose(layer(x), expected)
@@ -203,6 +242,42 @@ def test_adapters_act_one_after_the_other_merged_or_not():
     assert torch.allclose(layer(x), layer.base_layer(x @ two.T))
 
 
+@pytest.mark.parametrize(
+    "calls", [[["one"], ["two", "three"]], [["one", "two"], ["three"]], [["one"], ["two"], ["three"]]]
+)
+def test_merging_in_several_calls_is_merging_in_one(calls):
+    """Unmerged, x meets the blocks of the first adapter first: W Q₃ Q₂ Q₁ x."""
+    layer, x = layer_of(), numbers(5, 8, seed=4)
+    for name, seed in (("two", 5), ("three", 6)):
+        layer.update_layer(name, CayleyConfig(block_dim=8))
+        layer.cayley_theta[name].data = numbers(1, 28, seed=seed)
+    layer.set_adapter(["one", "two", "three"])
+    weight, expected = layer.base_layer.weight.clone(), layer(x)
+    for names in calls:
+        layer.merge(adapter_names=names)
+    assert sorted(layer.merged_adapters) == ["one", "three", "two"]
+    assert torch.allclose(layer(x), expected)
+    with pytest.warns(UserWarning, match="already merged"):
+        layer.merge()
+    assert torch.allclose(layer(x), expected)
+    layer.unmerge()
+    assert torch.allclose(layer.base_layer.weight, weight)
+
+
+def test_a_merge_of_several_adapters_rounds_once():
+    layer = layer_of().float()
+    layer.update_layer("two", CayleyConfig(block_dim=8))
+    layer.cayley_theta["two"].data = numbers(1, 28, seed=5).float()
+    layer.set_adapter(["one", "two"])
+    layer.base_layer.bfloat16()
+    exact = layer.base_layer.weight.double()
+    for name in ("two", "one"):
+        exact = exact @ torch.block_diag(*layer.blocks(name).double())
+    layer.merge()
+    assert layer.base_layer.weight.dtype == torch.bfloat16
+    assert torch.equal(layer.base_layer.weight, exact.bfloat16())
+
+
 def test_safe_merge_leaves_a_broken_adapter_out():
     layer = layer_of()
     layer.cayley_theta["one"].data[0, 0] = float("nan")
@@ -211,6 +286,8 @@ def test_safe_merge_leaves_a_broken_adapter_out():
         layer.merge(safe_merge=True)
     assert torch.equal(layer.base_layer.weight, weight)
     assert not layer.merged
+    layer.merge()  # which is not safe unless asked
+    assert layer.merged
 
 
 def test_a_new_adapter_is_the_identity_with_one_triangle_a_block():
@@ -229,6 +306,48 @@ def test_a_new_adapter_is_the_identity_with_one_triangle_a_block():
         CayleyError, match=r"block_dim=16 does not divide the 24 inputs of the\.key; allowed: \[2, 4, 8\]"
     ):
         CayleyLayer(nn.Linear(24, 3), "one", CayleyConfig(block_dim=16), "the.key")
+
+
+def test_the_sign_constrained_readout_keeps_the_signs_of_inputs():
+    """And takes 0 for positive."""
+    layer, x = layer_of(readout="sign_constrained"), numbers(5, 8, seed=4)
+    x[0, :3] = torch.tensor([0.0, -0.0, 1.0])
+    layer.base_layer = nn.Identity()
+    y = layer(x)
+    assert torch.allclose(y.abs(), rotate(layer.blocks(), x).abs())
+    assert torch.equal(y >= 0, x >= 0)
+    with pytest.raises(CayleyError, match="not linear"):
+        layer.merge()
+    assert repr(layer).startswith("cayley.CayleyLayer")
+
+
+def test_blocks_that_are_no_numbers_are_not_loaded():
+    """Whatever the projection's own weight holds."""
+    layer = layer_of()
+    state = {key: value.clone() for key, value in layer.state_dict().items()}
+    state["base_layer.weight"][0, 0] = float("nan")
+    layer.load_state_dict(state)
+    state["cayley_theta.one"][0, 0] = float("inf")
+    with pytest.raises(CayleyError, match=r"blocks of the\.key hold NaN"):
+        layer.load_state_dict(state)
+
+
+def test_parameters_lie_where_the_weight_is_used():
+    """Offloaded weights are on the meta device, and accelerate's hook knows where they will be."""
+    for place, hook, expected in (("meta", None, "meta"), ("meta", "cpu", "cpu"), ("cpu", "meta", "cpu")):
+        base = nn.Linear(8, 3, device=place)
+        if hook:
+            base._hf_hook = SimpleNamespace(execution_device=torch.device(hook))
+        assert CayleyLayer(base, "one", CayleyConfig(block_dim=4), "k").cayley_theta["one"].device.type == expected
+
+
+def test_kept_blocks_follow_the_precision_of_their_parameters():
+    layer = layer_of().float()
+    with torch.no_grad():
+        single, double = layer.blocks(), layer.double().blocks()
+        assert layer.blocks() is double
+    assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
+    assert (double @ double.mT - torch.eye(4, **EXACT)).abs().max() < 1e-14
 
 
 def test_half_precision_activations_meet_unrounded_blocks():

@@ -5,12 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cayley_adapters import synthesis
 from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.block_circuits import BlockCircuits, block_gates, block_unitary
+from cayley_adapters.calibration import Calibration, Coupler, Qubit
 from cayley_adapters.circuits import Gate, block_circuit, circuit_summary, native_gates, skeleton
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.kernels.descent import approximate, solve
 from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.synthesis import block_angles, brickwork_circuits, quaternion_tensor, rotations, synthesise
+from cayley_adapters.synthesis import (
+    block_angles,
+    brickwork_circuits,
+    quaternion_tensor,
+    rotations,
+    synthesise,
+    synthesise_for,
+)
 
 RNG = np.random.default_rng(0)
 TURN = np.array([[0.0, -1], [1, 0]])
@@ -136,6 +146,10 @@ def test_gates_are_as_many_as_documented(n, cz, prepared):
     assert summary.cz == names.count("cz") == cz + prepared
     assert summary.sx == 2 * names.count("ry") + names.count("plus")
     assert summary.qubits == n
+    if n < 4:
+        stub = BlockCircuits(ansatz, np.zeros((1, ansatz.angles)), np.array([cz])), np.eye(2**n)[0]
+        circuit = block_circuit(*stub, DeviceNoise.depolarizing(0.0, 0.0))
+        assert (circuit.depth(), circuit.count_ops()["rz"]) == (summary.depth, summary.rz)
     shorter = ansatz.first(cz // 2)
     assert shorter == Ansatz(n, ansatz.couplers[: cz // 2])
     neighbours = list(range(0, n - 1, 2)) + list(range(1, n - 1, 2))
@@ -252,3 +266,63 @@ def test_native_circuits_of_a_device_have_no_angle_but_rz():
     noise = DeviceNoise.depolarizing(1e-3, 1e-2)
     circuit = block_circuit(haar(1, 4)[0], np.arange(4.0), noise)
     assert set(circuit.count_ops()) == {"rz", "sx", "cz", "measure"}
+
+
+def skew(scale: float, d: int) -> np.ndarray:
+    upper = np.triu(RNG.normal(size=(d, d)), 1)
+    return scale * (upper - upper.T) / np.abs(upper).max()
+
+
+def test_blocks_near_the_identity_are_reached_along_a_ray(monkeypatch):
+    """Multiples of their K by powers of 4, the first of which is far enough for the descent: 0.3."""
+    seen = []
+    monkeypatch.setattr(synthesis, "solve", lambda paths, *rest: seen.extend(paths) or solve(paths, *rest))
+    ks, eye = [skew(scale, 8) for scale in (1e-7, 2e-3, 5e-3, 0.5)], np.eye(8)
+    q = np.array([np.linalg.solve(eye + k / 2, eye - k / 2) for k in ks])
+    angles, used = synthesis._search(q)
+    np.testing.assert_allclose(block_unitary(full(3), angles), q, atol=1e-10)
+    assert used.shape == (4, 2)
+    assert (used > 0).all()  # starts and steps
+    assert len(seen) == 4
+    for path in seen:
+        k = ks[int(np.abs(path[-1] - q).max(axis=(1, 2)).argmin())]
+        along = 2 * np.linalg.solve(eye + path, eye - path)
+        sizes = 4.0 ** np.arange(len(path))[::-1, None, None] * np.abs(k).max()
+        np.testing.assert_allclose(along / sizes, [k / np.abs(k).max()] * len(path), atol=1e-6)
+        if np.abs(k).max() == 0.5:
+            assert len(path) == 1
+        else:
+            assert 0.3 <= np.abs(along[0]).max() < 4 * 0.3
+
+
+def test_gate_errors_cost_what_they_do_to_random_slices(monkeypatch):
+    """A share 1 − f of uniform background in p, squared, summed and times d(d + 2), on average over slices."""
+    seen = []
+
+    def spy(q, starts, slots, qubits, costs, angles, lengths):
+        seen.append(costs)
+        approximate(q, starts, slots, qubits, costs, angles, lengths)
+
+    monkeypatch.setattr(synthesis, "approximate", spy)
+    line = DeviceNoise.depolarizing(1e-3, 1e-2).line(2)
+    synthesise_for(haar(1, 4), line)
+    x = np.random.default_rng(0).normal(size=(40000, 4))
+    p = np.square(x) / np.square(x).sum(-1, keepdims=True)
+    for length, cost in enumerate(seen[0]):
+        lost = 1 - line.survival(full(2).first(length))
+        assert cost == pytest.approx(24 * np.square(lost * (p - 1 / 4)).sum(-1).mean(), rel=0.02)
+
+
+def test_delays_let_the_qubits_of_a_cz_meet():
+    """Counted backwards from the measurement, which is at the same time for all."""
+    qubit, coupler = Qubit(1e-4, 1e-4, 1e-3, 3e-8, 0.0, 0.0), Coupler(1e-2, 7e-8)
+    calibration = Calibration("row", dict.fromkeys(range(3), qubit), {(0, 1): coupler, (1, 2): coupler})
+    noise = DeviceNoise(calibration, layout=((0, 1, 2),), idle=True)
+    circuit = block_circuit(BlockCircuits(full(3), np.zeros((1, 31)), np.array([14])), np.ones(8), noise)
+    since, lengths = np.zeros(3), {"sx": 3e-8, "cz": 7e-8, "rz": 0.0, "measure": 0.0}
+    assert circuit.count_ops()["delay"] > 0
+    for item in reversed(circuit.data):
+        qubits = [circuit.find_bit(at).index for at in item.qubits]
+        np.testing.assert_allclose(since[qubits], since[qubits[0]], rtol=1e-12)
+        name = item.operation.name
+        since[qubits] += item.operation.duration if name == "delay" else lengths[name]

@@ -126,7 +126,8 @@ def test_preparation_angles_prepare_the_slice(d):
     together = preparation_angles(x)
     for i in (0, len(x) - 1):
         np.testing.assert_allclose(together[i], preparation_angles(x[i : i + 1])[0], atol=1e-15)
-    np.testing.assert_allclose(preparation_angles(3.5 * x), together, atol=1e-9)
+    for scale in (3.5, 1e-200):
+        np.testing.assert_allclose(preparation_angles(scale * x), together, atol=1e-9)
 
 
 def noise() -> DeviceNoise:
@@ -200,3 +201,10 @@ def test_more_slices_and_blocks_than_fit_a_tile():
     np.testing.assert_allclose(probabilities(last, long)[-1:], probabilities(last, long[-1:]), atol=1e-14)
     long[TILE, 0, 1] = np.nan
     assert np.isnan(probabilities(last, long)).sum() == 2
+
+
+def test_four_qubits_have_turns_by_right_angles_in_their_preparation():
+    circuits = BlockCircuits(Ansatz(4, ()), np.array([[0.3, -1.0, 2.0, 0.7]]), np.array([0]))
+    x = RNG.normal(size=(2, 1, 16))
+    expected = np.square(x[:, 0] @ circuits.unitaries()[0].T) / np.square(x[:, 0]).sum(-1, keepdims=True)
+    np.testing.assert_allclose(noisy_probabilities(circuits, x)[:, 0], expected, atol=1e-12)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cayley_adapters.ansatz import Ansatz, full
-from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_of
+from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_of, snapshot
 from cayley_adapters.circuits import circuit_summary
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.noise import SOURCES, Channel, DeviceNoise, cz_channel, delay_channel, sx_channel
@@ -170,6 +170,8 @@ def test_one_source_alone_is_that_source_and_no_other(source):
         expected = sx_channel(whole, q) if source == "sx" else Channel(1.0, (1.0,), (1.0,))
         assert sx_channel(alone, q) == expected
     np.testing.assert_array_equal(alone.confusion(), whole.confusion() if source == "readout" else np.eye(4))
+    of_all = whole.errors(full(2))
+    assert alone.errors(full(2)) == {kind: error if kind == source else 0 for kind, error in of_all.items()}
     assert not alone.idle
     assert alone.indices == whole.indices
 
@@ -199,6 +201,8 @@ def test_errors_add_up_over_the_gates_of_a_circuit():
         assert line.survival(ansatz) == pytest.approx((16 * fidelity - 1) / 15)
     assert line.infidelity() == pytest.approx(sum(line.errors(full(2)).values()))
     assert DeviceNoise.depolarizing(0.5, 1.0, scale=100).line(2).survival(full(2)) == 1e-3
+    strong = DeviceNoise.depolarizing(0.0, 4 / 3 * 0.7).line(2)
+    assert strong.survival(Ansatz(2, ())) == pytest.approx((16 * (1 - 1.25 * 0.7) - 1) / 15)  # its one CZ prepares
     uneven = line_device().line(2)
     assert uneven.errors(Ansatz(2, ()))["readout"] == pytest.approx((0.01 + 0.02 + 0.02 + 0.04) / 2)
 
@@ -354,6 +358,8 @@ def test_aer_has_the_same_channels_and_flips(scale):
         line, model = device.line(2, block), device.to_aer(2, block)
         errors_of = model._local_quantum_errors
         assert model.is_ideal() == (scale == 0)
+        if block == 0:
+            assert device.to_aer(2)._local_readout_errors == model._local_readout_errors
         if scale == 0:
             continue
         assert {name: set(table) for name, table in errors_of.items()} == {
@@ -404,6 +410,29 @@ def test_what_a_device_is_by_default():
     assert all(c.cz_duration == 0 for c in plain.line(8).couplers)
     with pytest.raises(CayleyError):
         plain.line(9)
+    assert set(plain.calibration.qubits) == set(range(8))
+    assert set(plain.calibration.couplers) == {(a, b) for a in range(8) for b in (a - 1, a + 1) if 0 <= b < 8}
+
+
+@pytest.mark.parametrize(("up", "down"), [(0.1, 0.0), (0.0, 0.1)])
+def test_aer_flips_readout_one_way(up, down):
+    qubit = Qubit(math.inf, math.inf, 0.0, 0.0, up, down)
+    model = DeviceNoise(Calibration("flips", {0: qubit}, {}), layout=((0,),)).to_aer(1)
+    np.testing.assert_allclose(model._local_readout_errors[(0,)].probabilities, [[1 - up, up], [down, 1 - down]])
+
+
+def test_complete_relaxation_leaves_the_ground_state_whatever_the_error():
+    gone = Qubit(1e-12, 1e-12, 2 / 3, 1e-6, 0.0, 0.0)
+    np.testing.assert_array_equal(
+        transfer(sx_channel(Line((0,), (gone,), ()), 0)), np.diag([1.0, 0, 0, 0]) + np.eye(4, k=-3)
+    )
+
+
+def test_snapshots_are_backends_of_the_fake_provider():
+    assert snapshot("FakeManilaV2").num_qubits == 5
+    for name in ("FakeNowhere", "FakeProviderForBackendV2", "fake_provider", "__name__"):
+        with pytest.raises(CayleyError, match="is unknown"):
+            snapshot(name)
 
 
 def test_a_device_is_read_from_a_backend_with_its_layout():

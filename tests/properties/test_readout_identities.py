@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cayley_adapters.adapters import cayley, constrain_signs
@@ -109,6 +109,13 @@ def test_probabilities_of_the_preparations_determine_the_map(seed, d):
     background = 0.7 * p + 0.3 / d
     np.testing.assert_allclose(maps_of(background, q), q, atol=1e-7)  # an even background turns no row
     np.testing.assert_allclose(maps_of(p, -q), -q, atol=1e-7)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_maps_take_the_signs_of_trained_rows_with_zeros(sign):
+    shift = sign * np.roll(np.eye(4), 1, axis=0)[None]
+    p = ideal(shift, preparation_slices(4)[:, None])
+    np.testing.assert_allclose(maps_of(p, shift), shift, atol=1e-12)
 
 
 def test_characterising_measures_with_shots_and_mitigation():
@@ -219,10 +226,25 @@ def test_aer_is_the_referee(idle):
     np.testing.assert_allclose(aer.probabilities("k", slices), simulated.probabilities("k", slices), atol=1e-5)
 
 
+def test_aer_runs_blocks_of_three_qubits():
+    circuits = BlockCircuits(Ansatz(3, ()), np.array([[0.3, -1.0, 2.0]]), np.array([0]))
+    x = torch.randn(1, 8, generator=torch.manual_seed(0))
+    noise = row(layout=((0, 1, 2),))
+    simulated = NoisyExecutor({"k": compile_blocks(circuits, noise)})
+    assert torch.allclose(AerExecutor({"k": circuits}, noise)("k", x), simulated("k", x), atol=1e-4)
+
+
+def test_sampling_keys_use_all_bits_of_the_generator():
+    """150 generators give as many different counts; keys of seven bits would repeat."""
+    found = [sample(np.full((1, 12), 1 / 12), 300, np.random.default_rng(seed)) for seed in range(150)]
+    assert len(np.unique(np.concatenate(found), axis=0)) == 150
+
+
 @settings(max_examples=15)
 @given(st.integers(0, 99), st.floats(0, 3))
+@example(0, 1.0)
 def test_the_surrogate_is_a_background_and_the_flips(seed, scale):
-    q, x = haar(3, 4, seed), np.random.default_rng(seed).normal(size=(4, 3, 4))
+    q, x = haar(3, 4, seed), np.random.default_rng(seed).normal(size=(5, 3, 4))
     noise = row(scale)
     found = surrogate(torch.from_numpy(q), torch.from_numpy(x), noise).numpy()
     for b in range(3):

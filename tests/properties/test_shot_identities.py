@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import numpy as np
@@ -82,6 +83,43 @@ def test_binomials_follow_their_law(n, p):
     assert statistic < scipy.stats.chi2(max(kept.sum() - 1, 1)).ppf(0.999)
 
 
+def plain(monkeypatch, numbers):
+    """``binomial`` in Python, with given numbers in the place of random ones."""
+    numbers = iter(numbers)
+    monkeypatch.setattr(shots, "_uniform", lambda state: (state, next(numbers)))
+    return getattr(binomial, "py_func", binomial)
+
+
+@pytest.mark.parametrize(("n", "p"), [(60, 0.4), (30, 0.34), (400, 0.6), (5000, 0.03)])
+def test_rejection_has_the_binomial_law_to_three_digits(monkeypatch, n, p):
+    """Evenly spread numbers in the place of random ones: the distribution function is off by 0.0004 to 0.0008."""
+    draw, counts = plain(monkeypatch, scipy.stats.qmc.Sobol(2, seed=0).random(2**15)[:20000].ravel().tolist()), []
+    with contextlib.suppress(StopIteration):
+        while True:
+            counts.append(draw(float(n), p, 0)[1])
+    grid = np.arange(n + 1)
+    found = np.searchsorted(np.sort(counts), grid, side="right") / len(counts)
+    np.testing.assert_allclose(found, scipy.stats.binom(n, p).cdf(grid), atol=1e-3)
+
+
+@pytest.mark.parametrize(("n", "p"), [(1, 0.3), (9, 0.5), (20, 0.1), (100, 0.099), (400, 0.99)])
+def test_few_expected_successes_or_failures_are_quantiles(monkeypatch, n, p):
+    u = (np.arange(300) + 0.5) / 300
+    draw = plain(monkeypatch, u)
+    few = scipy.stats.binom(n, min(p, 1 - p)).ppf(u)
+    assert [draw(float(n), p, 0)[1] for _ in u] == (few if p <= 0.5 else n - few).tolist()
+
+
+def test_every_outcome_in_range_can_be_drawn_and_no_other(monkeypatch):
+    """Where the second number, of rejection, is next to 0 and the first goes over its range."""
+    pairs = [(u, 1e-9) for u in np.linspace(1e-4, 1 - 1e-4, 4000)]
+    draw, counts = plain(monkeypatch, np.ravel(pairs).tolist()), set()
+    with contextlib.suppress(StopIteration):
+        while True:
+            counts.add(draw(20.0, 0.5, 0)[1])
+    assert counts == set(range(21))
+
+
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_certain_and_impossible_outcomes():
     start = np.uint64(3)
@@ -116,6 +154,8 @@ def test_the_mean_of_counts_is_the_probabilities():
     found = measured(np.tile(3 * p, (rows, 1)), count)  # rows are normalised
     error = np.sqrt(p * (1 - p) / count / rows)
     assert (np.abs(found.mean(0) - p) < 5 * error).all()
+    beside = measured(np.tile([-1.0, 0.3, 0.3], (rows, 1)), count)  # what is negative counts as 0
+    np.testing.assert_allclose(beside.mean(0), [0, 0.5, 0.5], atol=5 * math.sqrt(0.25 / count / rows))
     np.testing.assert_allclose(np.cov(found.T) * count, np.diag(p) - np.outer(p, p), atol=0.02)
 
 

@@ -30,9 +30,13 @@ def blocks_of(theta: torch.Tensor, config: CayleyConfig) -> torch.Tensor:
     return cayley(theta)
 
 
+def _precise(x: torch.Tensor) -> torch.Tensor:
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
 def _turn(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Rotate ``x`` in float32 or better, and give it back in its own precision: blocks are never rounded to fewer."""
-    precise = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    precise = _precise(x)
     return rotate(q.to(precise.dtype), precise).to(x.dtype)
 
 
@@ -133,29 +137,38 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Multiply the blocks into the weight.
 
+        The merged adapters act in the order given, after those that an earlier call merged.
+
         Raises:
             CayleyError: the readout is not linear, so no weight does the same.
+            ValueError: ``safe_merge``, and the weight would not be finite. As with all errors, nothing is merged then.
         """
-        # Later adapters act on the outputs of earlier ones, so the last comes next to W, and first: W Q₂ Q₁.
-        for name in reversed(check_adapters_to_merge(self, adapter_names)):
-            if name not in self.cayley_theta:
-                continue
+        before = self.merged_adapters
+        added = [name for name in check_adapters_to_merge(self, adapter_names) if name in self.cayley_theta]
+        for name in added:
             if self.cayley_config[name].readout != "signed":
                 raise CayleyError(
                     f"{self.key}: readout={self.cayley_config[name].readout} is not linear, so not mergeable"
                 )
-            weight = self._inner_weight()
-            if not isinstance(weight, nn.Parameter):
-                kind = type(self.get_base_layer()).__name__
-                raise CayleyError(
-                    f"{self.key} is a {kind}, which stores no matrix that meets the input: blocks cannot be merged "
-                    "into it; keep the adapter"
-                )
-            merged = _turn(self.blocks(name).mT, weight.data)
-            if safe_merge and not torch.isfinite(merged).all():
-                raise ValueError(f"NaNs detected in the merged weights. The adapter {name} seems to be broken")
-            weight.data = merged
-            self.merged_adapters.append(name)
+        if not added:
+            return
+        weight = self._inner_weight()
+        if not isinstance(weight, nn.Parameter):
+            kind = type(self.get_base_layer()).__name__
+            raise CayleyError(
+                f"{self.key} is a {kind}, which stores no matrix that meets the input: blocks cannot be merged "
+                "into it; keep the adapter"
+            )
+        merged = _precise(weight.data)
+        # The last to act comes next to W: W Q₂ Q₁. So what was merged before comes off, and on again.
+        for name in reversed(before):
+            merged = _turn(self.blocks(name), merged)
+        after = [*reversed(added), *before]
+        for name in after:
+            merged = _turn(self.blocks(name).mT, merged)
+        if safe_merge and not torch.isfinite(merged).all():
+            raise ValueError(f"NaNs detected in the merged weights. The adapter {', '.join(added)} seems to be broken")
+        weight.data, self.merged_adapters = merged.to(weight.dtype), after
 
     def unmerge(self) -> None:
         """Undo :meth:`merge`, up to rounding."""
