@@ -50,6 +50,16 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduler(config, log)
 
 
+@pytest.fixture(autouse=True)
+def _threads_as_they_were() -> Iterator[None]:
+    """Numba refuses another number of threads than it started with, so no test may leave one in the environment."""
+    before = {name: value for name, value in os.environ.items() if "THREADS" in name}
+    yield
+    for name in [name for name in os.environ if "THREADS" in name and name not in before]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder() -> Path:
     """Folder of the tiny random model."""
