@@ -189,6 +189,7 @@ def _curves(
     return alt.layer(
         rules.mark_rule(color="#555", strokeDash=[6, 3]),
         *named,
-        line.add_params(picked) if first else line,  # once: the legend it is bound to is shared
+        # Once: the legend it is bound to is shared. Altair would name the view by where objects lie in memory.
+        line.properties(name="curves").add_params(picked) if first else line,
         base.mark_point(filled=True, size=45).encode(shape=shape),
     ).properties(width=width_of(axis), height=260)
