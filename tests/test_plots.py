@@ -215,6 +215,12 @@ def test_the_page_works_offline_and_names_cannot_break_out(drawn, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["chart.html"]
 
 
+def test_no_view_is_named_by_where_objects_lie_in_memory(drawn):
+    spec = phase_diagram_chart(*drawn).to_dict()
+    assert [parameter["views"] for parameter in spec["params"]] == [["curves_0"]]
+    assert '"view_' not in json.dumps(spec)
+
+
 def test_the_chart_shows_every_number_of_a_cell(drawn):
     spec = phase_diagram_chart(*drawn).to_dict()
     text = json.dumps(spec, allow_nan=False)
