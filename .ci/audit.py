@@ -2,9 +2,10 @@
 
     python .ci/audit.py [PIP_AUDIT]
 
-Checked without a network: that every installed package is the one that requirements.txt pins and no other is there,
-that their requirements fit, and their licences. With the path of pip-audit: known vulnerabilities. Whether a pinned
-version was yanked, pip says when it installs it. Fails for what is wrong; what was not checked is named.
+Checked without a network: that every installed package is the one that requirements.txt pins and no other is there (but
+what torch's build for CUDA brings along, and its build for CPUs does not), that their requirements fit, and their
+licences. With the path of pip-audit: known vulnerabilities. Whether a pinned version was yanked, pip says when it
+installs it. Fails for what is wrong; what was not checked is named.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -43,6 +45,25 @@ def deviations(pinned: dict[str, str], installed: dict[str, str]) -> list[str]:
         there = installed.get(name, "none").split("+")[0]
         if there != version:
             found.append(f"{name}: {version} is pinned, {there} installed")
+    return found
+
+
+def build_of(root: str, requirements: Mapping[str, Iterable[str]], pinned: Container[str]) -> set[str]:
+    """Packages that are installed and not pinned since one build of a pinned package asks for them, and others do not.
+
+    Args:
+        root: the pinned package, such as torch, whose build for CUDA brings NVIDIA's libraries.
+        requirements: of every installed package, as its metadata has them.
+        pinned: names.
+    """
+    found: set[str] = set()
+    waiting = [root]
+    while waiting:
+        for text in requirements.get(waiting.pop(), ()):
+            name = normal(re.match(r"[\w.-]+", text)[0])
+            if name in requirements and name not in pinned and name not in found:
+                found.add(name)
+                waiting.append(name)
     return found
 
 
@@ -92,9 +113,12 @@ def main() -> int:
     """Print what was found; 1 if something is wrong."""
     pinned = pins((ROOT / "requirements.txt").read_text(encoding="utf-8"))
     there = {normal(item.metadata["Name"]): item for item in distributions()}
-    unpinned = OWN - pinned.keys()
+    build = build_of("torch", {name: item.requires or () for name, item in there.items()}, pinned)
+    unpinned = (OWN - pinned.keys()) | build
     wrong = deviations(pinned, {name: item.version for name, item in there.items() if name not in unpinned})
-    print(f"pins: {len(pinned)}, installed: {len(there.keys() - unpinned)}")
+    print(
+        f"pins: {len(pinned)}, installed: {len(there.keys() - unpinned)}, and {len(build)} that torch's build asks for"
+    )
     checked = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
     print(f"pip check: {checked.stdout.strip() or checked.stderr.strip()}")
     wrong += checked.stdout.strip().splitlines() if checked.returncode else []

@@ -21,6 +21,18 @@ def test_pins_and_what_is_installed_are_compared():
     ]
 
 
+def test_what_a_build_of_torch_brings_is_no_stray_package():
+    requirements = {
+        "torch": ['cuda-toolkit[cudart]==13; platform_system == "Linux"', "Numpy", "triton==3.7; extra == 'x'"],
+        "cuda-toolkit": ["nvidia_cublas==13.*"],
+        "nvidia-cublas": [],
+        "numpy": ["stray"],
+        "stray": [],
+    }
+    pinned = {"torch", "numpy"}
+    assert AUDIT["build_of"]("torch", requirements, pinned) == {"cuda-toolkit", "nvidia-cublas"}
+
+
 def test_packages_that_were_not_audited_are_not_called_safe():
     skipped = {"name": "a", "skip_reason": "Dependency not found on PyPI and could not be audited: a (1)"}
     bad = {"name": "b", "version": "1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2"], "aliases": []}]}
