@@ -6,6 +6,7 @@ given only the leaves named here: it cannot read another one, and a change of an
 
 from __future__ import annotations
 
+from cayley_adapters.levers.pipeline import LEVER_STAGES
 from cayley_adapters.qpu.pipeline import QPU_STAGES
 from cayley_adapters.run_files import (
     ADAPTER,
@@ -98,7 +99,10 @@ STAGES: dict[str, Stage] = {
     "transpile": Stage(
         ADAPTER,
         CIRCUITS,
-        ("transpile.synthesis", "transpile.noise_scale", "transpile.threads", "noise"),
+        (
+            *("transpile.synthesis", "transpile.noise_scale", "transpile.compared_blocks", "transpile.threads"),
+            "noise",
+        ),
         ("ratio", "block", "seed"),
         "bring each block to the device's native gates, and count them",
         threads="transpile.threads",
@@ -168,6 +172,7 @@ STAGES: dict[str, Stage] = {
         (),
         "gather all cells in one table, with what they rest on",
     ),
+    **LEVER_STAGES,
     "phase_diagram": Stage(
         TABLES
         | {

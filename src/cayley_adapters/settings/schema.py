@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK, Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, explain, show
+from cayley_adapters.settings.levers import LEVER_BLOCK_DIMS, Levers
 from cayley_adapters.settings.plain_yaml import load_yaml
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
@@ -53,6 +54,7 @@ class Settings(Section):
     questions: Questions
     qpu: Qpu
     sweep: Sweep
+    levers: Levers
     track: Track
 
     @model_validator(mode="after")
@@ -117,7 +119,29 @@ class Settings(Section):
             raise ValueError(
                 "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"
             )
+        if self.levers.names:
+            self._check_levers()
         return self
+
+    def _check_levers(self) -> None:
+        sweep = self.sweep
+        if others := [d for d in sweep.block_dim if d not in LEVER_BLOCK_DIMS]:
+            raise ValueError(
+                f"sweep.block_dim={','.join(map(show, others))}: levers are measured for "
+                f"{', '.join(map(str, LEVER_BLOCK_DIMS))}; leave it out, or type levers=none"
+            )
+        if len(sweep.compression_ratio) > 1:
+            raise ValueError(
+                f"sweep.compression_ratio={show(list(sweep.compression_ratio))}: levers are compared at one ratio; "
+                "type one of them, or levers=none"
+            )
+        if 1.0 not in sweep.noise_scale:
+            raise ValueError(
+                f"sweep.noise_scale={show(list(sweep.noise_scale))}: levers are compared at the device's own noise; "
+                "add 1, or type levers=none"
+            )
+        if self.evaluate.executor == "aer":
+            raise ValueError("evaluate.executor=aer: levers are measured by the batched simulator; type executor=noisy")
 
     def leaf(self, dotted: str) -> Any:
         """Return one value, or one section as a dictionary, in plain JSON types.
