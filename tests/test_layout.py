@@ -18,7 +18,13 @@ from cayley_adapters.settings import compose
 def test_every_input_is_made_by_an_earlier_stage():
     made: set[str] = set()
     for name, stage in STAGES.items():
-        chosen = {"{model}/": "", "{adapters}": "qpu/adapters", "{device}": "qpu", "{ranking}": "ranking"}
+        chosen = {
+            "{model}/": "",
+            "{adapters}": "qpu/adapters",
+            "{device}": "qpu",
+            "{ranking}": "ranking",
+            "{comparison}": "levers",
+        }
         chosen |= {"{circuits}": "circuits", "{exact}": "circuits", "{arm}": f"evaluations/{CELL}"}
         for pattern in stage.inputs.values():
             for wildcard, folder in chosen.items():

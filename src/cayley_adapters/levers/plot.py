@@ -17,17 +17,10 @@ __all__ = ["levers_figure"]
 _STYLES = {2: ("o", "#0072B2", "white"), 3: ("s", "#D55E00", "#D55E00"), 4: ("^", "black", "0.6")}
 _OFFSET = 0.24
 _BEYOND = {"above": 1.7, "below": 1 / 1.7}
-_KINDS = {
-    "reference": "",
-    "training": "training",
-    "ansatz": "ansatz",
-    "synthesis": "synthesis",
-    "device": "qubits",
-    "mitigation": "mitigation",
-    "readout": "readout",
-    "projections": "projections",
-    "combination": "together",
-}
+_KINDS = (
+    *("reference", "training", "ansatz", "synthesis", "device", "mitigation", "readout", "projections"),
+    "combination",
+)
 
 
 def levers_figure(table: pd.DataFrame, model: str, backend: str, ratio: float) -> Figure:
@@ -46,7 +39,7 @@ def levers_figure(table: pd.DataFrame, model: str, backend: str, ratio: float) -
     rows = table[table["kind"] != "control"]
     names = _order(rows)
     with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
-        figure = Figure(figsize=(6.9, 1.6 + 0.3 * len(names)))
+        figure = Figure(figsize=(6.9, 1.6 + 0.27 * len(names)))
         FigureCanvasAgg(figure)
         axes = figure.subplots()
         _draw(axes, rows, names)
@@ -62,7 +55,7 @@ def levers_figure(table: pd.DataFrame, model: str, backend: str, ratio: float) -
             color="0.25",
         )
         figure.subplots_adjust(
-            left=0.33, right=0.98, top=1 - 0.35 / figure.get_figheight(), bottom=0.95 / figure.get_figheight()
+            left=0.31, right=0.98, top=1 - 0.35 / figure.get_figheight(), bottom=0.95 / figure.get_figheight()
         )
     return figure
 
@@ -70,7 +63,7 @@ def levers_figure(table: pd.DataFrame, model: str, backend: str, ratio: float) -
 def _order(rows: pd.DataFrame) -> list[str]:
     """The reference first, then kinds in the order of the table, the strongest lever first in each."""
     first = rows.groupby("lever", sort=False).agg(kind=("kind", "first"), reach=("lambda_c", _reach))
-    first["place"] = first["kind"].map(list(_KINDS).index)
+    first["place"] = first["kind"].map(_KINDS.index)
     return list(first.sort_values(["place", "reach"], ascending=[True, False], kind="stable").index)
 
 
@@ -104,14 +97,9 @@ def _draw(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
     axes.set_ylim(-len(names) + 0.4, 0.6)
     axes.axvline(1, color="black", lw=0.8, ls="--")
     titles = rows.drop_duplicates("lever").set_index("lever")
-    axes.set_yticks([place[name] for name in names], [_label(titles.loc[name]) for name in names])
+    axes.set_yticks([place[name] for name in names], titles.loc[names, "title"])
     axes.tick_params(axis="y", length=0)
     for y in place.values():
         axes.axhline(y + 0.5, color="0.9", lw=0.5, zorder=0)
     axes.grid(axis="x", which="major", color="0.85", lw=0.5)
     axes.set_axisbelow(True)
-
-
-def _label(row: pd.Series) -> str:
-    kind = _KINDS[row["kind"]]
-    return f"{row['title']}" if not kind or kind == "together" else f"{kind}: {row['title']}"

@@ -55,9 +55,9 @@ _UNDONE = {"evaluate.mitigation": "readout+depolarizing"}
 LEVERS: dict[str, Lever] = {
     PLAIN: Lever("as the default map", "reference"),
     "noise_aware_training": Lever(
-        "trained under noise (λ = 1)", "training", {"train.noise_scale": 1.0, "train.readout": "sign_constrained"}
+        "training under noise (λ = 1)", "training", {"train.noise_scale": 1.0, "train.readout": "sign_constrained"}
     ),
-    "readout_aware_training": Lever("trained with the readout", "training", {"train.readout": "sign_constrained"}),
+    "readout_aware_training": Lever("training through the readout", "training", {"train.readout": "sign_constrained"}),
     "characterised": Lever("blocks measured once", "readout", {"evaluate.readout": "characterised"}),
     "readout_mitigation": Lever("readout errors undone", "mitigation", {"evaluate.mitigation": "readout"}),
     "background_mitigation": Lever("readout and background undone", "mitigation", _UNDONE),
@@ -68,7 +68,7 @@ LEVERS: dict[str, Lever] = {
     # 30 parameters for 28, and the very 120; 14 CZ gates of a block for 14, and 58 for 59.
     "brickwork_equal_parameters": _brickwork({8: 5, 16: 13}, "brickwork, equal parameters"),
     "brickwork_equal_gates": _brickwork({8: 7, 16: 19}, "brickwork, equal CZ gates"),
-    "qiskit_synthesis": Lever("CZ gates of Qiskit's synthesis", "synthesis", {"transpile.synthesis": "qiskit"}),
+    "qiskit_synthesis": Lever("as many CZ gates as Qiskit's", "synthesis", {"transpile.synthesis": "qiskit"}),
     # At four qubits the search takes seconds a block.
     "noise_aware_synthesis": Lever(
         "noise-aware synthesis", "synthesis", {"transpile.synthesis": "noise_aware"}, block_dims=(4, 8)
@@ -82,9 +82,9 @@ LEVERS: dict[str, Lever] = {
     RANKED_FROM: Lever(
         "all 7 projections", "projections", {"train.targets": list(PROJECTIONS), "train.learning_rate": 0.01}
     ),
-    "ranked_projections": Lever("projections by gain per cost", "projections", ranked=True),
+    "ranked_projections": Lever("projections by gain per noise", "projections", ranked=True),
     "combined_per_token": Lever(
-        "combined, a circuit a token",
+        "combined, circuits for every token",
         "combination",
         _UNDONE | {"train.readout": "sign_constrained", "noise.layout": "best"},
         ranked=True,
