@@ -72,7 +72,7 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     track_with(settings[0].track.model_dump(mode="json"))
     todo = list(jobs(settings, stage))
     if not todo and stage in LEVER_STAGES:
-        raise CayleyError(NO_LEVERS)
+        raise CayleyError(f"{stage}: nothing to do, {NO_LEVERS}")
     if stage == "compress":
         # A compressed model is worth having alone, and all that it needs is the model and the text.
         todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs().values()))] + todo

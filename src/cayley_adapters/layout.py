@@ -201,6 +201,7 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
     if stage in ("aggregate", "report"):
         there = device or all(Path(path.format(base=base)).exists() for path in DEVICE_RESULTS.values())
         axes["device"] = ["qpu"] if there else []
+    if stage == "report":
         axes["comparison"] = ["levers"] if settings.levers.names else []
     leaves = leaves_of(lever_settings(settings, stage, cell), stage)
     if stage in LEVER_STAGES:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.feasibility import require_feasible
 from cayley_adapters.layout import jobs
 from cayley_adapters.levers.arrange import (
     arranged,
@@ -70,7 +71,8 @@ def test_the_control_runs_the_same_circuits_on_the_same_device(small):
         own, control = arranged(small, name, d), arranged(small, control_of_lever(small, name, d), d)
         assert control.train.steps == 0
         assert own.evaluate.readout == control.evaluate.readout
-        assert (own.noise, own.transpile) == (control.noise, control.transpile)
+        assert own.noise == control.noise
+        assert control.transpile.synthesis == own.transpile.synthesis.replace("noise_aware", "exact")
 
 
 @pytest.mark.parametrize("size", ["small", "full"])
@@ -102,10 +104,38 @@ def test_no_brickwork_of_two_qubits_and_no_long_search(full):
         ("levers.budget=0", "levers.budget=0: must be a number above 0"),
         ("sweep.block_dim=2,4", "sweep.block_dim=2: levers are measured for 4, 8, 16"),
         ("sweep.compression_ratio=0.2,0.3", "levers are compared at one ratio"),
-        ("sweep.noise_scale=0,2", "levers are compared at the device's own noise"),
-        ("evaluate.executor=aer", "levers are measured by the batched simulator"),
+        ("sweep.noise_scale=0,1", "levers are compared at noise scale 1 and 2; add 2"),
+        ("evaluate.executor=aer", "levers are changes of evaluate.executor=noisy"),
+        ("evaluate.readout=ideal_sign", "levers are changes of evaluate.readout=sign_constrained"),
+        ("train.ansatz=brickwork", "levers are changes of train.ansatz=full"),
+        ("transpile.compared_blocks=0", "qiskit_synthesis counts the gates of such blocks; type 1 or more"),
     ],
 )
 def test_a_mistake_is_answered_at_once(override, message):
     with pytest.raises(CayleyError, match=message.replace("[", r"\[")):
         compose("levers", [override])
+
+
+def test_what_contradicts_itself_is_answered_at_once():
+    with pytest.raises(CayleyError, match=r"levers=small levers.size=full: these differ; give one of them"):
+        compose("levers", ["levers=small", "levers.size=full"])
+    with pytest.raises(CayleyError, match=r"levers.names=brickwork_1: is measured for block dimension 8, 16"):
+        compose("levers", ["sweep.block_dim=4", "levers.names=[brickwork_1]"])
+    found = compose("levers", ["noise.layout=[3,16,23,24]", "levers.names=[characterised,fake_marrakesh]"])
+    with pytest.raises(CayleyError, match=r"levers.names=fake_marrakesh: noise.layout=.*no usable coupler"):
+        require_feasible(found)
+
+
+def test_further_levers_leave_files_where_they_are():
+    def made(*names):
+        found = compose("levers", [f"levers.names=[{','.join(names)}]"])
+        return {path for stage in ("lever_train", "lever_transpile", "lever_evaluate") for job in jobs(found, stage)
+                for path in job.outputs().values()}  # fmt: skip
+
+    few = made("combined_characterised", "qiskit_synthesis")
+    assert few < made("ranked_projections", "combined_characterised", "qiskit_synthesis", "characterised")
+
+
+def test_the_control_of_a_synthesis_that_leaves_out_gates_has_them(small):
+    assert control_of_lever(small, "noise_aware_synthesis", 8) == "identity-plain"
+    assert control_of_lever(small, "qiskit_synthesis", 8) == "identity-qiskit_synthesis"

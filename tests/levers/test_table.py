@@ -89,8 +89,10 @@ def test_the_goal_compares_within_one_device_and_one_way_of_serving(arms):
     found = json.loads(json.dumps(describe_goal(arms, "FakeFez", errors, 6), allow_nan=False))["goals"]
     by_kind = {(goal["block_dim"], goal["serving"]): goal for goal in found}
     token = by_kind[8, "per_token"]
+    assert token["seeds"] == 1
     assert token["lever"] == "brickwork_1"  # the lowest at λ = 2 on this device, though it gains nothing
-    assert token["two_qubits"]["lever"] == "plain"
+    assert token["two_qubits"]["lever"] == "characterised"  # whichever way it is served
+    assert token["two_qubits_same_serving"]["lever"] == "plain"
     assert not token["reached"]
     assert token["two_qubit_error_needed"] == 0
     assert token["errors"]["cz"] == pytest.approx(0.2)
@@ -98,8 +100,22 @@ def test_the_goal_compares_within_one_device_and_one_way_of_serving(arms):
     assert once["lever"] == "characterised"
     assert once["nll_difference"] == pytest.approx(-0.2)
     assert once["reached"]
+    assert not once["certain"]  # of two seeds
     assert once["two_qubit_error_needed"] == pytest.approx(0.004)
     assert (16, "per_token") not in by_kind
+
+
+def test_the_choice_of_the_best_is_part_of_the_goals_interval():
+    """Three seeds of equal levers: the lowest of many is no finding."""
+    curves = {4: [1.5, 1.6, 1.7], 8: [1.5, 1.6, 1.69]}
+    many = [*make("plain", curves, (0, 1, 2)), *make("best_qubits", curves, (0, 1, 2))]
+    errors = dict.fromkeys([(arm.name, arm.block_dim) for arm in many], 0.004)
+    (goal,) = describe_goal(many, "FakeFez", errors, 6)["goals"]
+    assert goal["nll_difference"] == pytest.approx(-0.01)
+    assert goal["reached"]
+    sure = make("characterised", {8: [1.0, 1.1, 1.2]}, (0, 1, 2), readout="characterised")
+    goals = describe_goal([*many, *sure], "FakeFez", errors | {("characterised", 8): 0.004}, 6)["goals"]
+    assert [goal["certain"] for goal in goals if goal["serving"] == "characterised"] == [True]
 
 
 def test_controls_stand_in_the_same_table():

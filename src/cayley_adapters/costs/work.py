@@ -128,8 +128,10 @@ def _control_forward(model: Model, method: str, d: int | None, shapes: list[tupl
 
 def _transpile(model: Model, cell: Cell) -> Work:
     train, synthesis = model.settings.train, model.settings.transpile.synthesis
-    if synthesis == "none" or cell.block_dim not in CIRCUIT_ANGLES or train.ansatz == "brickwork" or train.steps == 0:
-        return Work()  # brickworks have closed forms, and blocks that are not trained are all the same
+    # Brickworks have closed forms, blocks that are not trained are all the same, and longer circuits are found already.
+    none = synthesis in ("none", "qiskit") or train.ansatz == "brickwork" or train.steps == 0
+    if none or cell.block_dim not in CIRCUIT_ANGLES:
+        return Work()
     shapes, _ = model.adapted(train.targets, train.layers)
     blocks, n = sum(i for i, _ in shapes) / cell.block_dim, int(math.log2(cell.block_dim))
     work = Work({f"synthesised{n}": blocks})

@@ -1,8 +1,8 @@
 """What each lever runs: its configuration, and what it shares with others.
 
 Levers that train alike share their blocks, those that synthesise alike their circuits, and what changes nothing of
-either is evaluated on the map's own. Beside each stands a control, the identity block (``identity-NAME``): the same
-circuits on the same device, with nothing learnt.
+either is evaluated on the map's own. Beside each stands a control, the identity block (``identity-NAME``): circuits of
+the same gates on the same device, with nothing learnt. (That of noise-aware synthesis has the exact circuits' gates.)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cayley_adapters.settings.levers import LEVERS, PLAIN, RANKED_FROM, Lever
 __all__ = [
     "IDENTITY",
     "NO_LEVERS",
+    "RANKED_BLOCK_DIM",
     "arranged",
     "block_dims",
     "cells_of",
@@ -32,8 +33,11 @@ __all__ = [
 ]
 
 IDENTITY = "identity-"
-NO_LEVERS = "this run measures no levers; type experiment=levers, levers.size=small for their ranking within an hour"
+NO_LEVERS = (
+    "this run measures no levers that need it; type experiment=levers, with levers.size=small for less than an hour"
+)
 RANKED_BLOCK_DIM = 4
+"""Of the blocks that projections are ranked by."""
 
 
 def lever_of(name: str) -> Lever:
@@ -68,6 +72,7 @@ def arranged(settings: Settings, name: str, block_dim: int) -> Settings:
         # Sources of errors are told apart on the map alone, and where each lever's boundary lies by refining.
         "evaluate.noise_budget_windows": 0,
         "evaluate.unlimited_shots_block_dims": [],
+        "levers.names": [],
         **lever.changes,
         "sweep.block_dim": [block_dim],
     }
@@ -75,6 +80,8 @@ def arranged(settings: Settings, name: str, block_dim: int) -> Settings:
         changes["train.brickwork_depth"] = lever.depths[block_dim]
     if name.startswith(IDENTITY):
         changes |= {"train.steps": 0, "train.noise_scale": 0, "train.readout": "signed", "evaluate.refine": 0}
+        if changes.get("transpile.synthesis") == "noise_aware":  # which leaves out all gates of an identity
+            changes["transpile.synthesis"] = "exact"
         changes["sweep.seed"] = [settings.sweep.seed[0]]
     for section in ("questions", "qpu"):  # which may name another block
         changes |= {f"{section}.block_dim": None, f"{section}.compression_ratio": None}
@@ -114,10 +121,13 @@ def control_of_lever(settings: Settings, name: str, block_dim: int) -> str:
 
 
 def _owner(settings: Settings, name: str, block_dim: int, what: Any) -> str:
-    """The first lever, in the order of tables, that has the same of something as this one."""
+    """The first of all levers that has the same of something as this one, whether that is measured or not.
+
+    So files stay where they are when further levers are measured.
+    """
     prefix = IDENTITY if name.startswith(IDENTITY) else ""
     wanted = what(settings, name, block_dim)
-    for other in measured(settings):
+    for other in LEVERS:
         if block_dim in lever_of(other).block_dims and what(settings, prefix + other, block_dim) == wanted:
             return prefix + other
     raise AssertionError(name)  # it is one of them
@@ -156,16 +166,10 @@ def circuits_folder(settings: Settings, name: str, block_dim: int) -> str:
 
 
 def exact_circuits_folder(settings: Settings, name: str, block_dim: int) -> str | None:
-    """Where the exact circuits are of which its own are a longer version, below the results folder; None if nowhere."""
-    if arranged(settings, name, block_dim).transpile.synthesis != "qiskit":
-        return None
-    prefix, trained = IDENTITY if name.startswith(IDENTITY) else "", owners(settings, name, block_dim)[0]
-    for other in measured(settings):
-        if block_dim in lever_of(other).block_dims:
-            own = arranged(settings, prefix + other, block_dim).transpile.synthesis
-            if own == "exact" and owners(settings, prefix + other, block_dim)[0] == trained:
-                return circuits_folder(settings, prefix + other, block_dim)
-    return None
+    """Where the map's exact circuits are, of which its own are a longer version; None if they are none."""
+    prefix = IDENTITY if name.startswith(IDENTITY) else ""
+    longer = arranged(settings, name, block_dim).transpile.synthesis == "qiskit"
+    return circuits_folder(settings, prefix + PLAIN, block_dim) if longer else None
 
 
 def evaluation_folder(name: str) -> str:

@@ -87,15 +87,19 @@ def lever_cells(settings: Settings, stage: str) -> Iterator[dict[str, Any]]:
             yield {}
         return
     ratio = f"ratio{settings.sweep.compression_ratio[0]:g}"
-    cells = list(cells_of(settings))
+    # Of every cell what it is made with: which may be another lever's, measured itself or not.
+    part = {"lever_survey": 0, "lever_train": 0, "lever_transpile": 1}.get(stage)
+    wanted = [
+        (name if part is None else owners(settings, name, d)[part], d, seed) for name, d, seed in cells_of(settings)
+    ]
     if stage == "lever_survey":
-        wanted = [cell for cell in cells if cell[0] == RANKED_FROM]
         if any(map(ranked, measured(settings))):
             wanted.insert(0, (RANKED_FROM, RANKED_BLOCK_DIM, settings.sweep.seed[0]))
-        for _, d, seed in dict.fromkeys(wanted):
-            yield {"ratio": ratio, "block": f"d{d}", "seed": f"seed{seed}"}
-        return
-    for name, d, seed in cells:
-        made = {"lever_train": training_folder, "lever_transpile": circuits_folder}.get(stage)
-        if made is None or made(settings, name, d).startswith(f"levers/{name}/"):
-            yield {"lever": name, "ratio": ratio, "block": f"d{d}", "seed": f"seed{seed}"}
+        wanted = [cell for cell in wanted if cell[0] == RANKED_FROM]
+    elif stage == "lever_train":
+        wanted = [cell for cell in wanted if cell[0] not in (PLAIN, RANKED_FROM)]
+    elif stage == "lever_transpile":
+        wanted = [cell for cell in wanted if cell[0] != PLAIN]
+    for name, d, seed in dict.fromkeys(wanted):
+        own = {} if stage == "lever_survey" else {"lever": name}
+        yield own | {"ratio": ratio, "block": f"d{d}", "seed": f"seed{seed}"}

@@ -77,7 +77,7 @@ LEVER_STAGES: dict[str, Stage] = {
             "losses": f"{LEVER}/evaluations/{CELL}/losses.safetensors",
             "budget": f"{LEVER}/evaluations/{CELL}/noise_budget.csv",
         },
-        ("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale"),
+        ("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale", "levers.budget"),
         AXES,
         "perplexity along the noise axis with a lever",
         threads="evaluate.threads",

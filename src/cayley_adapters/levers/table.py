@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,8 @@ def arms_of(
 ) -> list[Arm]:
     """Read one lever's cells, of all block dimensions and seeds.
 
-    Documents are drawn alike for all levers, so that differences between their curves' replicates are paired.
+    Documents are drawn alike for all levers, so that differences between their curves' replicates are paired; shots and
+    seeds are not.
 
     Args:
         name: of the lever.
@@ -95,6 +97,7 @@ def arms_of(
         {ratio: compressed},
         bootstrap=bootstrap,
         seed=0,
+        salt=zlib.crc32(name.encode()),
     )
     exact = cells[~device].groupby("block_dim")["nll"].mean()
     return [
@@ -167,6 +170,7 @@ def lever_rows(
         for scale in noise_scales:
             row[f"perplexity_at_{scale:g}"] = math.exp(nll_at(arm, scale)[0])
             row[f"identity_at_{scale:g}"] = math.exp(nll_at(twin, scale)[0])
+        row["two_qubit_gates"] = curve.two_qubit_gates
         given = (name for name in LEVER_COLUMNS if name in first and name not in row)
         rows.append(row | {name: first[name] for name in given})
     return rows

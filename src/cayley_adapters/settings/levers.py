@@ -11,7 +11,7 @@ from pydantic import Field
 from cayley_adapters.settings.fields import PROJECTIONS, Between, axis
 from cayley_adapters.settings.sections import Section
 
-__all__ = ["LEVERS", "LEVER_BLOCK_DIMS", "PLAIN", "RANKED_FROM", "Lever", "Levers"]
+__all__ = ["GOALS", "LEVERS", "LEVER_BLOCK_DIMS", "PLAIN", "RANKED_FROM", "Lever", "Levers"]
 
 PLAIN = "plain"
 """The configuration as it is, which levers are compared with: the map's own cells."""
@@ -21,10 +21,16 @@ RANKED_FROM = "all_projections"
 
 LEVER_BLOCK_DIMS = (4, 8, 16)
 
+GOALS = {8: 2.0, 16: 1.0}
+"""Block dimension → noise scale at which its blocks are to beat the compressed model and any blocks of two qubits."""
+
 
 @dataclass(frozen=True)
 class Lever:
     """One way to move the boundary.
+
+    Levers are changes of one configuration, whose readout is the paper's, with exact circuits of full blocks and
+    nothing mitigated.
 
     Attributes:
         title: for tables and pictures.

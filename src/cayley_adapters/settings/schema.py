@@ -20,7 +20,8 @@ from pydantic.fields import FieldInfo
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK, Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, explain, show
-from cayley_adapters.settings.levers import LEVER_BLOCK_DIMS, Levers
+from cayley_adapters.settings.lever_checks import wrong_levers
+from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.plain_yaml import load_yaml
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
@@ -72,6 +73,10 @@ class Settings(Section):
                 f"sweep.compression_ratio={show(list(self.sweep.compression_ratio))}: compress=none removes nothing; "
                 "type sweep.compression_ratio=0 as well"
             )
+        if self.transpile.synthesis == "qiskit" and not self.transpile.compared_blocks:
+            raise ValueError(
+                "transpile.compared_blocks=0: transpile.synthesis=qiskit counts the gates of such; type 1 or more"
+            )
         if self.transpile.synthesis == "none" and self.sweep.noise_scale != (0.0,):
             raise ValueError(
                 "transpile.synthesis=none: without circuits there is nothing that noise acts on; type "
@@ -119,29 +124,9 @@ class Settings(Section):
             raise ValueError(
                 "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"
             )
-        if self.levers.names:
-            self._check_levers()
+        if line := next(wrong_levers(self), None):
+            raise ValueError(line)
         return self
-
-    def _check_levers(self) -> None:
-        sweep = self.sweep
-        if others := [d for d in sweep.block_dim if d not in LEVER_BLOCK_DIMS]:
-            raise ValueError(
-                f"sweep.block_dim={','.join(map(show, others))}: levers are measured for "
-                f"{', '.join(map(str, LEVER_BLOCK_DIMS))}; leave it out, or type levers=none"
-            )
-        if len(sweep.compression_ratio) > 1:
-            raise ValueError(
-                f"sweep.compression_ratio={show(list(sweep.compression_ratio))}: levers are compared at one ratio; "
-                "type one of them, or levers=none"
-            )
-        if 1.0 not in sweep.noise_scale:
-            raise ValueError(
-                f"sweep.noise_scale={show(list(sweep.noise_scale))}: levers are compared at the device's own noise; "
-                "add 1, or type levers=none"
-            )
-        if self.evaluate.executor == "aer":
-            raise ValueError("evaluate.executor=aer: levers are measured by the batched simulator; type executor=noisy")
 
     def leaf(self, dotted: str) -> Any:
         """Return one value, or one section as a dictionary, in plain JSON types.

@@ -240,7 +240,8 @@ class Transpile(Section):
         description="Noise scale that noise_aware circuits are made for."
     )
     compared_blocks: Annotated[int, Between(0, 1000)] = Field(
-        description="Trained blocks of each cell that Qiskit synthesises, for circuits.csv and synthesis=qiskit."
+        description="Trained blocks of each cell that Qiskit synthesises, too, for circuits.csv, and random ones for "
+        "synthesis=qiskit."
     )
     threads: Threads = Field(description="CPU threads of the job.")
 

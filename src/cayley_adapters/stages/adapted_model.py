@@ -33,7 +33,6 @@ class AdaptedModel:
         circuits: projection → synthesised blocks; empty where they are not run as circuits.
         block_dim: d of the blocks.
         parameters: number of the blocks' parameters.
-        chosen: whether single projections were chosen, by their full names.
         windows: the text.
         documents: ``(windows, window − 1)`` the document of each scored token.
     """
@@ -58,8 +57,6 @@ class AdaptedModel:
         self.circuits = load_circuits(inputs["angles"][0])
         self.block_dim = next(iter(self._blocks.values())).shape[-1]
         self.parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
-        config: Any = self._model.peft_config["default"]
-        self.chosen = all(name in self._blocks for name in config.target_modules)
         self.windows = evaluation_windows(inputs["tokens"][0], self._options["windows"])
         self.documents = self.windows.documents[:, 1:]
         # Layers below the first block are the same in every arm, and for all adapters of one compressed model.

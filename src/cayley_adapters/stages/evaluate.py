@@ -43,7 +43,7 @@ def run(job: Job) -> None:
         "seed": int(cell["seed"]),
         "adapter_parameters": model.parameters,
         "two_qubit_gates": counts.mean() if len(counts) else math.nan,
-        "targets": "ranked" if model.chosen else " ".join(leaves["train"]["targets"]),
+        "targets": "ranked" if "levers.budget" in leaves else " ".join(leaves["train"]["targets"]),
         "brickwork_depth": leaves["train"]["brickwork_depth"] if leaves["train"]["ansatz"] == "brickwork" else None,
         "trained_noise_scale": leaves["train"]["noise_scale"],
         "layers": " ".join(map(str, leaves["train"]["layers"] or ())) or None,

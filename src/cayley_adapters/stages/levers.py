@@ -13,7 +13,7 @@ from cayley_adapters.damage import damaged, load_arrays
 from cayley_adapters.files import atomic_file
 from cayley_adapters.job_records import read_records
 from cayley_adapters.layout import Job
-from cayley_adapters.levers.arrange import IDENTITY
+from cayley_adapters.levers.arrange import IDENTITY, RANKED_BLOCK_DIM, ranked
 from cayley_adapters.levers.goal import describe_goal
 from cayley_adapters.levers.plot import levers_figure
 from cayley_adapters.levers.table import Arm, arms_of, columns_of, control_rows, lever_rows
@@ -27,8 +27,13 @@ from cayley_adapters.tracking import log_run
 
 __all__ = ["run"]
 
-COST_COLUMNS = ["lever", "block_dim", "training_cpu_seconds", "synthesis_cpu_seconds", "evaluation_cpu_seconds"]
-"""Means over seeds, of the jobs whose files a lever uses, those of other levers included; empty where not recorded."""
+COST_COLUMNS = [
+    *("lever", "block_dim", "training_cpu_seconds", "ranking_cpu_seconds"),
+    *("synthesis_cpu_seconds", "evaluation_cpu_seconds"),
+]
+"""Means over seeds, of the jobs whose files a lever uses, those of other levers included; empty where not recorded.
+``ranking`` is what all ranked levers share, training on all projections included. The map's own evaluation also has the
+noise budget in it."""
 
 
 def run(job: Job) -> None:
@@ -108,23 +113,29 @@ def _coupler_error(arm: Arm) -> float:
 
 def _seconds(job: Job, arms: list[Arm]) -> list[dict[str, Any]]:
     """What training, synthesis and evaluation of each lever took, by the records of their jobs."""
-    taken: dict[tuple[str, str], list[float]] = {}
+    taken: dict[tuple[str, str], dict[str, float]] = {}
     recorded = any(Path(job.base, "logs").glob("*.json"))  # by the workflow, not by the command line
     for record in read_records(Path(job.base)) if recorded else ():
-        place = (record["cell"].get("lever", PLAIN), record["cell"].get("block", ""))
-        taken.setdefault((record["stage"].removeprefix("lever_"), " ".join(place)), []).append(record["cpu_seconds"])
-    owners = job.leaves["levers.owners"]
+        stage, cell = record["stage"].removeprefix("lever_"), record["cell"]
+        if cell.get("ratio") in (None, job.axes["ratio"][0]):
+            place = (stage, f"{cell.get('lever', PLAIN)} {cell.get('block', '')}".strip())
+            taken.setdefault(place, {})[cell.get("seed", "")] = record["cpu_seconds"]
     rows = []
     for arm in arms:
-        key = f"{arm.name} {arm.block_dim}"
-        survey = owners[key][0] == RANKED_FROM
+        trained, synthesised = job.leaves["levers.owners"][f"{arm.name} {arm.block_dim}"]
         makers = {
-            "training": ("survey", PLAIN) if survey else ("train", owners[key][0]),
-            "synthesis": ("transpile", owners[key][1]),
+            "training": ("survey", PLAIN) if trained == RANKED_FROM else ("train", trained),
+            "synthesis": ("transpile", synthesised),
+            "evaluation": ("evaluate", arm.name),
         }
         row: dict[str, Any] = {"lever": arm.name, "block_dim": arm.block_dim}
-        for name, (stage, owner) in (makers | {"evaluation": ("evaluate", arm.name)}).items():
-            found = taken.get((stage, f"{owner} d{arm.block_dim}"))
+        for name, (stage, owner) in makers.items():
+            of_seeds = taken.get((stage, f"{owner} d{arm.block_dim}"), {})
+            found = [of_seeds[key] for seed in arm.cells["seed"].unique() if (key := f"seed{seed}") in of_seeds]
             row[f"{name}_cpu_seconds"] = round(float(np.mean(found)), 1) if found else None
+        if ranked(arm.name):
+            survey = taken.get(("survey", f"{PLAIN} d{RANKED_BLOCK_DIM}"), {}).values()
+            parts = [*list(survey)[:1], *taken.get(("rank", PLAIN), {}).values()]
+            row["ranking_cpu_seconds"] = round(sum(parts), 1) if len(parts) == 2 else None
         rows.append(row)
     return rows
