@@ -5,6 +5,7 @@
 #   snakemake --cores 8 dashboard
 #   snakemake --cores 8 questions
 #   snakemake --cores 8 qpu
+#   snakemake --cores 8 levers --config experiment=levers overrides="levers.size=small"
 #   snakemake --cores 8 phase_diagram --config experiment=quickstart overrides="sweep.block_dim=2,4 train.steps=5 run=mine"
 
 include: "workflow/rules/common.smk"
@@ -41,3 +42,6 @@ rule questions:
             for stage in ("configure", "questions")
             for pattern in STAGES[stage].outputs.values()
         ],
+
+
+include: "workflow/rules/levers.smk"

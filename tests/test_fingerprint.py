@@ -9,7 +9,9 @@ import pytest
 from cayley_adapters.fingerprint import ROOT, fingerprint, imported_modules
 from cayley_adapters.pipeline import STAGES
 
-PICTURES = {"phase_diagram", "scaling", "recovery", "entanglement", "questions", "compare_models"}
+PICTURES = {"phase_diagram", "scaling", "recovery", "entanglement", "questions", "compare_models", "levers"}
+LEVERS_TRAINED = {"lever_survey", "lever_train"}
+LEVERS_EVALUATED = {"lever_rank", "lever_evaluate"}
 
 
 @pytest.fixture(scope="module")
@@ -31,23 +33,30 @@ def touched(package, module: str, addition: str) -> set[str]:
 
 
 def test_an_edit_touches_the_stages_that_import_it(package):
-    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {"evaluate", "answer_questions", "qpu_evaluate"}
+    assert touched(package, "simulator.py", "\nEDITED = 1\n") == {
+        *("evaluate", "answer_questions", "qpu_evaluate"),
+        *LEVERS_EVALUATED,
+    }
 
 
 def test_training_code_touches_training_only(package):
-    assert touched(package, "training/loop.py", "\nEDITED = 1\n") == {"train", "control", "qpu_train"}
+    assert touched(package, "training/loop.py", "\nEDITED = 1\n") == {
+        *("train", "control", "qpu_train"),
+        *LEVERS_TRAINED,
+    }
     assert touched(package, "training/distillation.py", "\nEDITED = 1\n") == {
         "teacher",
         "train",
         "control",
         "qpu_train",
+        *LEVERS_TRAINED,
     }
     stages = {"control", "evaluate_control", "answer_questions"}
     assert touched(package, "training/controls.py", "\nEDITED = 1\n") == stages
 
 
 def test_evaluation_code_touches_evaluations_only(package):
-    stages = {"reference", "baseline", "evaluate", "evaluate_control", "qpu_evaluate"}
+    stages = {"reference", "baseline", "evaluate", "evaluate_control", "qpu_evaluate", *LEVERS_EVALUATED}
     assert touched(package, "evaluation.py", "\nEDITED = 1\n") == stages
 
 

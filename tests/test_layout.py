@@ -11,13 +11,21 @@ from cayley_adapters.errors import CayleyError
 from cayley_adapters.jobs import job_from_json, job_to_json
 from cayley_adapters.layout import bases, jobs, make_job, manifest_columns
 from cayley_adapters.pipeline import STAGES
+from cayley_adapters.run_files import CELL
 from cayley_adapters.settings import compose
 
 
 def test_every_input_is_made_by_an_earlier_stage():
     made: set[str] = set()
     for name, stage in STAGES.items():
-        chosen = {"{model}/": "", "{adapters}": "qpu/adapters", "{device}": "qpu"}
+        chosen = {
+            "{model}/": "",
+            "{adapters}": "qpu/adapters",
+            "{device}": "qpu",
+            "{ranking}": "ranking",
+            "{comparison}": "levers",
+        }
+        chosen |= {"{circuits}": "circuits", "{exact}": "circuits", "{arm}": f"evaluations/{CELL}"}
         for pattern in stage.inputs.values():
             for wildcard, folder in chosen.items():
                 pattern = pattern.replace(wildcard, folder)
@@ -35,6 +43,8 @@ def test_every_leaf_is_read_by_some_stage():
     assert unread == {
         "control.block_dims",
         "control.methods",
+        "levers.names",
+        "levers.size",
         "questions.block_dim",
         "questions.compression_ratio",
         "sweep.block_dim",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cayley_adapters.aer import aer_probabilities
 from cayley_adapters.ansatz import full
 from cayley_adapters.block_circuits import block_unitary
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.simulator import noisy_probabilities
-from cayley_adapters.synthesis import block_angles, rotations, synthesise, synthesise_for
+from cayley_adapters.synthesis import block_angles, lengthened, rotations, synthesise, synthesise_for
 
 
 def skew(rng: np.random.Generator, count: int, d: int, scale: float) -> np.ndarray:
@@ -131,3 +132,23 @@ def test_blocks_that_are_products_need_no_entangling_gate():
     circuits = synthesise_for(q, DeviceNoise.from_backend("FakeFez").line(3))
     assert (circuits.lengths == 0).all()
     assert np.abs(circuits.unitaries() - q).max() < 1e-6
+
+
+@pytest.mark.parametrize("d", [4, 8, 16])
+@pytest.mark.parametrize(("more", "added"), [(-3, 0), (0, 0), (9, 10), (10, 10)])
+def test_longer_circuits_apply_the_same_blocks(d, more, added):
+    circuits = synthesise(haar(np.random.default_rng(5), 4, d))
+    longer = lengthened(circuits, len(circuits.ansatz.couplers) + more)
+    assert (longer.lengths == circuits.lengths + added).all()
+    np.testing.assert_allclose(longer.unitaries(), circuits.unitaries(), atol=1e-12)
+
+
+@pytest.mark.parametrize("d", [4, 8])
+def test_longer_circuits_have_the_noise_of_their_gates(d):
+    rng, noise = np.random.default_rng(6), DeviceNoise.from_backend("FakeFez")
+    exact, x = synthesise(haar(rng, 2, d)), rng.normal(size=(3, 2, d))
+    longer = lengthened(exact, len(exact.ansatz.couplers) + 8)
+    p = noisy_probabilities(longer, x, noise)
+    np.testing.assert_allclose(p, aer_probabilities(longer, x, noise), atol=1e-6)
+    ideal = noisy_probabilities(exact, x)
+    assert np.abs(p - ideal).mean() > 1.2 * np.abs(noisy_probabilities(exact, x, noise) - ideal).mean()

@@ -61,6 +61,8 @@ def _options(
 def _run_stage(stage: str, arguments: list[str] | None) -> None:
     from cayley_adapters.jobs import limit_threads, run_job
     from cayley_adapters.layout import jobs
+    from cayley_adapters.levers.arrange import NO_LEVERS
+    from cayley_adapters.levers.pipeline import LEVER_STAGES
     from cayley_adapters.progress import say
     from cayley_adapters.stopping import leaving_on_signals
     from cayley_adapters.tracking import track_with
@@ -69,6 +71,8 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     settings = _settings(arguments)
     track_with(settings[0].track.model_dump(mode="json"))
     todo = list(jobs(settings, stage))
+    if not todo and stage in LEVER_STAGES:
+        raise CayleyError(f"{stage}: nothing to do, {NO_LEVERS}")
     if stage == "compress":
         # A compressed model is worth having alone, and all that it needs is the model and the text.
         todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs().values()))] + todo

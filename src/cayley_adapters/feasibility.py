@@ -7,8 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.levers.arrange import IDENTITY, RANKED_BLOCK_DIM, arranged, cells_of, ranked
 from cayley_adapters.questions.files import read_csv, read_jsonl
 from cayley_adapters.settings import Settings
+from cayley_adapters.settings.levers import RANKED_FROM
 from cayley_adapters.shapes import ModelShape, model_shape
 from cayley_adapters.snapshots import UNUSABLE, snapshot_of
 
@@ -31,6 +33,7 @@ def require_feasible(settings: Iterable[Settings]) -> None:
         if shape:
             lines |= dict.fromkeys(_model_lines(item, shape))
         lines |= dict.fromkeys(_device_lines(item))
+        lines |= dict.fromkeys(_lever_lines(item, shape))
         lines |= dict.fromkeys(_question_lines(item))
     if lines:
         raise CayleyError("\n".join(lines))
@@ -78,6 +81,19 @@ def _device_lines(settings: Settings) -> Iterator[str]:
             snapshot_of(settings.qpu.backend)
         except CayleyError as error:
             yield f"qpu.backend={settings.qpu.backend}: {error}"
+
+
+def _lever_lines(settings: Settings, shape: ModelShape | None) -> Iterator[str]:
+    """What of the levers goes with neither model nor device; nothing more where the map itself does not."""
+    if any(_device_lines(settings)) or (shape and any(_model_lines(settings, shape))):
+        return
+    wanted = {(name, d) for name, d, _ in cells_of(settings) if not name.startswith(IDENTITY)}
+    if any(ranked(name) for name, _ in wanted):
+        wanted.add((RANKED_FROM, RANKED_BLOCK_DIM))
+    for name, d in sorted(wanted):
+        own = arranged(settings, name, d)
+        for line in (*_device_lines(own), *(_model_lines(own, shape) if shape else ())):
+            yield f"levers.names={name}: {line}"
 
 
 def _question_lines(settings: Settings) -> Iterator[str]:

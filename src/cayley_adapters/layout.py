@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.levers.arrange import ranked
+from cayley_adapters.levers.jobs import lever_axes, lever_cells, lever_leaves, lever_settings
+from cayley_adapters.levers.pipeline import LEVER_STAGES
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.run_files import DEVICE_RESULTS
 from cayley_adapters.settings import Qpu, Questions, Settings
@@ -36,13 +39,18 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
     """The part of the configuration that ``stage`` may read; all of it for ``configure``."""
     if stage == "configure":
         return settings.model_dump(mode="json")
+    synthesis = settings.transpile.synthesis
+    # The device matters to two stages only where they are made for its noise, the teacher where one distils.
+    undirected = () if synthesis == "noise_aware" else ("noise", "transpile.noise_scale")
     unread = {
-        # The device matters to two stages only where they are made for its noise, the teacher where one distils.
         "train": ("noise",) if settings.train.noise_scale == 0 else (),
         "teacher": ("train.distillation_top_k",) if settings.train.distillation == 0 else (),
-        "transpile": () if settings.transpile.synthesis == "noise_aware" else ("noise", "transpile.noise_scale"),
+        "transpile": undirected + (() if synthesis == "qiskit" else ("transpile.compared_blocks",)),
+        "qpu_plan": undirected,
+        "qpu_evaluate": undirected,
     }
-    unread |= {"qpu_train": unread["train"], "qpu_plan": unread["transpile"], "qpu_evaluate": unread["transpile"]}
+    unread |= {"qpu_train": unread["train"], "lever_train": unread["train"], "lever_survey": unread["train"]}
+    unread |= {"lever_transpile": unread["transpile"]}
     return settings.leaves(*(leaf for leaf in STAGES[stage].leaves if leaf not in unread.get(stage, ())))
 
 
@@ -160,6 +168,11 @@ class Job:
         return int(self.leaves[key] if key in self.leaves else self.leaves[section][name])
 
     @property
+    def columns(self) -> dict[str, str]:
+        """The columns of its cell in tables, see :func:`manifest_columns`."""
+        return manifest_columns("/".join(self.cell[axis] for axis in CELL_AXES))
+
+    @property
     def label(self) -> str:
         """What progress lines call the job."""
         return " ".join([self.stage, *self.cell.values()])
@@ -188,7 +201,14 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
     if stage in ("aggregate", "report"):
         there = device or all(Path(path.format(base=base)).exists() for path in DEVICE_RESULTS.values())
         axes["device"] = ["qpu"] if there else []
-    leaves = leaves_of(settings, stage)
+    if stage == "report":
+        axes["comparison"] = ["levers"] if settings.levers.names else []
+    leaves = leaves_of(lever_settings(settings, stage, cell), stage)
+    if stage in LEVER_STAGES:
+        axes |= lever_axes(settings, stage, cell)
+        if not ("lever" in cell and ranked(cell["lever"])):
+            leaves.pop("levers.budget", None)
+        leaves |= lever_leaves(settings) if stage == "levers" else {}
     if stage == "control":  # of the three step sizes it reads one
         method, _ = control_of(cell["control"])
         own = f"control.{method}_learning_rate"
@@ -226,6 +246,10 @@ def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
 
 def jobs_in(base: str, settings: Settings, stage: str) -> Iterator[Job]:
     """All jobs of a stage in one results folder, in the order of the axes."""
+    if stage in LEVER_STAGES:
+        for cell in lever_cells(settings, stage):
+            yield make_job(stage, base, settings, cell)
+        return
     wildcards = STAGES[stage].wildcards
     folders: Mapping[str, Iterable[str]] = device_axes(settings) if stage == "qpu_train" else cell_wildcards(settings)
     if folders.get("adapters") == ["adapters"]:

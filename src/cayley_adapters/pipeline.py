@@ -6,6 +6,7 @@ given only the leaves named here: it cannot read another one, and a change of an
 
 from __future__ import annotations
 
+from cayley_adapters.levers.pipeline import LEVER_STAGES
 from cayley_adapters.qpu.pipeline import QPU_STAGES
 from cayley_adapters.run_files import (
     ADAPTER,
@@ -18,6 +19,7 @@ from cayley_adapters.run_files import (
     CONTROL_ROW,
     DEVICE_REPORTED,
     EVALUATION,
+    LEVERS_REPORTED,
     PREPARED,
     PROVENANCE,
     QUESTION_SET,
@@ -98,7 +100,10 @@ STAGES: dict[str, Stage] = {
     "transpile": Stage(
         ADAPTER,
         CIRCUITS,
-        ("transpile.synthesis", "transpile.noise_scale", "transpile.threads", "noise"),
+        (
+            *("transpile.synthesis", "transpile.noise_scale", "transpile.compared_blocks", "transpile.threads"),
+            "noise",
+        ),
         ("ratio", "block", "seed"),
         "bring each block to the device's native gates, and count them",
         threads="transpile.threads",
@@ -168,6 +173,7 @@ STAGES: dict[str, Stage] = {
         (),
         "gather all cells in one table, with what they rest on",
     ),
+    **LEVER_STAGES,
     "phase_diagram": Stage(
         TABLES
         | {
@@ -273,6 +279,7 @@ STAGES: dict[str, Stage] = {
             **PROVENANCE,
             **{name.replace(".", "_"): f"{{base}}/{name}" for name in REPORTED},
             **{f"device_{name}": f"{{base}}/{{device}}/{name}" for name in DEVICE_REPORTED},
+            **{f"levers_{kind}": f"{{base}}/{{comparison}}.{kind}" for kind in LEVERS_REPORTED},
         },
         {"report": "{base}/report.html"},
         (),

@@ -20,6 +20,7 @@ from cayley_adapters.environment import environment, gpu
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.files import atomic_file, sha256
 from cayley_adapters.fingerprint import fingerprint
+from cayley_adapters.levers.pipeline import LEVER_STAGES
 from cayley_adapters.pipeline import STAGES
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
         job: the job.
         used: what it read beside its inputs, such as the hashes of a model's files.
     """
-    device = job.leaves.get("noise") if job.stage in stages_before("aggregate") else None
+    device = job.leaves.get("noise") if job.stage in {*stages_before("aggregate"), *LEVER_STAGES} else None
     record = {
         "stage": job.stage,
         "cell": dict(job.cell),

@@ -16,6 +16,7 @@ __all__ = [
     "DEVICE_REPORTED",
     "DEVICE_RESULTS",
     "EVALUATION",
+    "LEVERS_REPORTED",
     "PREPARED",
     "PROVENANCE",
     "QPU_ADAPTER",
@@ -105,6 +106,9 @@ REPORTED = (
     ),
 )
 """Files that the report shows; in which of its sections, report/sections.py says."""
+
+LEVERS_REPORTED = ("csv", "json", "png", "svg")
+"""Endings of the comparison of levers that the report shows, where levers are measured."""
 
 DEVICE_REPORTED = ("inference.csv", "modes.csv", "plan.csv", "lines.png", "lines.svg")
 """Files of a processor's run that the report shows, once they are there."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.ansatz import bricks, brickwork, full, qubits_of
+from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.block_circuits import BlockCircuits, block_gates, block_unitary
 from cayley_adapters.errors import CayleyError
 from cayley_adapters.kernels.descent import STARTS, TOLERANCE, approximate, solve
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "block_angles",
     "brickwork_circuits",
+    "lengthened",
     "quaternion_tensor",
     "rotations",
     "synthesise",
@@ -96,6 +97,27 @@ def synthesise_for(q: ArrayLike, line: Line, starts: int = 2) -> BlockCircuits:
     full_length = lengths == layers
     angles[full_length] = exact.angles[full_length]
     return BlockCircuits(ansatz, angles, lengths)
+
+
+def lengthened(circuits: BlockCircuits, count: int) -> BlockCircuits:
+    """Make circuits longer without changing what they apply, as a synthesis that needs more gates would.
+
+    Pairs of CZ gates that undo each other, on one coupler after the other, are put at the end, with the rotations
+    that follow every CZ gate at angle 0.
+
+    Args:
+        circuits: Blocks of two qubits or more, all of one length.
+        count: CZ gates of a block that are wanted; one more if the number of those that are added would be odd.
+
+    Returns:
+        The circuits, or the same ones where they have as many gates already.
+    """
+    ansatz = circuits.ansatz
+    pairs = max(0, -(-(count - len(ansatz.couplers)) // 2))
+    added = tuple(low for pair in range(pairs) for low in (pair % (ansatz.qubits - 1),) * 2)
+    longer = Ansatz(ansatz.qubits, ansatz.couplers + added)
+    angles = np.concatenate([circuits.angles, np.zeros((len(circuits), 2 * len(added)))], axis=1)
+    return BlockCircuits(longer, angles, circuits.lengths + len(added))
 
 
 def brickwork_circuits(gates: ArrayLike, n: int, depth: int) -> BlockCircuits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pandas as pd
@@ -25,7 +26,7 @@ def test_captions_state_the_configuration_and_no_other_number(overrides):
     evidence = evidence_of(*overrides, files={"circuits.csv": b"compression_ratio,cz\n0.2,3\n0.3,4\n"})
     settings = evidence.settings
     sweep, train = settings.sweep, settings.train
-    shown = [section for section in SECTIONS if section.anchor != "processor"]
+    shown = [section for section in SECTIONS if section.anchor not in ("levers", "processor")]
     text = {section.anchor: " ".join(section.caption(evidence)) for section in shown}
     axes = {*sweep.block_dim, *sweep.noise_scale, *sweep.compression_ratio}
     counts = {*map(float, settings.evaluate.shots), *sweep.seed, *(train.layers or ()), 240, 8}
@@ -173,3 +174,23 @@ def test_a_processors_section_states_what_was_measured():
     assert ("A star" in " ".join(phase.caption(evidence)), "A star" in " ".join(phase.caption(plain))) == (True, False)
     assert 'href="#processor"' in render_report(evidence, "2025-02-26")
     assert 'href="#processor"' not in render_report(plain, "2025-02-26")
+
+
+def test_the_levers_caption_says_what_of_the_goal_is_reached():
+    goal = {"block_dim": 8, "noise_scale": 2.0, "lever": "characterised", "perplexity": 20.84, "lambda_c": 6.3}
+    goal |= {"serving": "characterised", "ci95": [4.1, None], "reached": True, "certain": False}
+    goal["two_qubits"] = {"lever": "characterised", "perplexity": 21.24}
+    missed = goal | {"serving": "per_token", "reached": False, "two_qubits": None, "lever": "best_qubits"}
+    rows = "kind,lever\nreference,plain\nreadout,characterised\ncontrol,lora\n"
+    files = {"levers.csv": rows.encode(), "levers.json": json.dumps({"goals": [goal, missed]}).encode()}
+    evidence = evidence_of(files=files)
+    (section,) = (section for section in SECTIONS if section.anchor == "levers")
+    first, reached, other = section.caption(evidence)
+    assert "with each of 1 lever;" in first
+    assert "d = 8 at λ = 2 with blocks that the device measures once: reached, but not for certain." in reached
+    assert (
+        "perplexity 20.8 there and λ_c = 6.30 (above 4.10); the best of two qubits, blocks measured once, 21.2"
+        in reached
+    )
+    assert "with circuits for every token: not reached. The best, best qubits of the device," in other
+    assert other.endswith("(above 4.10).")

@@ -186,7 +186,7 @@ def test_text_files(tmp_path: Path) -> None:
     assert "brackets" in message(f"data=text data.train={a},{b} data.test={c}")
 
 
-@pytest.mark.parametrize("experiment", ["quickstrat", "levers", "../ci", "", "ci.yaml"])
+@pytest.mark.parametrize("experiment", ["quickstrat", "lever", "../ci", "", "ci.yaml"])
 def test_an_unknown_experiment_lists_all(experiment: str) -> None:
     text = message("", experiment)
     assert f"unknown experiment '{experiment}'" in text

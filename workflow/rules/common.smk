@@ -15,6 +15,7 @@ from cayley_adapters.feasibility import require_feasible
 from cayley_adapters.fingerprint import fingerprint
 from cayley_adapters.jobs import job_to_json
 from cayley_adapters.layout import bases, comparison_job, make_job
+from cayley_adapters.levers.arrange import NO_LEVERS
 from cayley_adapters.masking import printable, without_secrets
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.run_files import DEVICE_RESULTS
@@ -39,6 +40,7 @@ wildcard_constraints:
     block=r"d[0-9]+",
     control=r"(lora|oft|boft)-d[0-9]+|ia3",
     seed=r"seed[0-9]+",
+    lever=r"[a-z0-9_-]+",
 
 
 def job(stage, wildcards):

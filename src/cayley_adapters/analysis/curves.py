@@ -110,6 +110,7 @@ def make_curves(
     *,
     bootstrap: int,
     seed: int,
+    salt: int | None = None,
 ) -> list[Curve]:
     """The curve of every compression ratio and block dimension.
 
@@ -123,6 +124,7 @@ def make_curves(
         documents: ``(tokens,)``.
         compressed: for each compression ratio ``(tokens,)`` nats.
         bootstrap, seed: replicates, and the seed of their draws.
+        salt: draws of shots and seeds are those of this number, where documents are to be drawn as for other curves.
 
     Raises:
         CayleyError: losses are those of other cells, a ratio has no compressed model, or an axis lacks 0.
@@ -139,6 +141,7 @@ def make_curves(
     references = np.stack([levels[round(float(ratio), 9)] for ratio in ratios])
     rng = np.random.default_rng(seed)
     draws = bootstrap_means(np.concatenate([losses, references]), documents, bootstrap, rng)
+    rng = rng if salt is None else np.random.default_rng((seed, salt))
     means = np.concatenate([nll, references.mean(axis=1, dtype=np.float64)])[:, None]
     values = np.concatenate([means, draws], axis=1)  # column 0 is the estimate, the others are replicates
     values[np.isnan(values)] = np.inf

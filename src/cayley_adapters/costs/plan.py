@@ -23,6 +23,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "questions": ("configure", "questions"),
     "entanglement": ("entanglement",),
     "qpu": (*MAP, "qpu_evaluate"),
+    "levers": (*MAP, "levers"),
 }
 """Target of the workflow → the stages whose files it asks for."""
 

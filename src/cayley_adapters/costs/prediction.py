@@ -14,6 +14,8 @@ from cayley_adapters.costs.sizes import Cell, Model
 from cayley_adapters.costs.storage import held_mb, written_mb
 from cayley_adapters.costs.work import stage_work
 from cayley_adapters.layout import Job
+from cayley_adapters.levers.jobs import lever_settings
+from cayley_adapters.levers.pipeline import lever_basis
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.settings import Settings
 from cayley_adapters.shapes import ModelShape, model_shape
@@ -85,14 +87,15 @@ def job_cost(job: Job, settings: Settings) -> JobCost:
         job: any stage's.
         settings: the configuration of its results folder.
     """
+    stage, settings = lever_basis(job.stage), lever_settings(settings, job.stage, job.cell)
     model, cell = model_of(settings), Cell.of(job.cell, settings)
-    taken = {unit: count * _seconds(unit) for unit, count in stage_work(job.stage, model, cell).items()}
+    taken = {unit: count * _seconds(unit) for unit, count in stage_work(stage, model, cell).items()}
     threads, alone = job_threads(job.stage, settings), sum(taken[u] for u in taken if kind_of(u) in ("start", "python"))
     cpu = sum(taken.values())
     held = coefficients()["memory_mb"]
-    memory = held["start"].get(job.stage, held["start"]["configure"])
-    memory += sum(held[unit] * count for unit, count in held_mb(job.stage, model, cell).items())
-    return JobCost(alone + (cpu - alone) / threads, round(memory), written_mb(job.stage, model, cell), cpu)
+    memory = held["start"].get(stage, held["start"]["configure"])
+    memory += sum(held[unit] * count for unit, count in held_mb(stage, model, cell).items())
+    return JobCost(alone + (cpu - alone) / threads, round(memory), written_mb(stage, model, cell), cpu)
 
 
 def job_threads(stage: str, settings: Settings) -> int:

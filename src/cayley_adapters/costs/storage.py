@@ -61,7 +61,16 @@ def held_mb(stage: str, model: Model, cell: Cell) -> dict[str, float]:
         weights = model.parameters() - (shape.layers - 1) * model.layer_parameters()
     elif stage in ("reference", "teacher", "answer_questions", "qpu_evaluate"):
         weights = model.parameters()
-    elif stage in ("train", "control", "qpu_train", "baseline", "evaluate", "evaluate_control", "qpu_plan"):
+    elif stage in (
+        "train",
+        "control",
+        "qpu_train",
+        "baseline",
+        "evaluate",
+        "evaluate_control",
+        "qpu_plan",
+        "lever_rank",
+    ):
         weights = model.parameters(cell.ratio)
     else:
         return {"text": _text_mb(model)} if stage == "prepare" else {}

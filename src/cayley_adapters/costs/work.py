@@ -127,12 +127,15 @@ def _control_forward(model: Model, method: str, d: int | None, shapes: list[tupl
 
 
 def _transpile(model: Model, cell: Cell) -> Work:
-    if model.settings.transpile.synthesis == "none" or cell.block_dim not in CIRCUIT_ANGLES:
+    train, synthesis = model.settings.train, model.settings.transpile.synthesis
+    # Brickworks have closed forms, blocks that are not trained are all the same, and longer circuits are found already.
+    none = synthesis in ("none", "qiskit") or train.ansatz == "brickwork" or train.steps == 0
+    if none or cell.block_dim not in CIRCUIT_ANGLES:
         return Work()
-    shapes, _ = model.adapted(model.settings.train.targets, model.settings.train.layers)
+    shapes, _ = model.adapted(train.targets, train.layers)
     blocks, n = sum(i for i, _ in shapes) / cell.block_dim, int(math.log2(cell.block_dim))
     work = Work({f"synthesised{n}": blocks})
-    if model.settings.transpile.synthesis == "noise_aware":
+    if synthesis == "noise_aware":
         work[f"approximated{n}"] += blocks
     return work
 
@@ -187,6 +190,16 @@ def _evaluate(model: Model, cell: Cell) -> Work:
     return work
 
 
+def _lever_rank(model: Model, cell: Cell) -> Work:
+    """Each projection's layer and those above run twice, with all projections adapted."""
+    tokens, layers = max(model.settings.train.validation_windows, 1) * model.window, model.shape.layers
+    work = _load(model, model.settings.sweep.compression_ratio[0])
+    for first in range(layers):
+        passes = 1 + 2 * len(model.projections)
+        work += model.run(passes * tokens, model.settings.sweep.compression_ratio[0], layers=layers - first)
+    return work
+
+
 def _answer_questions(model: Model, cell: Cell) -> Work:
     questions, sweep = model.settings.questions, model.settings.sweep
     arms = 4 + len(questions.noise_scale)
@@ -221,6 +234,8 @@ _STAGES: dict[str, Callable[[Model, Cell], Work]] = {
     "compress": _compress,
     "train": _train,
     "qpu_train": _qpu_train,
+    "lever_rank": _lever_rank,
+    "levers": _curves("levers"),
     "control": _control,
     "transpile": _transpile,
     "reference": _reference,

@@ -202,11 +202,9 @@ def _circuits(evidence: Evidence) -> str:
     cells = evidence.cells[evidence.cells["executor"] != "exact"]
     gates = cells.groupby("block_dim")["two_qubit_gates"].mean().dropna()
     counted = listing(f"{number:.3g} (d = {dim})" for dim, number in gates.items())
-    how = (
-        "exactly"
-        if settings.transpile.synthesis == "exact"
-        else f"up to where a further two-qubit gate costs more than it gains at λ = {settings.transpile.noise_scale:g}"
-    )
+    how = {"exact": "exactly", "qiskit": "exactly, with as many CZ gates as Qiskit's synthesis"}.get(
+        settings.transpile.synthesis
+    ) or f"up to where a further two-qubit gate costs more than it gains at λ = {settings.transpile.noise_scale:g}"
     return (
         "On n = log₂ d qubits a slice is amplitude-encoded, its block applied and all qubits measured, in RZ, "
         "SX and CZ "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from cayley_adapters.levers.caption import levers_caption
 from cayley_adapters.report.captions import (
     budget_caption,
     entanglement_caption,
@@ -95,6 +96,13 @@ SECTIONS = (
         },
         entanglement_caption,
         summary={"entanglement.csv": ("compression_ratio", "block_dim", "kind")},
+    ),
+    Section(
+        "levers",
+        "What moves the boundary",
+        {"levers": "Critical noise with its interval, of each lever and number of qubits"},
+        {"levers.csv": "Levers and controls"},
+        levers_caption,
     ),
     Section(
         "processor",

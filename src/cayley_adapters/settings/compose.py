@@ -92,6 +92,10 @@ def compose(
         list_keys=[key for key, field in leaves.items() if holds(field, tuple)],
         groups={name: _options(conf, name) for name in sections},
     )
+    if choices.values.get("levers.size") in _options(conf, "levers"):  # a size is more than a value: it sets other keys
+        size = choices.values.pop("levers.size")
+        if choices.groups.setdefault("levers", size) != size:
+            raise CayleyError(f"levers={choices.groups['levers']} levers.size={size}: these differ; give one of them")
     raws = []
     for model, values in _variants(choices):
         picked = [f"experiment={experiment}", *(f"{group}={name}" for group, name in choices.groups.items())]

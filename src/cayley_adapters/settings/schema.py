@@ -20,6 +20,8 @@ from pydantic.fields import FieldInfo
 from cayley_adapters.errors import CayleyError, nearest
 from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK, Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, explain, show
+from cayley_adapters.settings.lever_checks import wrong_levers
+from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.plain_yaml import load_yaml
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
@@ -53,6 +55,7 @@ class Settings(Section):
     questions: Questions
     qpu: Qpu
     sweep: Sweep
+    levers: Levers
     track: Track
 
     @model_validator(mode="after")
@@ -69,6 +72,10 @@ class Settings(Section):
             raise ValueError(
                 f"sweep.compression_ratio={show(list(self.sweep.compression_ratio))}: compress=none removes nothing; "
                 "type sweep.compression_ratio=0 as well"
+            )
+        if self.transpile.synthesis == "qiskit" and not self.transpile.compared_blocks:
+            raise ValueError(
+                "transpile.compared_blocks=0: transpile.synthesis=qiskit counts the gates of such; type 1 or more"
             )
         if self.transpile.synthesis == "none" and self.sweep.noise_scale != (0.0,):
             raise ValueError(
@@ -117,6 +124,8 @@ class Settings(Section):
             raise ValueError(
                 "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"
             )
+        if line := next(wrong_levers(self), None):
+            raise ValueError(line)
         return self
 
     def leaf(self, dotted: str) -> Any:

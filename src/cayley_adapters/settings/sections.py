@@ -232,15 +232,16 @@ class Control(Section):
 class Transpile(Section):
     """How blocks become circuits."""
 
-    synthesis: Literal["exact", "noise_aware", "none"] = Field(
-        description="Exact circuits, ones that stop where a further two-qubit gate costs more than it gains, or none: "
-        "then blocks run ideally, with noise scale 0 only."
+    synthesis: Literal["exact", "noise_aware", "qiskit", "none"] = Field(
+        description="Exact circuits, ones that stop where a further two-qubit gate costs more than it gains, exact "
+        "ones as long as Qiskit's own, or none: then blocks run ideally, with noise scale 0 only."
     )
     noise_scale: Annotated[float, Between(0, 1000, above=True)] = Field(
         description="Noise scale that noise_aware circuits are made for."
     )
     compared_blocks: Annotated[int, Between(0, 1000)] = Field(
-        description="Trained blocks of each cell that Qiskit synthesises as well, for circuits.csv."
+        description="Trained blocks of each cell that Qiskit synthesises, too, for circuits.csv, and random ones for "
+        "synthesis=qiskit."
     )
     threads: Threads = Field(description="CPU threads of the job.")
 

@@ -11,7 +11,7 @@ import numpy as np
 from cayley_adapters.damage import load_arrays
 from cayley_adapters.evaluation import clustered_error, perplexity_row
 from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.layout import Job
 from cayley_adapters.noise import SOURCES, DeviceNoise
 from cayley_adapters.noise_budget import BUDGET_COLUMNS, circuit_errors
 from cayley_adapters.progress import Progress
@@ -30,7 +30,7 @@ def run(job: Job) -> None:
     from safetensors.numpy import save_file
 
     leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
-    options, cell = leaves["evaluate"], manifest_columns("/".join(job.cell.values()))
+    options, cell = leaves["evaluate"], job.columns
     model = AdaptedModel(job, int(cell["seed"]))
     counts = read_table(inputs["blocks"][0], ["cz"], ["cz"])["cz"]
     common = {
@@ -43,7 +43,7 @@ def run(job: Job) -> None:
         "seed": int(cell["seed"]),
         "adapter_parameters": model.parameters,
         "two_qubit_gates": counts.mean() if len(counts) else math.nan,
-        "targets": " ".join(leaves["train"]["targets"]),
+        "targets": "ranked" if "levers.budget" in leaves else " ".join(leaves["train"]["targets"]),
         "brickwork_depth": leaves["train"]["brickwork_depth"] if leaves["train"]["ansatz"] == "brickwork" else None,
         "trained_noise_scale": leaves["train"]["noise_scale"],
         "layers": " ".join(map(str, leaves["train"]["layers"] or ())) or None,

@@ -46,9 +46,16 @@ def compressed_files(job: Job) -> TrackedFiles:
 def adapter_files(job: Job, folder: Path) -> TrackedFiles:
     """A trained adapter, of blocks or of a control, as PEFT loads it."""
     files = [folder / "adapter_model.safetensors", folder / "adapter_config.json"]
-    return TrackedFiles(f"adapter-{'-'.join(job.cell.values())}", "adapter", files, cell_config(job))
+    return TrackedFiles(f"adapter-{_place(folder)}", "adapter", files, cell_config(job))
 
 
 def evaluation_files(table: Path) -> TrackedFiles:
     """The rows of one cell along the noise axis."""
-    return TrackedFiles(f"evaluation-{'-'.join(table.parent.parts[-3:])}", "evaluation", [table])
+    return TrackedFiles(f"evaluation-{_place(table.parent)}", "evaluation", [table])
+
+
+def _place(folder: Path) -> str:
+    """Names a cell's folder: ``ratio0.2-d4-seed0`` of the map or a control, ``LEVER-ratio0.2-d4-seed0`` of a lever."""
+    *above, _, ratio, block, seed = folder.parts
+    owner = above[-1:] if above[-2:-1] == ["levers"] or above[-1:] in (["survey"], ["qpu"]) else []
+    return "-".join([*owner, ratio, block, seed])

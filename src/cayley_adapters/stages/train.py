@@ -5,7 +5,7 @@ from __future__ import annotations
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, set_executor
 from cayley_adapters.compression import load_compressed
 from cayley_adapters.devices import device_named, place
-from cayley_adapters.layout import Job, manifest_columns
+from cayley_adapters.layout import Job
 from cayley_adapters.models import set_threads
 from cayley_adapters.noise import DeviceNoise
 from cayley_adapters.stages.training import adapted_shapes, train_and_save
@@ -14,14 +14,18 @@ from cayley_adapters.surrogate import SurrogateExecutor
 __all__ = ["run"]
 
 
-def run(job: Job) -> None:
-    """Write the trained adapter."""
+def run(job: Job, modules: list[str] | None = None) -> None:
+    """Write the trained adapter.
+
+    Args:
+        job: a job of this stage, or of one like it.
+        modules: full names of the projections to adapt, instead of ``train.targets`` in ``train.layers``.
+    """
     import torch
     from peft import get_peft_model
 
     options, inputs = job.leaves["train"], job.inputs()
-    cell = manifest_columns("/".join(job.cell.values()))
-    seed, block_dim = int(cell["seed"]), int(cell["block_dim"])
+    seed, block_dim = int(job.columns["seed"]), int(job.columns["block_dim"])
     set_threads(options["threads"])
     torch.manual_seed(seed)
     device = device_named(options["device"])
@@ -29,6 +33,8 @@ def run(job: Job) -> None:
     adapted_shapes(base, options["targets"], options["layers"])
     shape = {key: options[key] for key in ("ansatz", "brickwork_depth", "readout")}
     where = {"target_modules": list(options["targets"]), "layers_to_transform": options["layers"]}
+    if modules is not None:
+        where = {"target_modules": modules}
     model = get_peft_model(base, CayleyConfig(block_dim=block_dim, **where, **shape))
     if options["noise_scale"] > 0:
         noise = DeviceNoise.from_backend(scale=options["noise_scale"], **job.leaves["noise"])

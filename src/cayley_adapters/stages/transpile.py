@@ -11,15 +11,18 @@ from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.layer import blocks_of
 from cayley_adapters.adapters.loading import read_adapter
 from cayley_adapters.adapters.transform import cayley
+from cayley_adapters.ansatz import full
 from cayley_adapters.circuit_files import save_circuits
 from cayley_adapters.circuits import circuit_summary
 from cayley_adapters.layout import Job
 from cayley_adapters.progress import Progress, say
 from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK
-from cayley_adapters.synthesis import brickwork_circuits, synthesise, synthesise_for
+from cayley_adapters.synthesis import brickwork_circuits, lengthened, synthesise, synthesise_for
 from cayley_adapters.tables import write_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cayley_adapters.block_circuits import BlockCircuits
     from cayley_adapters.calibration import Line
 
@@ -28,8 +31,13 @@ __all__ = ["circuits_of", "line_of", "run"]
 COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, exact: Mapping[str, BlockCircuits] | None = None) -> None:
     """Write each block's circuit, and a table of the circuits' gates.
+
+    Args:
+        job: a job of this stage, or of one like it.
+        exact: projection → exact circuits of the same blocks, where there are any: with ``transpile.synthesis=qiskit``
+            they are made longer.
 
     Circuits of one length share one skeleton, so gates and depth are the skeleton's; that a block's angles turn it into
     that very block is checked for every block, and the largest deviation of an entry written beside the counts.
@@ -41,12 +49,16 @@ def run(job: Job) -> None:
         say(f"{job.label}: no circuits are asked for (transpile.synthesis=none)")
     elif config.block_dim <= LARGEST_NOISY_BLOCK:
         line = line_of(job, config.block_dim.bit_length() - 1)
+        lengthen = job.leaves["transpile.synthesis"] == "qiskit"
+        count = _qiskit_gates(config, job.leaves["transpile.compared_blocks"]) if lengthen else 0
         progress = Progress(job.label)
         for index, (name, theta) in enumerate(stored.items()):
             projection = name.removeprefix("base_model.model.").removesuffix(".cayley_theta")
-            circuits[projection] = circuits_of(theta.double(), config, line)
-            exact = blocks_of(theta.double(), config).numpy()
-            deviations = np.abs(circuits[projection].unitaries() - exact).max(axis=(1, 2), initial=0.0)
+            circuits[projection] = exact[projection] if exact else circuits_of(theta.double(), config, line)
+            if count:
+                circuits[projection] = lengthened(circuits[projection], count)
+            wanted = blocks_of(theta.double(), config).numpy()
+            deviations = np.abs(circuits[projection].unitaries() - wanted).max(axis=(1, 2), initial=0.0)
             for block, (length, deviation) in enumerate(zip(circuits[projection].lengths, deviations, strict=True)):
                 counts = circuit_summary(circuits[projection].ansatz.first(int(length)))
                 size = {"cz": counts.cz, "sx": counts.sx, "rz": counts.rz, "depth": counts.depth}
@@ -60,9 +72,26 @@ def run(job: Job) -> None:
     write_table(rows, outputs["blocks"], COLUMNS)
 
 
+def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
+    """CZ gates that Qiskit's synthesis leaves for a block, less those of our preparation; 0 where it has none longer.
+
+    Every block but special ones, such as the identity, needs as many; the mean over a few random blocks is taken, each
+    of which takes Qiskit a tenth of a second and more.
+    """
+    from cayley_adapters.comparison import qiskit_circuit
+
+    d = config.block_dim
+    if d < 4 or config.ansatz != "full" or not compared:
+        return 0
+    rng, exact = np.random.default_rng(0), full(d.bit_length() - 1)
+    blocks = cayley(torch.from_numpy(rng.normal(size=(compared, d * (d - 1) // 2)))).numpy()
+    mean = np.mean([qiskit_circuit(q, rng.normal(size=d)).count_ops().get("cz", 0) for q in blocks])
+    return round(float(mean)) - circuit_summary(exact).cz + len(exact.couplers)
+
+
 def line_of(job: Job, qubits: int) -> Line | None:
     """The qubits that circuits are made for; None for exact circuits, which serve all."""
-    if job.leaves["transpile.synthesis"] == "exact":
+    if job.leaves["transpile.synthesis"] != "noise_aware":
         return None
     from cayley_adapters.noise import DeviceNoise
 
@@ -75,5 +104,6 @@ def circuits_of(theta: torch.Tensor, config: CayleyConfig, line: Line | None) ->
     if config.ansatz == "brickwork":
         # Products of two-qubit rotations are short already: there is nothing to search for, and nothing to leave out.
         return brickwork_circuits(cayley(theta).numpy(), config.block_dim.bit_length() - 1, config.brickwork_depth)
-    q = blocks_of(theta, config).numpy()
-    return synthesise(q) if line is None else synthesise_for(q, line)
+    # Blocks that training never turned are all the same, and one search does for them.
+    q, places = np.unique(blocks_of(theta, config).numpy(), axis=0, return_inverse=True)
+    return (synthesise(q) if line is None else synthesise_for(q, line))[places]

@@ -1,0 +1,93 @@
+"""Rank projections by what their blocks gain and what noise in them costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, set_executor
+from cayley_adapters.compression import load_compressed
+from cayley_adapters.compression.observation import layer_inputs, run_layer
+from cayley_adapters.corpus import training_windows
+from cayley_adapters.devices import device_named, place
+from cayley_adapters.evaluation import token_losses
+from cayley_adapters.executors import ExactExecutor, Executor
+from cayley_adapters.layout import Job
+from cayley_adapters.levers.ranking import RANKING_COLUMNS, rank
+from cayley_adapters.models import set_threads
+from cayley_adapters.progress import Progress
+from cayley_adapters.stages.execution import make_executor
+from cayley_adapters.synthesis import synthesise
+from cayley_adapters.tables import write_table
+from cayley_adapters.training.frozen import from_layer
+
+__all__ = ["run"]
+
+NOISY = {"executor": "noisy", "readout": "sign_constrained", "noise_scale": 1.0, "shots": np.inf, "mitigation": "none"}
+
+
+class _Exchanged:
+    """Runs one projection in another way than all others; None leaves its input as it is."""
+
+    def __init__(self, key: str, executor: Executor | None, others: Executor) -> None:
+        self._key, self._executor, self._others = key, executor, others
+
+    def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
+        if key != self._key:
+            return self._others(key, x)
+        return x if self._executor is None else self._executor(key, x)
+
+
+def run(job: Job) -> None:
+    """Write the ranking, measured on the windows that validate training: neither trained on nor tested on."""
+    from numba import set_num_threads
+
+    inputs, leaves = job.inputs(), job.leaves
+    set_num_threads(1)  # few slices at a time; before torch's threads, which numba's first call resets
+    set_threads(leaves["evaluate.threads"])
+    base = place(load_compressed(inputs["compressed"][0].parent), device_named(leaves["evaluate.device"]))
+    model = load_adapter(base, inputs["adapter"][0].parent)
+    wanted = leaves["train.steps"] * leaves["train.batch_windows"]
+    tokens, trained = training_windows(inputs["tokens"][0], wanted, max(leaves["train.validation_windows"], 1))
+    layers = adapted_layers(model)
+    blocks = {
+        name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])
+        for name, layer in layers.items()
+    }
+    circuits = {name: synthesise(q.numpy()) for name, q in blocks.items()}
+    noisy = make_executor(NOISY, blocks, circuits, leaves["noise"], 0)
+    exact = ExactExecutor({name: q.float() for name, q in blocks.items()}, "signed")
+    progress, rows = Progress(job.label), []
+    with torch.no_grad():
+        for row in _measured(model, tokens[trained:], exact, noisy):
+            rows.append(row | {"inputs": layers[row["projection"]].in_features})
+            progress(len(rows), len(layers))
+    write_table(rank(pd.DataFrame(rows)), job.outputs()["ranking"], RANKING_COLUMNS)
+
+
+def _measured(model: Any, tokens: np.ndarray, exact: Executor, noisy: Executor) -> Iterator[dict[str, Any]]:
+    """Gain and cost of each projection; what lies below its layer is run once for all of a layer's."""
+    base = model.get_base_model()
+    decoder = list(base.model.layers)
+    set_executor(model, exact)
+    states, kwargs = layer_inputs(base, list(tokens[:, None]))
+    for index, layer in enumerate(decoder):
+        entering = torch.cat(list(states))
+        with from_layer(model, index):
+            set_executor(model, exact)
+            plain = token_losses(model, tokens, 1, states=entering)
+            for key in adapted_layers(layer):
+                found: dict[str, Any] = {"projection": key, "layer": int(re.findall(r"\.(\d+)\.", key)[0])}
+                for name, executor in (("gain", None), ("cost", noisy)):
+                    set_executor(model, _Exchanged(key, executor, exact))
+                    difference = (token_losses(model, tokens, 1, states=entering) - plain).mean(axis=1)
+                    error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
+                    found |= {name: difference.mean(), f"{name}_se": error}
+                yield found
+        set_executor(model, exact)
+        states = run_layer(layer, states, kwargs)

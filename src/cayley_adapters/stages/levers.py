@@ -1,0 +1,141 @@
+"""Compare levers: how far each moves the boundary, what it costs, and what its controls do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cayley_adapters.damage import damaged, load_arrays
+from cayley_adapters.files import atomic_file
+from cayley_adapters.job_records import read_records
+from cayley_adapters.layout import Job
+from cayley_adapters.levers.arrange import IDENTITY, RANKED_BLOCK_DIM, ranked
+from cayley_adapters.levers.goal import describe_goal
+from cayley_adapters.levers.plot import levers_figure
+from cayley_adapters.levers.table import Arm, arms_of, columns_of, control_rows, lever_rows
+from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.noise_budget import read_budgets
+from cayley_adapters.plots import save_figure
+from cayley_adapters.progress import say
+from cayley_adapters.settings.levers import PLAIN, RANKED_FROM
+from cayley_adapters.tables import read_baselines, read_cells, write_table
+from cayley_adapters.tracking import log_run
+
+__all__ = ["run"]
+
+COST_COLUMNS = [
+    *("lever", "block_dim", "training_cpu_seconds", "ranking_cpu_seconds"),
+    *("synthesis_cpu_seconds", "evaluation_cpu_seconds"),
+]
+"""Means over seeds, of the jobs whose files a lever uses, those of other levers included; empty where not recorded.
+``ranking`` is what all ranked levers share, training on all projections included. The map's own evaluation also has the
+noise budget in it."""
+
+
+def run(job: Job) -> None:
+    """Write ``levers.csv``, ``levers_costs.csv``, ``levers.json`` and the picture."""
+    inputs, outputs, leaves = job.inputs(), job.outputs(), job.leaves
+    shots = float(leaves["evaluate.shots"][0])
+    (compressed, documents) = load_arrays(inputs["compressed"][0], "losses", "documents")
+    clusters = len(np.unique(documents))
+    arms: dict[str, list[Arm]] = {}
+    for name, paths in _by_lever(inputs["cells"]).items():
+        tables = [read_cells(path) for path in paths]
+        losses = [
+            _losses(path.with_name("losses.safetensors"), table) for path, table in zip(paths, tables, strict=True)
+        ]
+        budgets = read_budgets([path.with_name("noise_budget.csv") for path in paths])
+        errors = {
+            int(d): group.groupby("source")["infidelity"].mean().to_dict() for d, group in budgets.groupby("block_dim")
+        }
+        cells = pd.concat(tables, ignore_index=True)
+        arms[name] = arms_of(name, cells, np.concatenate(losses), documents, compressed, errors, shots)
+    measured = [arm for name, found in arms.items() if not name.startswith(IDENTITY) for arm in found]
+    controls = {(arm.name, arm.block_dim): arm for found in arms.values() for arm in found}
+    identities = {
+        (arm.name, arm.block_dim): controls[leaves["levers.controls"][f"{arm.name} {arm.block_dim}"], arm.block_dim]
+        for arm in measured
+    }
+    scales = leaves["sweep.noise_scale"]
+    rows = lever_rows(measured, identities, scales, clusters, leaves["train.steps"])
+    baselines = read_baselines(inputs["baselines"][0])
+    ratio = measured[0].curve.compression_ratio
+    table = write_table(rows + control_rows(baselines, ratio), outputs["table"], columns_of(scales))
+    write_table(_seconds(job, measured), outputs["costs"], COST_COLUMNS)
+    couplers = {(arm.name, arm.block_dim): _coupler_error(arm) for arm in measured}
+    goal = describe_goal(measured, leaves["noise"]["backend"], couplers, clusters)
+    with atomic_file(outputs["goal"]) as temporary:
+        temporary.write_text(json.dumps(goal, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    model = str(measured[0].cells["model"].iloc[0])
+    figure = levers_figure(table, model, leaves["noise"]["backend"], ratio)
+    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
+    for row in rows:
+        say(f"{row['lever']}, n = {row['qubits']}: λ_c = {row['lambda_c']:.3g}")
+    log_run(
+        job.base,
+        "levers",
+        "levers",
+        {"model": model, "cell": "levers", "noise": leaves["noise"]},
+        tables={"levers_table": table},
+        pictures={"levers_figure": outputs["picture_png"]},
+    )
+
+
+def _by_lever(paths: list[Path]) -> dict[str, list[Path]]:
+    """Tables of each lever: they lie in ``levers/NAME/evaluations/…``, the map's in ``evaluations/…``."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        name = path.parts[-6] if path.parts[-7:-6] == ("levers",) else PLAIN
+        found.setdefault(name, []).append(path)
+    return found
+
+
+def _losses(path: Path, table: pd.DataFrame) -> np.ndarray:
+    (losses,) = load_arrays(path, "losses")
+    if losses.ndim != 2 or len(losses) != len(table):
+        raise damaged(path, f"losses {losses.shape} do not fit the {len(table)} rows of the table beside them")
+    return losses
+
+
+def _coupler_error(arm: Arm) -> float:
+    """Mean error of the two-qubit gates that an arm's circuits run."""
+    cell = arm.cells.iloc[0]
+    layout: Any = str(cell["layout"])
+    if layout not in ("median", "best"):
+        layout = [[int(qubit) for qubit in line.split()] for line in layout.split(";")]
+    lines = DeviceNoise.from_backend(str(cell["backend"]), layout=layout).lines(int(cell["qubits"]))
+    return float(np.mean([coupler.cz_error for line in lines for coupler in line.couplers]))
+
+
+def _seconds(job: Job, arms: list[Arm]) -> list[dict[str, Any]]:
+    """What training, synthesis and evaluation of each lever took, by the records of their jobs."""
+    taken: dict[tuple[str, str], dict[str, float]] = {}
+    recorded = any(Path(job.base, "logs").glob("*.json"))  # by the workflow, not by the command line
+    for record in read_records(Path(job.base)) if recorded else ():
+        stage, cell = record["stage"].removeprefix("lever_"), record["cell"]
+        if cell.get("ratio") in (None, job.axes["ratio"][0]):
+            place = (stage, f"{cell.get('lever', PLAIN)} {cell.get('block', '')}".strip())
+            taken.setdefault(place, {})[cell.get("seed", "")] = record["cpu_seconds"]
+    rows = []
+    for arm in arms:
+        trained, synthesised = job.leaves["levers.owners"][f"{arm.name} {arm.block_dim}"]
+        makers = {
+            "training": ("survey", PLAIN) if trained == RANKED_FROM else ("train", trained),
+            "synthesis": ("transpile", synthesised),
+            "evaluation": ("evaluate", arm.name),
+        }
+        row: dict[str, Any] = {"lever": arm.name, "block_dim": arm.block_dim}
+        for name, (stage, owner) in makers.items():
+            of_seeds = taken.get((stage, f"{owner} d{arm.block_dim}"), {})
+            found = [of_seeds[key] for seed in arm.cells["seed"].unique() if (key := f"seed{seed}") in of_seeds]
+            row[f"{name}_cpu_seconds"] = round(float(np.mean(found)), 1) if found else None
+        if ranked(arm.name):
+            survey = taken.get(("survey", f"{PLAIN} d{RANKED_BLOCK_DIM}"), {}).values()
+            parts = [*list(survey)[:1], *taken.get(("rank", PLAIN), {}).values()]
+            row["ranking_cpu_seconds"] = round(sum(parts), 1) if len(parts) == 2 else None
+        rows.append(row)
+    return rows
