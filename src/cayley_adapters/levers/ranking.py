@@ -12,7 +12,7 @@ __all__ = ["RANKING_COLUMNS", "best_ranked", "rank", "read_ranking"]
 
 RANKING_COLUMNS = ["rank", "projection", "layer", "inputs", "gain", "gain_se", "cost", "cost_se"]
 """``gain``: what the loss rises by without the projection's blocks; ``cost``: what it rises by where they alone run on
-the device, at its own noise; both in nats a token, all other blocks in exact arithmetic."""
+the device, at ten times its noise; both in nats a token, all other blocks in exact arithmetic."""
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:

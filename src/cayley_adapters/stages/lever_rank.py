@@ -28,7 +28,9 @@ from cayley_adapters.training.frozen import from_layer
 
 __all__ = ["run"]
 
-NOISY = {"executor": "noisy", "readout": "sign_constrained", "noise_scale": 1.0, "shots": np.inf, "mitigation": "none"}
+NOISY = {"executor": "noisy", "readout": "sign_constrained", "noise_scale": 10.0, "shots": np.inf, "mitigation": "none"}
+"""At the device's own noise what one projection costs is less than its standard error; it grows in proportion to the
+noise scale, and its error with the root."""
 
 
 class _Exchanged:
