@@ -102,5 +102,16 @@ def test_comments_and_docstrings_touch_nothing(package):
     assert fingerprint("stages.evaluate", package) == before
 
 
+def test_docstrings_of_names_touch_nothing_and_their_values_do(package):
+    path = package / "simulator.py"
+    text, found = path.read_text(), []
+    for addition in ('NAME = 1\n"""One."""\n', 'NAME = 1\n"""Two."""\n', 'NAME = "One."\n', 'NAME = "Two."\n'):
+        path.write_text(text + addition)
+        found.append(fingerprint("stages.evaluate", package))
+    path.write_text(text)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
 def test_imports_inside_functions_count():
     assert "synthesis" in imported_modules("simulator")

@@ -65,14 +65,9 @@ def _parsed(path: Path, _: int) -> tuple[bytes, tuple[str, ...]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names: list[str] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                first.value.value = ""
+        # Texts that stand alone: docstrings of modules, classes and functions, and those of names below their values.
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            node.value.value = ""
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
             parent = node.module.removeprefix(PACKAGE).lstrip(".")
             names += [parent, *(f"{parent}.{alias.name}".lstrip(".") for alias in node.names)]
