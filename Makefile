@@ -41,6 +41,9 @@ test-fuzz: $(READY)
 test-mutation: $(READY)
 	$(VENV)/bin/python tests/mutation/run.py $(if $(MODULE),--module $(MODULE))
 
+# Debian's daemons are where not every user looks.
+slurm test-slurm: export PATH := $(PATH):/usr/sbin:/sbin
+
 # Not with -n: there is one cluster, and its two cores are busy.
 test-slurm: $(READY) slurm
 	$(VENV)/bin/python -m pytest -n 0 tests/slurm
