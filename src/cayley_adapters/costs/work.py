@@ -192,7 +192,8 @@ def _evaluate(model: Model, cell: Cell) -> Work:
 
 def _lever_rank(model: Model, cell: Cell) -> Work:
     """Each projection's layer and those above run twice, with all projections adapted."""
-    tokens, layers = max(model.settings.train.validation_windows, 1) * model.window, model.shape.layers
+    windows = min(max(model.settings.train.validation_windows, 1), model.settings.levers.ranking_windows)
+    tokens, layers = windows * model.window, model.shape.layers
     work = _load(model, model.settings.sweep.compression_ratio[0])
     for first in range(layers):
         passes = 1 + 2 * len(model.projections)

@@ -36,7 +36,7 @@ LEVER_STAGES: dict[str, Stage] = {
         PREPARED | COMPRESSED | SURVEY,
         {"ranking": "{base}/levers/ranking.csv"},
         (
-            *("train.steps", "train.batch_windows", "train.validation_windows"),
+            *("train.steps", "train.batch_windows", "train.validation_windows", "levers.ranking_windows"),
             *("evaluate.threads", "evaluate.device", "noise"),
         ),
         (),

@@ -115,6 +115,9 @@ class Levers(Section):
         tuple[Literal[tuple(LEVERS)], ...],  # type: ignore[valid-type]  # of a table
         axis(order=list(LEVERS).index, empty=True),
     ] = Field(description="Which ways to move the boundary are measured, beside the map as it is.")
+    ranking_windows: Annotated[int, Between(1, 100_000)] = Field(
+        description="Windows that projections are ranked on; of those that validate training, so as many at most."
+    )
     budget: Annotated[float, Between(0, 100, above=True)] = Field(
         description="Inputs that ranked projections may adapt, as a multiple of those of train.targets."
     )

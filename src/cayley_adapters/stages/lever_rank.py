@@ -56,6 +56,7 @@ def run(job: Job) -> None:
     model = load_adapter(base, inputs["adapter"][0].parent)
     wanted = leaves["train.steps"] * leaves["train.batch_windows"]
     tokens, trained = training_windows(inputs["tokens"][0], wanted, max(leaves["train.validation_windows"], 1))
+    tokens = tokens[trained : trained + leaves["levers.ranking_windows"]]
     layers = adapted_layers(model)
     blocks = {
         name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])
@@ -66,7 +67,7 @@ def run(job: Job) -> None:
     exact = ExactExecutor({name: q.float() for name, q in blocks.items()}, "signed")
     progress, rows = Progress(job.label), []
     with torch.no_grad():
-        for row in _measured(model, tokens[trained:], exact, noisy):
+        for row in _measured(model, tokens, exact, noisy):
             rows.append(row | {"inputs": layers[row["projection"]].in_features})
             progress(len(rows), len(layers))
     write_table(rank(pd.DataFrame(rows)), job.outputs()["ranking"], RANKING_COLUMNS)
