@@ -74,13 +74,13 @@ def test_levers_are_compared_from_one_command(fresh):
         "levers.size=small levers.names=[characterised] model=tiny_random data.window=32 data.calibration_windows=8 "
         "control=none sweep.block_dim=4 train.steps=2 evaluate.windows=2 evaluate.refine=0 track.mode=disabled"
     )
-    fresh.snakemake("levers", "--config", "experiment=levers", f"overrides={overrides}")
+    target = "results/levers/levers.csv"  # and not the map's pictures
+    fresh.snakemake(target, "--config", "experiment=levers", f"overrides={overrides}")
     folder = fresh.folder / "results" / "levers"
     table = pd.read_csv(folder / "levers.csv").set_index("lever")
     assert {"plain", "characterised", "compressed"} <= set(table.index)
     costs = pd.read_csv(folder / "levers_costs.csv").set_index("lever")
     assert (costs["training_cpu_seconds"] > 0).all()
     assert costs.loc["plain", "training_cpu_seconds"] == costs.loc["characterised", "training_cpu_seconds"]
-    assert fresh.planned(overrides, "levers", "levers") == {}
-    changed = fresh.planned(overrides.replace("[characterised]", "[characterised,best_qubits]"), "levers", "levers")
-    assert changed == {"configure": 1, "lever_evaluate": 2, "compare_levers": 1}  # and the identity on those qubits
+    changed = fresh.planned(overrides.replace("[characterised]", "[characterised,best_qubits]"), "levers", target)
+    assert changed == {"lever_evaluate": 2, "compare_levers": 1}  # the lever, and the identity on those qubits
