@@ -140,6 +140,7 @@ def test_longer_circuits_apply_the_same_blocks(d, more, added):
     circuits = synthesise(haar(np.random.default_rng(5), 4, d))
     longer = lengthened(circuits, len(circuits.ansatz.couplers) + more)
     assert (longer.lengths == circuits.lengths + added).all()
+    assert longer.angles.shape == (4, longer.ansatz.angles)
     np.testing.assert_allclose(longer.unitaries(), circuits.unitaries(), atol=1e-12)
 
 

@@ -113,7 +113,7 @@ def lengthened(circuits: BlockCircuits, count: int) -> BlockCircuits:
         The circuits, or the same ones where they have as many gates already.
     """
     ansatz = circuits.ansatz
-    pairs = max(0, -(-(count - len(ansatz.couplers)) // 2))
+    pairs = -(-(count - len(ansatz.couplers)) // 2)
     added = tuple(low for pair in range(pairs) for low in (pair % (ansatz.qubits - 1),) * 2)
     longer = Ansatz(ansatz.qubits, ansatz.couplers + added)
     angles = np.concatenate([circuits.angles, np.zeros((len(circuits), 2 * len(added)))], axis=1)
