@@ -109,7 +109,7 @@ class Levers(Section):
     """Which levers are measured beside the map."""
 
     size: Literal["none", "small", "full"] = Field(
-        description="How much: a ranking within an hour, everything with three seeds, or none. Sets further keys."
+        description="How much: a ranking in about an hour, everything with three seeds, or none. Sets further keys."
     )
     names: Annotated[
         tuple[Literal[tuple(LEVERS)], ...],  # type: ignore[valid-type]  # of a table
