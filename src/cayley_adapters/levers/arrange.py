@@ -33,9 +33,7 @@ __all__ = [
 ]
 
 IDENTITY = "identity-"
-NO_LEVERS = (
-    "this run measures no levers that need it; type experiment=levers, with levers.size=small for about an hour"
-)
+NO_LEVERS = "this run measures no levers that need it; type experiment=levers, with levers.size=small for about an hour"
 RANKED_BLOCK_DIM = 4
 """Of the blocks that projections are ranked by."""
 
