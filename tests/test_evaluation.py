@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cayley_adapters.evaluation import clustered_error, perplexity_row, token_losses
+from cayley_adapters.evaluation import clustered_error, perplexity_row, shot_error, token_losses
 
 
 def test_perplexity_agrees_with_transformers_own_loss(tiny_model, tokens):
@@ -43,3 +43,19 @@ def test_one_document_has_no_error():
 
 def test_overflow_is_infinite_perplexity():
     assert perplexity_row(np.full((1, 4), 1e4), np.array([[0, 0, 1, 1]]))["perplexity"] == np.inf
+
+
+def test_shot_error_matches_the_spread_of_repeated_draws():
+    generator = np.random.default_rng(0)
+    documents, tokens = np.repeat(np.arange(30), 20), 600
+    true, common = generator.normal(3, 1, tokens), generator.uniform(0.1, 0.5, 30)
+
+    def draw():  # the shots of one token move those after it in its document as well
+        return true + generator.normal(0, 0.2, tokens) + (common * generator.normal(size=30))[documents]
+
+    means = [draw().mean() for _ in range(2000)]
+    part = documents < 15  # half of the text is run twice
+    errors = [shot_error(draw()[part], draw()[part], documents[part], tokens) for _ in range(2000)]
+    expected = np.sqrt((0.2**2 / tokens) + np.square(common[:15]).mean() / 30)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(expected, rel=0.05)
+    assert np.std(means) == pytest.approx(np.sqrt(0.2**2 / tokens + np.square(common).mean() / 30), rel=0.05)

@@ -76,21 +76,18 @@ def clustered_error(losses: np.ndarray, documents: np.ndarray) -> float:
     return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / flat.size)
 
 
-def shot_error(first: np.ndarray, second: np.ndarray, documents: np.ndarray | None, tokens: int) -> float:
+def shot_error(first: np.ndarray, second: np.ndarray, documents: np.ndarray, tokens: int) -> float:
     """Standard error of a mean loss over ``tokens`` tokens that comes from shots, from two independent draws of a part.
 
     With D_g the difference of document g's summed loss between the draws, shots give a document's sum the variance
-    D_g²/2, and se² = Σ_g D_g²/2 / (n · tokens) for the n tokens that were run twice. Where all tokens share one
-    measurement of the blocks it does not shrink with tokens: se = |difference of the means| / √2, from that one figure.
+    D_g²/2, and se² = Σ_g D_g²/2 / (n · tokens) for the n tokens that were run twice.
 
     Args:
         first, second: the same shape, nats.
-        documents: the same shape, document ids; None where all tokens share the shots.
+        documents: the same shape, document ids.
         tokens: of the whole text.
     """
     difference = (first - second).ravel()
-    if documents is None:
-        return float(abs(difference.mean()) / np.sqrt(2))
     _, owner = np.unique(documents.ravel(), return_inverse=True)
     sums = np.bincount(owner, difference)
     return float(np.sqrt(np.square(sums).sum() / 2 / (difference.size * tokens)))

@@ -23,6 +23,8 @@ from cayley_adapters.jobs import run_job
 from cayley_adapters.layout import jobs
 from cayley_adapters.pipeline import STAGES
 from cayley_adapters.settings import compose
+from cayley_adapters.settings.evaluation import MEASUREMENTS
+from cayley_adapters.stages.adapted_model import AdaptedModel
 from cayley_adapters.tables import read_cells
 
 OVERRIDES = [
@@ -69,6 +71,23 @@ def test_a_lever_that_changes_the_readout_alone_shares_blocks_and_circuits(run):
     own = read_cells(run / f"levers/characterised/evaluations/{CELL}/cells.csv")
     assert plain["nll"].iloc[0] == own["nll"].iloc[0]  # in exact arithmetic
     assert set(own["readout"]) == {"signed", "characterised"}
+
+
+def test_what_shots_of_one_measurement_leave_open_is_seen_by_measuring_again(run, monkeypatch):
+    monkeypatch.chdir(run.parents[1])
+    (job,) = (
+        found
+        for found in jobs(compose("levers", OVERRIDES), "lever_evaluate")
+        if found.cell["lever"] == "characterised" and found.cell["block"] == "d8"
+    )
+    own = read_cells(run / f"levers/characterised/evaluations/{CELL}/cells.csv").set_index("noise_scale").loc[2.0]
+    arm = {name: own[name] for name in ("executor", "readout", "shots", "mitigation")} | {"noise_scale": 2.0}
+    model = AdaptedModel(job, 0)
+    draws = [model.losses(arm, repeat=repeat).mean() for repeat in range(MEASUREMENTS)]
+    assert draws[0] == pytest.approx(own["nll"], rel=1e-6)
+    assert own["nll_se_shots"] == pytest.approx(np.std(draws, ddof=1), rel=1e-3)
+    assert own["nll_se_shots"] > 0
+    assert model.shot_error(arm | {"shots": np.inf}, model.losses(arm)) == 0
 
 
 def test_circuits_as_long_as_qiskits_apply_the_same_blocks(run):

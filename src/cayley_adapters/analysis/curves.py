@@ -11,6 +11,7 @@ import pandas as pd
 from cayley_adapters.analysis.crossing import critical_noise, crossover, curve_at
 from cayley_adapters.analysis.resampling import bootstrap_means, interval, seed_deviations
 from cayley_adapters.errors import CayleyError
+from cayley_adapters.settings.evaluation import MEASUREMENTS
 
 __all__ = ["Curve", "make_curves", "select_cells"]
 
@@ -160,13 +161,22 @@ def make_curves(
 def _shared_shots(cells: pd.DataFrame, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Draws of what one measurement of all blocks adds to a cell's nll, ``(rows, R)``.
 
-    Each cell's standard error comes from two measurements only; they are pooled over a block dimension's noise scales,
-    and drawn with Student's t of as many degrees of freedom.
+    Each cell's standard error comes from few measurements. Those of all seeds of a block dimension are pooled where
+    they do not grow with the noise: by isotonic regression of their squares, since blocks that noise has ruined say
+    nothing of others. They are drawn with Student's t of as many degrees of freedom as all that were pooled have.
     """
-    groups = cells.assign(square=cells["nll_se_shots"].astype(float).fillna(0) ** 2).groupby(
-        ["compression_ratio", "block_dim", "seed"]
-    )["square"]
-    spread, freedom = np.sqrt(groups.transform("mean").to_numpy()), groups.transform("size").to_numpy()
+    from scipy.optimize import isotonic_regression
+
+    spread, freedom = np.zeros(len(cells)), np.ones(len(cells))
+    squares = cells["nll_se_shots"].astype(float).fillna(0).to_numpy() ** 2
+    scales = cells["noise_scale"].to_numpy(dtype=float)
+    for rows in cells.reset_index(drop=True).groupby(["compression_ratio", "block_dim"]).indices.values():
+        at = np.unique(scales[rows], return_inverse=True)[1]
+        counts = np.bincount(at)
+        means = np.bincount(at, squares[rows]) / counts
+        fit = isotonic_regression(means, weights=counts)
+        pooled = np.repeat(fit.weights, np.diff(fit.blocks))
+        spread[rows], freedom[rows] = np.sqrt(fit.x[at]), (MEASUREMENTS - 1) * pooled[at]
     return spread[:, None] * rng.standard_t(freedom[:, None], size=(len(cells), replicates))
 
 

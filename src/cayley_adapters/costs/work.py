@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from cayley_adapters.costs.sizes import Cell, Model, Work
 from cayley_adapters.layout import control_of
+from cayley_adapters.settings.evaluation import MEASUREMENTS
 
 __all__ = ["CIRCUIT_ANGLES", "stage_work"]
 
@@ -164,6 +165,8 @@ def _evaluate(model: Model, cell: Cell) -> Work:
         shots.add(math.inf)
     circuits = model.settings.transpile.synthesis != "none" and d in CIRCUIT_ANGLES
     again = min(options.batch_windows, windows) / windows  # finite shots: the first batch runs twice
+    if options.readout == "characterised":
+        again = MEASUREMENTS - 1
     unlimited: float = len(sweep.noise_scale) * (math.inf in shots)
     limited = (len(sweep.noise_scale) * len(shots - {math.inf}) + options.refine) * (1 + again)
     budgeted = min(options.noise_budget_windows, windows) / windows

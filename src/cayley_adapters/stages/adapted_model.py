@@ -15,6 +15,7 @@ from cayley_adapters.devices import device_named, place
 from cayley_adapters.evaluation import shot_error, token_losses
 from cayley_adapters.layout import Job
 from cayley_adapters.models import set_threads
+from cayley_adapters.settings.evaluation import MEASUREMENTS
 from cayley_adapters.stages.common import evaluation_windows
 from cayley_adapters.stages.execution import make_executor
 from cayley_adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
@@ -76,10 +77,15 @@ class AdaptedModel:
             return token_losses(self._model, tokens, self._options["batch_windows"], states=states)
 
     def shot_error(self, arm: dict[str, Any], losses: np.ndarray) -> float:
-        """Standard error of the mean loss that finite shots cause, from running the first batch twice."""
+        """Standard error of the mean loss that finite shots cause, from running the first batch twice.
+
+        Where all tokens share the shots of one measurement, the whole text is run with several.
+        """
         if math.isinf(arm["shots"]):
             return 0.0
+        if arm["readout"] == "characterised":
+            again = [self.losses(arm, repeat=repeat).mean() for repeat in range(1, MEASUREMENTS)]
+            return float(np.std([losses.mean(), *again], ddof=1))
         count = min(self._options["batch_windows"], len(losses))
-        again = self.losses(arm, self.windows.first(count, "evaluate.batch_windows"), repeat=1)
-        once = arm["readout"] == "characterised"  # then all tokens share the shots of one measurement
-        return shot_error(losses[:count], again, None if once else self.documents[:count], losses.size)
+        second = self.losses(arm, self.windows.first(count, "evaluate.batch_windows"), repeat=1)
+        return shot_error(losses[:count], second, self.documents[:count], losses.size)
