@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cayley_adapters.analysis.crossing import curve_at
 from cayley_adapters.analysis.resampling import finite, interval
 from cayley_adapters.levers.table import Arm, nll_at
 from cayley_adapters.settings.levers import GOALS
@@ -25,8 +26,11 @@ _DEFINITION = (
     "two_qubits. certain: the lower end of ci95 is at or beyond it, too, the upper end of nll_difference_ci95 "
     "below 0, and there are three seeds or more. The interval is a paired bootstrap over test documents, with "
     "the spread over seeds where there are several, that chooses the best levers anew in each replicate. "
-    "two_qubit_error_needed is the mean error of a two-qubit gate at which lambda_c would be the noise scale, "
-    "all errors shrinking alike; errors are -ln(1 - error) summed over a block's circuit by source, at that "
+    "two_qubit_error is the mean error of the two-qubit gates on the device as calibrated, and "
+    "two_qubit_error_needed that of a device, all of whose errors are smaller alike, on which the goal would be "
+    "reached: where blocks help at the goal's noise scale and have a lower nll than those of two qubits on the "
+    "same device; null where not even errors of a hundredth suffice. two_qubit_error_needed_same_serving compares "
+    "with two_qubits_same_serving. errors are -ln(1 - error) summed over a block's circuit by source, at the "
     "noise scale."
 )
 
@@ -65,6 +69,27 @@ def _named(arms: Sequence[Arm], scale: float) -> dict[str, Any] | None:
     return {"lever": best.name, "perplexity": math.exp(nll_at(best, scale)[0])}
 
 
+def _needed(larger: Sequence[Arm], small: Sequence[Arm], scale: float, error: float) -> float | None:
+    """The error of two-qubit gates at which some larger blocks help and beat all small ones; None if at none."""
+    shares = np.linspace(1, 0, 101)[:-1]
+
+    def lowest(arms: Sequence[Arm]) -> np.ndarray:
+        curves = [_curve_at(arm, shares * scale) for arm in arms]
+        return np.min(curves, axis=0) if curves else np.full(len(shares), np.inf)
+
+    level = larger[0].curve.level[0]
+    reached = np.flatnonzero(lowest(larger) < np.minimum(level, lowest(small)))
+    return float(shares[reached[0]] * error) if len(reached) else None
+
+
+def _curve_at(arm: Arm, scales: np.ndarray) -> np.ndarray:
+    """The estimated nll between the noise scales measured; below the smallest positive one the cost is linear."""
+    axis, nll = arm.curve.axis, arm.curve.nll[:, 0]
+    found = curve_at(axis, nll, np.clip(scales, axis[1], axis[-1]), arm.curve.gain[0])
+    curve: np.ndarray = nll[0] + np.minimum(scales / axis[1], 1.0) * (found - nll[0])
+    return curve
+
+
 def _goal(
     larger: Sequence[Arm], small: Sequence[Arm], same: Sequence[Arm], scale: float, error: float, clusters: int
 ) -> dict[str, Any]:
@@ -81,7 +106,8 @@ def _goal(
         "perplexity": math.exp(nll_at(best, scale)[0]),
         "errors": {source: scale * value for source, value in best.errors.items()},
         "two_qubit_error": error,
-        "two_qubit_error_needed": min(1.0, critical[0] / scale) * error,
+        "two_qubit_error_needed": _needed(larger, small, scale, error),
+        "two_qubit_error_needed_same_serving": _needed(larger, same, scale, error),
         "two_qubits": _named(small, scale),
         "two_qubits_same_serving": _named(same, scale),
         "nll_difference": None,
