@@ -179,13 +179,14 @@ def test_a_processors_section_states_what_was_measured():
 def test_the_levers_caption_says_what_of_the_goal_is_reached():
     goal = {"block_dim": 8, "noise_scale": 2.0, "lever": "characterised", "perplexity": 20.84, "lambda_c": 6.3}
     goal |= {"serving": "characterised", "ci95": [4.1, None], "reached": True, "certain": False}
-    goal["two_qubits"] = {"lever": "characterised", "perplexity": 21.24}
+    goal |= {"two_qubits": {"lever": "characterised", "perplexity": 21.24}, "two_qubit_error": 0.0042}
     missed = goal | {"serving": "per_token", "reached": False, "two_qubits": None, "lever": "best_qubits"}
+    near, never = missed | {"two_qubit_error_needed": 0.00087}, missed | {"two_qubit_error_needed": None}
     rows = "kind,lever\nreference,plain\nreadout,characterised\ncontrol,lora\n"
-    files = {"levers.csv": rows.encode(), "levers.json": json.dumps({"goals": [goal, missed]}).encode()}
+    files = {"levers.csv": rows.encode(), "levers.json": json.dumps({"goals": [goal, near, never]}).encode()}
     evidence = evidence_of(files=files)
     (section,) = (section for section in SECTIONS if section.anchor == "levers")
-    first, reached, other = section.caption(evidence)
+    first, reached, other, hopeless = section.caption(evidence)
     assert "with each of 1 lever;" in first
     assert "d = 8 at λ = 2 with blocks that the device measures once: reached, but not for certain." in reached
     assert (
@@ -193,4 +194,8 @@ def test_the_levers_caption_says_what_of_the_goal_is_reached():
         in reached
     )
     assert "with circuits for every token: not reached. The best, best qubits of the device," in other
-    assert other.endswith("(above 4.10).")
+    assert (
+        "(above 4.10). A device of smaller errors would reach it, two-qubit gates with 0.00087 instead of 0.0042"
+        in other
+    )
+    assert hopeless.endswith("No device with smaller errors would reach it: two qubits are better on that as well.")

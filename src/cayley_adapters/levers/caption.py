@@ -44,4 +44,12 @@ def _goal(goal: dict[str, Any]) -> str:
     )
     if rival:
         text += f"; the best of two qubits, {LEVERS[rival['lever']].title}, {perplexity(rival['perplexity'])}"
-    return f"{text}."
+    if goal["reached"]:
+        return f"{text}."
+    needed, today = goal["two_qubit_error_needed"], significant(goal["two_qubit_error"], 2)
+    if needed is None:
+        return f"{text}. No device with smaller errors would reach it: two qubits are better on that as well."
+    return (
+        f"{text}. A device of smaller errors would reach it, two-qubit gates with {significant(needed, 2)} instead of "
+        f"{today} and all others alike."
+    )
