@@ -43,10 +43,10 @@ def teacher_targets(
     """Run the uncompressed model over ``tokens`` ``(windows, window)`` and keep its ``top_k`` log-probabilities."""
     values, indices = [], []
     for index, window in enumerate(torch.as_tensor(tokens, dtype=torch.long, device=input_device(model))):
-        logits = model(input_ids=window[None], use_cache=False).logits[0, :-1].float().cpu()
+        logits = model(input_ids=window[None], use_cache=False).logits[0, :-1].float()
         best = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
-        values.append(best.values - logits.logsumexp(-1, keepdim=True))
-        indices.append(best.indices.int())
+        values.append((best.values - logits.logsumexp(-1, keepdim=True)).cpu())
+        indices.append(best.indices.int().cpu())
         if progress:
             progress(index + 1, len(tokens))
     return {"log_probabilities": torch.stack(values), "indices": torch.stack(indices)}
