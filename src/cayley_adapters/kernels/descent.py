@@ -32,6 +32,7 @@ def _sweep(angles, slots, qubits, u, skew):
     u[:] = 0.0
     for a in range(d):
         u[a, a] = 1.0
+    products = np.empty((d, d))  # S_j with what is below the diagonal: whole rows vectorise
     for gate in range(slots.size):
         slot, bit = slots[gate], 1 << qubits[gate]
         if slot < 0:
@@ -41,7 +42,9 @@ def _sweep(angles, slots, qubits, u, skew):
                         u[r, a] = -u[r, a]
             continue
         c, s = math.cos(0.5 * angles[slot]), math.sin(0.5 * angles[slot])
-        skew[slot] = 0.0
+        for a in range(d):
+            for b in range(d):
+                products[a, b] = 0.0
         for r in range(d):
             if r & bit:
                 continue
@@ -50,25 +53,63 @@ def _sweep(angles, slots, qubits, u, skew):
                 old = zero[a]
                 zero[a] = c * old - s * one[a]
                 one[a] = s * old + c * one[a]
-            entry = 0
             for a in range(d - 1):
-                for b in range(a + 1, d):
-                    skew[slot, entry + b - a - 1] += 0.5 * (one[a] * zero[b] - zero[a] * one[b])
-                entry += d - 1 - a
+                one_a, zero_a, row = one[a], zero[a], products[a]
+                for b in range(d):
+                    row[b] += 0.5 * (one_a * zero[b] - zero_a * one[b])
+        entry = 0
+        for a in range(d - 1):
+            for b in range(a + 1, d):
+                skew[slot, entry] = products[a, b]
+                entry += 1
+
+
+@compiled()
+def _gram(skew, matrix):
+    """Write the upper triangle of skew^T skew; four rows at a time, so that the sums stay in the nearest cache."""
+    slots, size = skew.shape
+    sums = np.empty((4, size))
+    for first in range(0, size, 4):  # a multiple of 4: d(d - 1)/2 with d = 8, 16 or 32
+        width = size - first
+        sums[:] = 0.0
+        for slot in range(0, slots - 1, 2):
+            x, y = skew[slot, first:], skew[slot + 1, first:]
+            x0, x1, x2, x3, y0, y1, y2, y3 = x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]
+            for b in range(width):
+                sums[0, b] = sums[0, b] + x0 * x[b] + y0 * y[b]
+                sums[1, b] = sums[1, b] + x1 * x[b] + y1 * y[b]
+                sums[2, b] = sums[2, b] + x2 * x[b] + y2 * y[b]
+                sums[3, b] = sums[3, b] + x3 * x[b] + y3 * y[b]
+        for a in range(4):
+            row = matrix[first + a, first:]
+            if slots % 2:
+                x = skew[slots - 1, first:]
+                for b in range(width):
+                    sums[a, b] += x[a] * x[b]
+            for b in range(width):
+                row[b] = sums[a, b]
 
 
 @compiled()
 def _cholesky_solve(matrix, y):
     """Solve matrix y' = y in place for a positive definite matrix, of which the upper triangle is used."""
     size = y.size
-    for k in range(size):
-        scale = 1.0 / math.sqrt(matrix[k, k])
-        for j in range(k, size):
-            matrix[k, j] *= scale
-        for i in range(k + 1, size):
-            factor = matrix[k, i]
-            for j in range(i, size):
-                matrix[i, j] -= factor * matrix[k, j]
+    for first in range(0, size, 4):  # four rows at a time are taken off those below; a multiple of 4
+        for k in range(first, first + 4):
+            row = matrix[k, k:]
+            for i in range(first, k):
+                factor, above = matrix[i, k], matrix[i, k:]
+                for j in range(row.size):
+                    row[j] -= factor * above[j]
+            scale = 1.0 / math.sqrt(row[0])
+            for j in range(row.size):
+                row[j] *= scale
+        for i in range(first + 4, size):
+            row, factors = matrix[i, i:], matrix[first : first + 4, i]
+            f0, f1, f2, f3 = factors[0], factors[1], factors[2], factors[3]
+            r0, r1, r2, r3 = matrix[first, i:], matrix[first + 1, i:], matrix[first + 2, i:], matrix[first + 3, i:]
+            for j in range(row.size):
+                row[j] = row[j] - f0 * r0[j] - f1 * r1[j] - f2 * r2[j] - f3 * r3[j]
     for i in range(size):
         y[i] /= matrix[i, i]
         for j in range(i + 1, size):
@@ -93,13 +134,7 @@ def _distance(u, q):
 def _step(u, q, skew, damping, matrix, y, angles, trial):
     """Write trial = angles + the damped step towards q."""
     d = u.shape[0]
-    matrix[:] = 0.0
-    for slot in range(skew.shape[0]):
-        row = skew[slot]
-        for a in range(row.size):
-            if row[a] != 0.0:
-                for b in range(a, row.size):
-                    matrix[a, b] += row[a] * row[b]
+    _gram(skew, matrix)
     entry = 0
     for a in range(d):
         for b in range(a + 1, d):
