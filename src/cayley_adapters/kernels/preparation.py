@@ -12,7 +12,7 @@ import numpy as np
 
 from cayley_adapters.kernels.compiled import compiled
 from cayley_adapters.kernels.pauli import TILE
-from cayley_adapters.kernels.schmidt import NO_PHASE, rotation_angles, schmidt, unit
+from cayley_adapters.kernels.schmidt import NO_PHASE, orthogonalise, rotation_angles, schmidt, unit
 
 __all__ = ["prepare"]
 
@@ -122,9 +122,13 @@ def _prepare4(v, width, cos, sin):
     """Write the angles of four-qubit slices: 3 of the Schmidt coefficients, 4 of each rotation, 2 merged of each."""
     x, upper, lower, w = np.empty((4, 4)), np.empty((4, 4)), np.empty((4, 4)), np.empty(4)
     angles, column, turn = np.empty(12), np.empty(4 * TILE), np.empty((2, 3 * TILE))
+    rows = np.empty(32 * TILE)
+    rows[: 16 * TILE] = v
+    orthogonalise(rows, width)
     for t in range(width):
         for k in range(16):
-            x[k >> 2, k & 3] = v[k * TILE + t]
+            x[k >> 2, k & 3] = rows[k * TILE + t]
+            upper[k >> 2, k & 3] = rows[(16 + k) * TILE + t]
         schmidt(x, lower, upper, w)
         for k in range(4):
             column[k * TILE + t] = w[k]

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from cayley_adapters.kernels.compiled import compiled
+from cayley_adapters.kernels.pauli import TILE
 
-__all__ = ["NO_PHASE", "rotation_angles", "schmidt", "unit"]
+__all__ = ["NO_PHASE", "orthogonalise", "rotation_angles", "schmidt", "unit"]
 
 NO_PHASE = 1e-14
 """Amplitudes below this share of the norm count as zero where a phase or a direction is to be read off them."""
@@ -17,32 +18,57 @@ TINY = 1e-13
 """Schmidt coefficients below this have no direction of their own; any that completes the basis will do."""
 
 
+@compiled(error_model="numpy", inline="always")
+def _turn(m, p, q, width):
+    """Make two rows, which begin at p and q, orthogonal; return how many columns were not so yet."""
+    turned = 0
+    for t in range(width):
+        a0, a1, a2, a3 = m[p + t], m[p + TILE + t], m[p + 2 * TILE + t], m[p + 3 * TILE + t]
+        b0, b1, b2, b3 = m[q + t], m[q + TILE + t], m[q + 2 * TILE + t], m[q + 3 * TILE + t]
+        ii = a0 * a0 + a1 * a1 + a2 * a2 + a3 * a3
+        jj = b0 * b0 + b1 * b1 + b2 * b2 + b3 * b3
+        ij = a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3
+        orthogonal = ij * ij <= 1e-30 * ii * jj
+        tau = (jj - ii) / (2.0 * ij)
+        tangent = math.copysign(1.0, tau) / (abs(tau) + math.sqrt(1.0 + tau * tau))
+        cosine = 1.0 / math.sqrt(1.0 + tangent * tangent)
+        c, s = (1.0 if orthogonal else cosine), (0.0 if orthogonal else cosine * tangent)
+        turned += 0 if orthogonal else 1
+        m[p + t], m[q + t] = c * a0 - s * b0, s * a0 + c * b0
+        m[p + TILE + t], m[q + TILE + t] = c * a1 - s * b1, s * a1 + c * b1
+        m[p + 2 * TILE + t], m[q + 2 * TILE + t] = c * a2 - s * b2, s * a2 + c * b2
+        m[p + 3 * TILE + t], m[q + 3 * TILE + t] = c * a3 - s * b3, s * a3 + c * b3
+        x0, x1 = m[p + 16 * TILE + t], m[p + 17 * TILE + t]
+        x2, x3 = m[p + 18 * TILE + t], m[p + 19 * TILE + t]
+        y0, y1 = m[q + 16 * TILE + t], m[q + 17 * TILE + t]
+        y2, y3 = m[q + 18 * TILE + t], m[q + 19 * TILE + t]
+        m[p + 16 * TILE + t], m[q + 16 * TILE + t] = c * x0 - s * y0, s * x0 + c * y0
+        m[p + 17 * TILE + t], m[q + 17 * TILE + t] = c * x1 - s * y1, s * x1 + c * y1
+        m[p + 18 * TILE + t], m[q + 18 * TILE + t] = c * x2 - s * y2, s * x2 + c * y2
+        m[p + 19 * TILE + t], m[q + 19 * TILE + t] = c * x3 - s * y3, s * x3 + c * y3
+    return turned
+
+
 @compiled(error_model="numpy")
-def _jacobi(a, v):
-    """Make the rows of a (4, 4) orthogonal by rotations of rows (one-sided Jacobi), and gather these in v (4, 4)."""
-    for i in range(4):
-        for j in range(4):
-            v[i, j] = 1.0 if i == j else 0.0
+def orthogonalise(m, width):
+    """Make the rows of many (4, 4) orthogonal by rotations of rows (one-sided Jacobi), and gather these.
+
+    Args:
+        m: (32 * TILE) flat, element (i, k) of column t at (4 i + k) TILE + t; the 16 rows behind are written with the
+            gathered rotations. Columns that need no further rotation are turned by 0 until all are done.
+        width: Number of columns in use.
+    """
+    for i in range(16):
+        for t in range(width):
+            m[(16 + i) * TILE + t] = 1.0 if i % 5 == 0 else 0.0
     for _ in range(30):
-        done = True
-        for i in range(3):
-            for j in range(i + 1, 4):
-                ii, jj, ij = 0.0, 0.0, 0.0
-                for k in range(4):
-                    ii += a[i, k] * a[i, k]
-                    jj += a[j, k] * a[j, k]
-                    ij += a[i, k] * a[j, k]
-                if ij * ij <= 1e-30 * ii * jj:
-                    continue
-                done = False
-                tau = (jj - ii) / (2.0 * ij)
-                t = math.copysign(1.0, tau) / (abs(tau) + math.sqrt(1.0 + tau * tau))
-                c = 1.0 / math.sqrt(1.0 + t * t)
-                s = c * t
-                for k in range(4):
-                    a[i, k], a[j, k] = c * a[i, k] - s * a[j, k], s * a[i, k] + c * a[j, k]
-                    v[i, k], v[j, k] = c * v[i, k] - s * v[j, k], s * v[i, k] + c * v[j, k]
-        if done:
+        turned = _turn(m, 0, 4 * TILE, width)
+        turned += _turn(m, 0, 8 * TILE, width)
+        turned += _turn(m, 0, 12 * TILE, width)
+        turned += _turn(m, 4 * TILE, 8 * TILE, width)
+        turned += _turn(m, 4 * TILE, 12 * TILE, width)
+        turned += _turn(m, 8 * TILE, 12 * TILE, width)
+        if turned == 0:
             break
 
 
@@ -198,12 +224,12 @@ def schmidt(x, u, v, w):
     """Write the Schmidt form of a normalised four-qubit slice across its middle.
 
     Args:
-        x: (4, 4) with x[k, l] the amplitude of k on qubits 2 and 3 and l on qubits 0 and 1; overwritten.
+        x: (4, 4) with x[k, l] the amplitude of k on qubits 2 and 3 and l on qubits 0 and 1, its rows made orthogonal by
+            :func:`orthogonalise`; overwritten.
         u: (4, 4), written: rotation whose column 0, 3, 2, 1 is the lower qubits' vector 0, 1, 2, 3.
-        v: (4, 4), written: rotation whose columns are the upper qubits' vectors.
+        v: (4, 4), the gathered rotations; overwritten with the rotation whose columns are the upper qubits' vectors.
         w: (4,), written: the coefficients, of which the last may be negative.
     """
-    _jacobi(x, v)
     _order(x, v, w)
     _orthonormal(x, w)
     for i in range(4):
