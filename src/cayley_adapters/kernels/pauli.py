@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from cayley_adapters.kernels.compiled import compiled
 
 __all__ = ["CZ", "RELAX", "RELAX_T", "RZ", "SX", "SX_T", "TILE", "run"]
@@ -58,6 +60,16 @@ def _rz(v, x, y, cos, sin, r, width):
 
 
 @compiled()
+def _sx_rz_sx(v, i, x, y, z, a, b, c, cos, sin, r, width):
+    """SX, RZ and SX again, as if one after the other: most of the time would go into storing what is between them."""
+    for t in range(width):
+        one, after_x, after_y, after_z = v[i, t], v[x, t] * a, -a * v[z, t], b * v[y, t] + c * v[i, t]
+        v[x, t] = (cos[r, t] * after_x - sin[r, t] * after_y) * a
+        v[y, t] = -a * after_z
+        v[z, t] = b * (sin[r, t] * after_x + cos[r, t] * after_y) + c * one
+
+
+@compiled()
 def _swap(v, i, j, factor, width):
     for t in range(width):
         old = v[i, t]
@@ -86,6 +98,15 @@ def _cz(v, i, a, b, f, width):
 
 
 @compiled()
+def _turns(ops, figures, m):
+    """Say whether the SX at m is followed by an RZ and an equal SX, both on its qubit."""
+    if m + 2 >= ops.shape[0] or ops[m + 1, 0] != RZ or ops[m + 2, 0] != SX:
+        return False
+    same = ops[m + 1, 1] == ops[m, 1] and ops[m + 2, 1] == ops[m, 1]
+    return same and np.array_equal(figures[m], figures[m + 2])
+
+
+@compiled()
 def run(ops, figures, cos, sin, state, width):
     """Run a program on a tile of Pauli vectors in place.
 
@@ -98,15 +119,22 @@ def run(ops, figures, cos, sin, state, width):
             I, X, Y, Z on qubit q.
         width: Number of columns in use.
     """
-    for m in range(ops.shape[0]):
+    m = 0
+    while m < ops.shape[0]:
         code, q, r = ops[m, 0], ops[m, 1], ops[m, 2]
         a, b, c = figures[m, 0], figures[m, 1], figures[m, 2]
+        turn = code == SX and _turns(ops, figures, m)
+        if turn:
+            r = ops[m + 1, 2]
+        m += 3 if turn else 1
         s = 1 << (2 * q)
         for i in range(state.shape[0]):
             x, y, z = i + s, i + 2 * s, i + 3 * s
             if (i >> (2 * q)) & 3:
                 continue
-            if code == SX:
+            if turn:
+                _sx_rz_sx(state, i, x, y, z, a, b, c, cos, sin, r, width)
+            elif code == SX:
                 _sx(state, i, x, y, z, a, b, c, width)
             elif code == RZ:
                 _rz(state, x, y, cos, sin, r, width)

@@ -108,8 +108,9 @@ LEVERS: dict[str, Lever] = {
 class Levers(Section):
     """Which levers are measured beside the map."""
 
-    size: Literal["none", "small", "full"] = Field(
-        description="How much: a ranking in about an hour, everything with three seeds, or none. Sets further keys."
+    size: Literal["none", "small", "full", "goal"] = Field(
+        description="How much: a ranking in about an hour, every lever, three seeds of those that reach furthest, or "
+        "none. Sets further keys."
     )
     names: Annotated[
         tuple[Literal[tuple(LEVERS)], ...],  # type: ignore[valid-type]  # of a table
