@@ -170,7 +170,7 @@ def verify_results(
         list[str],
         typer.Argument(metavar="results/RUN | experiment=NAME [KEY=VALUE]...", help="Folder, or what it was run with."),
     ],
-    cells: Annotated[int, typer.Option(min=0, help="Points of the map to compute again, drawn at random.")] = 3,
+    cells: Annotated[int, typer.Option(min=0, help="Points to compute again, drawn at random.")] = 3,
     every: Annotated[bool, typer.Option("--all", help="Compute all points again.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     tolerance: Annotated[

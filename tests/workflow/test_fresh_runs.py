@@ -9,6 +9,8 @@ import time
 
 import pandas as pd
 
+from cayley_adapters.verification import verify
+
 
 def test_two_local_models_make_two_maps_and_a_page(fresh, tiny_folder):
     import torch
@@ -75,7 +77,7 @@ def test_levers_are_compared_from_one_command(fresh):
         "control=none sweep.block_dim=4 train.steps=2 evaluate.windows=2 evaluate.refine=0 track.mode=disabled"
     )
     target = "results/levers/levers.csv"  # and not the map's pictures
-    fresh.snakemake(target, "--config", "experiment=levers", f"overrides={overrides}")
+    fresh.snakemake(target, "results/levers/config.yaml", "--config", "experiment=levers", f"overrides={overrides}")
     folder = fresh.folder / "results" / "levers"
     table = pd.read_csv(folder / "levers.csv").set_index("lever")
     assert {"plain", "characterised", "compressed"} <= set(table.index)
@@ -84,3 +86,10 @@ def test_levers_are_compared_from_one_command(fresh):
     assert costs.loc["plain", "training_cpu_seconds"] == costs.loc["characterised", "training_cpu_seconds"]
     changed = fresh.planned(overrides.replace("[characterised]", "[characterised,best_qubits]"), "levers", target)
     assert changed == {"lever_evaluate": 2, "compare_levers": 1}  # the lever, and the identity on those qubits
+    (folder / "levers.csv").write_text((folder / "levers.csv").read_text().replace("plain", "pl4in", 1))
+    verdict = verify(folder, cells=2, seed=9, retrain=True)
+    assert [cell.name.split()[0] for cell in verdict.cells] == ["characterised", "identity-characterised"]
+    assert all(cell.difference == 0 for cell in verdict.cells)
+    assert verdict.trained.difference == 0
+    wrong = " ".join(note for check in verdict.checks for note in check.notes)
+    assert "levers.csv is not what the files of its cells give; line 2 is" in wrong

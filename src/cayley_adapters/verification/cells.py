@@ -1,4 +1,4 @@
-"""Cells computed again from their adapters, and compared with what the map says."""
+"""Cells computed again from their adapters, and compared with what the map, or the table of a lever, says."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Cell:
 
 
 def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Job, pd.DataFrame]]:
-    """Draw points of the map; a processor's are none, since no one can measure them again.
+    """Draw points of the map and of levers; a processor's are none, since no one can measure them again.
 
     Args:
         folder: the results.
@@ -64,7 +64,9 @@ def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Jo
     Returns:
         An evaluation's job and the rows drawn of it, in the order of the map.
     """
-    found = [(job, index, row) for job in folder.jobs_of("evaluate") for index, row in _rows(job).iterrows()]
+    evaluations = [job for stage in ("evaluate", "lever_evaluate") for job in folder.jobs_of(stage)]
+    done = [job for job in evaluations if job.outputs()["cells"].exists()]
+    found = [(job, index, row) for job in done for index, row in _rows(job).iterrows()]
     if count is not None and count < len(found):
         drawn = np.random.default_rng(seed).choice(len(found), count, replace=False)
         found = [found[number] for number in sorted(drawn)]
@@ -84,7 +86,7 @@ def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance:
     Args:
         job: the evaluation.
         points: rows of it.
-        stored: the map, whose numbers are to be right.
+        stored: the map, whose numbers are to be right; the evaluation's own table where it is a lever's.
         tolerance: nats a token by which they may differ where other packages or another machine computed them.
         folder: an empty folder to work in.
     """

@@ -22,6 +22,9 @@ from cayley_adapters.verification.training import Trained, train_again
 
 __all__ = ["Verdict", "results_folders", "verify"]
 
+_TABLES: dict[str, tuple[str, ...] | None] = {"aggregate": None, "levers": ("table", "goal")}
+"""Stages that gather cells, and which of their files have to come out the same; all if None."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -82,7 +85,7 @@ def verify(
 
     Args:
         base: the folder.
-        cells: how many points of the map, drawn at random; None for all.
+        cells: how many points of the map and of levers, drawn at random; None for all.
         seed: of the draw.
         tolerance: nats a token by which a cell may differ where another machine, other packages or other code
             computed it; where they are the same, every digit has to agree.
@@ -95,10 +98,11 @@ def verify(
     checks = [*integrity(folder)]
     with tempfile.TemporaryDirectory(prefix="cayley-verify-") as temporary:
         checks.append(_gathered(folder, Path(temporary, "gathered")))
-        stored = read_table(base / "phase_diagram.csv")
+        gathered = read_table(base / "phase_diagram.csv")
         found: list[Cell] = []
         trained = None
         for number, (job, points) in enumerate(chosen_points(folder, cells, seed)):
+            stored = gathered if job.stage == "evaluate" else read_table(job.outputs()["cells"])
             found += cells_again(job, points, stored, tolerance, Path(temporary, f"cell{number}"))
             if retrain and trained is None:
                 trained = train_again(_training(folder, job), Path(temporary, "training"))
@@ -106,18 +110,25 @@ def verify(
 
 
 def _training(folder: Folder, evaluation: Job) -> Job:
-    return next(job for job in folder.jobs_of("train") if job.cell == evaluation.cell)
+    """The job that trained the blocks of an evaluation."""
+    [adapter] = evaluation.inputs()["adapter"]
+    trainings = (job for stage in ("train", "lever_train", "lever_survey") for job in folder.jobs_of(stage))
+    return next(job for job in trainings if job.outputs()["adapter"] == adapter)
 
 
 def _gathered(folder: Folder, temporary: Path) -> Check:
     """Whether the tables are what the cells' own files give, to the byte."""
-    [job] = folder.jobs_of("aggregate")
     notes = []
-    records = provenance_path(job).parent.is_dir()
-    for name, path in run_again(job, temporary, records).outputs.items():
-        mine = job.outputs()[name]
-        if mine.read_bytes() != path.read_bytes():
-            notes.append(f"{mine} is not what the files of its cells give{_first_line(mine, path)}")
+    for stage, names in _TABLES.items():
+        for job in folder.jobs_of(stage):
+            mine = {name: path for name, path in job.outputs().items() if names is None or name in names}
+            if not all(path.exists() for path in mine.values()):
+                continue  # of levers, which are not needed for a map
+            records = provenance_path(job).parent.is_dir()
+            again = run_again(job, temporary / stage, records).outputs
+            for name, path in mine.items():
+                if path.read_bytes() != again[name].read_bytes():
+                    notes.append(f"{path} is not what the files of its cells give{_first_line(path, again[name])}")
     return Check("tables are gathered from the cells' files", "differs" if notes else "agrees", tuple(notes))
 
 
