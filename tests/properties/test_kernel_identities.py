@@ -79,6 +79,37 @@ def test_two_qubit_operation(n, q):
     np.testing.assert_allclose(program(CZ, q, q + 1, (0.6, 0, 0), 0, n), expected, atol=1e-14)
 
 
+FIGURES = {0: (0.8, 0.7, 0.2), 1: (0.9, 0.6, 0.1)}
+SEQUENCES = {
+    "turn": [(SX, 0, 0), (RZ, 0, 0), (SX, 0, 0)],
+    "turn of the upper qubit, later": [(RELAX, 0, 0), (SX, 1, 0), (RZ, 1, 0), (SX, 1, 0), (CZ, 0, 1)],
+    "two turns": [(SX, 0, 0), (RZ, 0, 0), (SX, 0, 0), (RZ, 0, 0), (SX, 0, 0), (SX, 0, 0), (RZ, 0, 0), (SX, 0, 0)],
+    "turned elsewhere": [(SX, 0, 0), (RZ, 1, 0), (SX, 0, 0)],
+    "ended elsewhere": [(SX, 0, 0), (RZ, 0, 0), (SX, 1, 0)],
+    "no turn": [(SX, 0, 0), (RELAX, 0, 0), (SX, 0, 0)],
+    "ended otherwise": [(SX, 0, 0), (RZ, 0, 0), (RELAX, 0, 0)],
+    "not ended": [(RZ, 0, 0), (SX, 0, 0), (RZ, 0, 0)],
+    "backwards": [(SX_T, 0, 0), (RZ, 0, 0), (SX_T, 0, 0)],
+}
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES.keys())
+@pytest.mark.parametrize("other", [None, (0.5, 0.4, 0.3)])
+def test_a_program_is_the_product_of_its_operations(sequence, other):
+    """Also where SX, RZ and SX are run in one go; not if their noise differs."""
+    figures = np.array([FIGURES[q] for _, q, _ in sequence])
+    if other:
+        figures[-1] = other
+    cos, sin = np.full((1, TILE), np.cos(0.7)), np.full((1, TILE), np.sin(0.7))
+    state = np.zeros((16, TILE))
+    state[:, :16] = np.eye(16)
+    run(np.array(sequence), figures, cos, sin, state, 16)
+    expected = np.eye(16)
+    for (code, q, r), figure in zip(sequence, figures, strict=True):
+        expected = program(code, q, r, figure, 0.7, 2) @ expected
+    np.testing.assert_allclose(state[:, :16], expected, atol=1e-14)
+
+
 def test_operations_have_codes_of_their_own():
     assert sorted((pauli.SX, pauli.SX_T, pauli.RELAX, pauli.RELAX_T, pauli.RZ, pauli.CZ)) == list(range(6))
 
