@@ -68,8 +68,8 @@ def _sweep(angles, slots, qubits, u, skew):
 def _gram(skew, matrix):
     """Write the upper triangle of skew^T skew; four rows at a time, so that the sums stay in the nearest cache."""
     slots, size = skew.shape
-    sums = np.empty((4, size))
-    for first in range(0, size, 4):  # a multiple of 4: d(d - 1)/2 with d = 8, 16 or 32
+    sums, whole = np.empty((4, size)), size // 4 * 4
+    for first in range(0, whole, 4):
         width = size - first
         sums[:] = 0.0
         for slot in range(0, slots - 1, 2):
@@ -88,14 +88,21 @@ def _gram(skew, matrix):
                     sums[a, b] += x[a] * x[b]
             for b in range(width):
                 row[b] = sums[a, b]
+    for a in range(whole, size):
+        for b in range(a, size):
+            total = 0.0
+            for slot in range(slots):
+                total += skew[slot, a] * skew[slot, b]
+            matrix[a, b] = total
 
 
 @compiled()
 def _cholesky_solve(matrix, y):
     """Solve matrix y' = y in place for a positive definite matrix, of which the upper triangle is used."""
     size = y.size
-    for first in range(0, size, 4):  # four rows at a time are taken off those below; a multiple of 4
-        for k in range(first, first + 4):
+    for first in range(0, size, 4):  # four rows at a time are taken off those below
+        last = min(first + 4, size)
+        for k in range(first, last):
             row = matrix[k, k:]
             for i in range(first, k):
                 factor, above = matrix[i, k], matrix[i, k:]
@@ -104,8 +111,8 @@ def _cholesky_solve(matrix, y):
             scale = 1.0 / math.sqrt(row[0])
             for j in range(row.size):
                 row[j] *= scale
-        for i in range(first + 4, size):
-            row, factors = matrix[i, i:], matrix[first : first + 4, i]
+        for i in range(last, size):
+            row, factors = matrix[i, i:], matrix[first:last, i]
             f0, f1, f2, f3 = factors[0], factors[1], factors[2], factors[3]
             r0, r1, r2, r3 = matrix[first, i:], matrix[first + 1, i:], matrix[first + 2, i:], matrix[first + 3, i:]
             for j in range(row.size):
