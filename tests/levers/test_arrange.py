@@ -109,6 +109,14 @@ def test_no_brickwork_of_two_qubits_and_no_long_search(full):
     assert arranged(full, "brickwork_equal_parameters", 16).train.brickwork_depth == 13
 
 
+def test_steps_of_deep_brickworks_are_shorter(full):
+    rates = {
+        (name, d): arranged(full, name, d).train.learning_rate / full.train.learning_rate
+        for name, d in (("brickwork_1", 8), ("brickwork_4", 16), ("brickwork_equal_gates", 16), ("plain", 16))
+    }
+    assert list(rates.values()) == pytest.approx([1, 1, 4 / 19, 1])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from cayley_adapters.settings import Settings, validate
-from cayley_adapters.settings.levers import LEVERS, PLAIN, RANKED_FROM, Lever
+from cayley_adapters.settings.levers import FULL_STEP_LAYERS, LEVERS, PLAIN, RANKED_FROM, Lever
 
 __all__ = [
     "IDENTITY",
@@ -75,7 +75,8 @@ def arranged(settings: Settings, name: str, block_dim: int) -> Settings:
         "sweep.block_dim": [block_dim],
     }
     if block_dim in lever.depths:
-        changes["train.brickwork_depth"] = lever.depths[block_dim]
+        depth = changes["train.brickwork_depth"] = lever.depths[block_dim]
+        changes["train.learning_rate"] = raw["train"]["learning_rate"] * min(1, FULL_STEP_LAYERS / depth)
     if name.startswith(IDENTITY):
         changes |= {"train.steps": 0, "train.noise_scale": 0, "train.readout": "signed", "evaluate.refine": 0}
         if changes.get("transpile.synthesis") == "noise_aware":  # which leaves out all gates of an identity

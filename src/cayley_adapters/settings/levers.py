@@ -11,7 +11,7 @@ from pydantic import Field
 from cayley_adapters.settings.fields import PROJECTIONS, Between, axis
 from cayley_adapters.settings.sections import Section
 
-__all__ = ["GOALS", "LEVERS", "LEVER_BLOCK_DIMS", "PLAIN", "RANKED_FROM", "Lever", "Levers"]
+__all__ = ["FULL_STEP_LAYERS", "GOALS", "LEVERS", "LEVER_BLOCK_DIMS", "PLAIN", "RANKED_FROM", "Lever", "Levers"]
 
 PLAIN = "plain"
 """The configuration as it is, which levers are compared with: the map's own cells."""
@@ -20,6 +20,10 @@ RANKED_FROM = "all_projections"
 """The lever whose trained blocks tell what each projection gains and costs."""
 
 LEVER_BLOCK_DIMS = (4, 8, 16)
+
+FULL_STEP_LAYERS = 4
+"""Layers of a brickwork that learn at the default's rate; deeper ones take steps shorter in proportion. A step moves a
+product of many layers far: at the default's rate 19 layers never get better than none."""
 
 GOALS = {8: 2.0, 16: 1.0}
 """Block dimension → noise scale at which its blocks are to beat the compressed model and any blocks of two qubits."""
@@ -50,11 +54,10 @@ class Lever:
     ranked: bool = False
 
 
-def _brickwork(depths: int | dict[int, int], title: str, **train: float) -> Lever:
+def _brickwork(depths: int | dict[int, int], title: str) -> Lever:
     """Blocks of two qubits are left out: theirs are full with one layer, and no more with several."""
     by_dim = depths if isinstance(depths, dict) else {8: depths, 16: depths}
-    changes = {"train.ansatz": "brickwork", **{f"train.{key}": value for key, value in train.items()}}
-    return Lever(title, "ansatz", changes, by_dim, tuple(by_dim))
+    return Lever(title, "ansatz", {"train.ansatz": "brickwork"}, by_dim, tuple(by_dim))
 
 
 _UNDONE = {"evaluate.mitigation": "readout+depolarizing"}
@@ -72,10 +75,9 @@ LEVERS: dict[str, Lever] = {
     "brickwork_2": _brickwork(2, "brickwork, 2 layers"),
     "brickwork_3": _brickwork(3, "brickwork, 3 layers"),
     "brickwork_4": _brickwork(4, "brickwork, 4 layers"),
-    # 30 parameters for 28, and the very 120; 14 CZ gates of a block for 14, and 58 for 59. A step moves a product of so
-    # many layers far: at the default's learning rate 19 layers never get better than none.
-    "brickwork_equal_parameters": _brickwork({8: 5, 16: 13}, "brickwork, equal parameters", learning_rate=0.01),
-    "brickwork_equal_gates": _brickwork({8: 7, 16: 19}, "brickwork, equal CZ gates", learning_rate=0.01),
+    # 30 parameters for 28, and the very 120; 14 CZ gates of a block for 14, and 58 for 59.
+    "brickwork_equal_parameters": _brickwork({8: 5, 16: 13}, "brickwork, equal parameters"),
+    "brickwork_equal_gates": _brickwork({8: 7, 16: 19}, "brickwork, equal CZ gates"),
     "qiskit_synthesis": Lever("as many CZ gates as Qiskit's", "synthesis", {"transpile.synthesis": "qiskit"}),
     # At four qubits the search takes seconds a block.
     "noise_aware_synthesis": Lever(
