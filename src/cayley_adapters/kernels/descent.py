@@ -42,9 +42,7 @@ def _sweep(angles, slots, qubits, u, skew):
                         u[r, a] = -u[r, a]
             continue
         c, s = math.cos(0.5 * angles[slot]), math.sin(0.5 * angles[slot])
-        for a in range(d):
-            for b in range(d):
-                products[a, b] = 0.0
+        products[:] = 0.0
         for r in range(d):
             if r & bit:
                 continue
