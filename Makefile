@@ -87,7 +87,7 @@ bench-large: $(READY)
 	$(VENV)/bin/python benchmarks/large/bench.py
 
 test-gpu: $(READY)
-	$(VENV)/bin/python -m pytest tests/test_gpu.py
+	$(VENV)/bin/python -m pytest tests/simulation/test_gpu.py
 
 # The marker is written last: an interrupted set-up is done again.
 $(READY): requirements.txt pyproject.toml

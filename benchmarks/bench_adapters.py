@@ -24,7 +24,7 @@ import torch
 from peft import LoraConfig, OFTConfig, get_peft_model
 
 from cayley_adapters.adapters import CayleyConfig, cayley, rotate
-from cayley_adapters.models import PROJECTIONS, load_model, locate, set_threads
+from cayley_adapters.models.base import PROJECTIONS, load_model, locate, set_threads
 
 MODEL = {"name": "smollm2_135m", "source": "embedded"}
 TARGETS = list(PROJECTIONS)

@@ -19,12 +19,12 @@ import pandas as pd
 import psutil
 import torch
 
-from cayley_adapters.compression import compress, load_compressed, method_named, save_compressed
-from cayley_adapters.corpus import load_windows
-from cayley_adapters.evaluation import token_losses
-from cayley_adapters.jobs import run_job
-from cayley_adapters.layout import jobs
-from cayley_adapters.models import load_model, locate, set_threads
+from cayley_adapters.models.base import load_model, locate, set_threads
+from cayley_adapters.models.compression import compress, load_compressed, method_named, save_compressed
+from cayley_adapters.models.corpus import load_windows
+from cayley_adapters.models.losses import token_losses
+from cayley_adapters.pipeline.jobs import jobs
+from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose
 
 RATIOS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)

@@ -18,11 +18,11 @@ import numpy as np
 import psutil
 from common import load_cell, run_workflow
 
-from cayley_adapters.aer import aer_probabilities
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.executors import ExactExecutor, NoisyExecutor
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.simulator import compile_blocks
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.simulation.aer import aer_probabilities
+from cayley_adapters.simulation.compiled import compile_blocks
+from cayley_adapters.simulation.executors import ExactExecutor, NoisyExecutor
 
 TARGETS = "[q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj]"
 OVERRIDES = f"run=all_210 train.targets={TARGETS} sweep.block_dim=4,8 sweep.compression_ratio=0.2"

@@ -18,8 +18,9 @@ import numpy as np
 import psutil
 from scipy.stats import special_ortho_group
 
-from cayley_adapters.calibration import Calibration, calibration_of, snapshot
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.noise.calibration import Calibration, calibration_of, snapshot
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.qpu.agreement import chi_square
 from cayley_adapters.qpu.desk import Desk
 from cayley_adapters.qpu.execution import predicted
@@ -27,7 +28,6 @@ from cayley_adapters.qpu.lines import disjoint_lines, plain_pairs
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.service import connect, processor
 from cayley_adapters.qpu.workload import per_token_workload
-from cayley_adapters.synthesis import synthesise
 
 DEVICES = ("Fez", "Marrakesh", "Kingston", "Torino", "Aachen", "Boston", "Pittsburgh")
 TOKENS = {1: 20, 2: 80, 3: 20}

@@ -18,12 +18,12 @@ import numpy as np
 import psutil
 import torch
 
-from cayley_adapters.aer import aer_probabilities
-from cayley_adapters.measurement import characterise, sample
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.simulator import compile_blocks, probabilities
-from cayley_adapters.synthesis import synthesise
-from cayley_adapters.torch_simulator import noisy_probabilities
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.synthesis import synthesise
+from cayley_adapters.simulation.aer import aer_probabilities
+from cayley_adapters.simulation.compiled import compile_blocks, probabilities
+from cayley_adapters.simulation.differentiable import noisy_probabilities
+from cayley_adapters.simulation.measurement import characterise, sample
 
 INPUTS, AER_CIRCUITS = 576, 2000
 TOKENS = {1: 1024, 2: 1024, 3: 1024, 4: 256}

@@ -20,13 +20,13 @@ import torch
 from peft import get_peft_model
 
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, inverse_cayley
-from cayley_adapters.compression import compress
-from cayley_adapters.compression.observation import layer_inputs, run_layer
-from cayley_adapters.corpus import load_windows
-from cayley_adapters.evaluation import token_losses
-from cayley_adapters.jobs import run_job
-from cayley_adapters.layout import jobs
-from cayley_adapters.models import PROJECTIONS, load_model, locate, set_threads
+from cayley_adapters.models.base import PROJECTIONS, load_model, locate, set_threads
+from cayley_adapters.models.compression import compress
+from cayley_adapters.models.compression.observation import layer_inputs, run_layer
+from cayley_adapters.models.corpus import load_windows
+from cayley_adapters.models.losses import token_losses
+from cayley_adapters.pipeline.jobs import jobs
+from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose
 
 RIDGES = (1e-2, 1.0)

@@ -16,12 +16,12 @@ from numba import set_num_threads
 from peft import PeftModel
 
 from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.circuit_files import load_circuits
-from cayley_adapters.compression import load_compressed
-from cayley_adapters.corpus import Windows, load_windows
-from cayley_adapters.evaluation import token_losses
-from cayley_adapters.models import set_threads
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.files import load_circuits
+from cayley_adapters.models.base import set_threads
+from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.corpus import Windows, load_windows
+from cayley_adapters.models.losses import token_losses
 
 __all__ = ["Cell", "load_cell", "run_workflow"]
 

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from cayley_adapters.costs.machine import kept_speeds, measure_speeds
-from cayley_adapters.costs.prediction import COEFFICIENTS, kind_of, model_of
-from cayley_adapters.costs.sizes import Cell
-from cayley_adapters.costs.storage import held_mb
-from cayley_adapters.costs.work import stage_work
-from cayley_adapters.job_records import read_records
+from cayley_adapters.pipeline.costs.machine import kept_speeds, measure_speeds
+from cayley_adapters.pipeline.costs.prediction import COEFFICIENTS, kind_of, model_of
+from cayley_adapters.pipeline.costs.sizes import Cell
+from cayley_adapters.pipeline.costs.storage import held_mb
+from cayley_adapters.pipeline.costs.work import stage_work
+from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.settings import load_settings
 
 OWN_WEIGHT, SHARED_WEIGHT = 0.01, 0.1

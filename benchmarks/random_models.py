@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from cayley_adapters.files import atomic_directory
-from cayley_adapters.models import locate
+from cayley_adapters.core.files import atomic_directory
+from cayley_adapters.models.base import locate
 
 __all__ = ["random_llama"]
 

@@ -63,7 +63,7 @@ def _threads_as_they_were() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_folder() -> Path:
     """Folder of the tiny random model."""
-    from cayley_adapters.models import locate
+    from cayley_adapters.models.base import locate
 
     return locate(TINY)
 
@@ -71,7 +71,7 @@ def tiny_folder() -> Path:
 @pytest.fixture
 def tiny_model(tiny_folder):
     """A fresh tiny model."""
-    from cayley_adapters.models import load_model
+    from cayley_adapters.models.base import load_model
 
     return load_model(tiny_folder)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS
+from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS
 
 SCALES = (0.0, 1.0, 3.0)
 

@@ -33,7 +33,7 @@ SAVED = {
 
 def planted(home: Path) -> dict[str, str]:
     """Save accounts in a home folder, and return the environment of its user; caches stay where they are."""
-    from cayley_adapters.files import cache_directory
+    from cayley_adapters.core.files import cache_directory
 
     account = {"channel": "ibm_quantum_platform", "token": SAVED["qiskit"], "instance": SAVED["instance"]}
     files = {

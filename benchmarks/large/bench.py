@@ -23,11 +23,11 @@ from pathlib import Path
 import psutil
 from random_model import shape_of, write_model
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_directory, cache_directory
-from cayley_adapters.jobs import job_to_json
-from cayley_adapters.layout import Job, jobs
-from cayley_adapters.models import locate
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_directory, cache_directory
+from cayley_adapters.models.base import locate
+from cayley_adapters.pipeline.jobs import Job, jobs
+from cayley_adapters.pipeline.run import job_to_json
 from cayley_adapters.settings import compose
 
 STAGES = ("prepare", "teacher", "compress", "train", "transpile", "baseline", "evaluate")
@@ -137,7 +137,7 @@ def main() -> int:
         results.mkdir()
         for job in stage_jobs(model, results, options.layers, options.threads, options.device):
             output = next(iter(job.outputs().values()))
-            command = [sys.executable, "-m", "cayley_adapters.jobs", job_to_json(job), str(output)]
+            command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(job), str(output)]
             rows.append({"stage": job.stage, **measured(command, results / f"{job.stage}.log")})
             print("{stage:10s} {seconds:7.0f} s".format(**rows[-1]), flush=True)
         adapter = next(results.glob("bench/adapters/*/*/*/adapter_model.safetensors"))

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from scipy.stats import norm
 
-from cayley_adapters.shapes import ModelShape
+from cayley_adapters.models.shapes import ModelShape
 
 CONFIG = Path(__file__).with_name("llama31_8b.json")
 """The published configuration."""

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.failures import explain
-from cayley_adapters.masking import printable, without_secrets
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.masking import printable, without_secrets
+from cayley_adapters.pipeline.failures import explain
 
 if TYPE_CHECKING:
-    from cayley_adapters.layout import Job
+    from cayley_adapters.pipeline.jobs import Job
     from cayley_adapters.settings import Settings
 
 __all__ = ["app", "main"]
@@ -59,14 +59,14 @@ def _options(
 
 
 def _run_stage(stage: str, arguments: list[str] | None) -> None:
-    from cayley_adapters.jobs import limit_threads, run_job
-    from cayley_adapters.layout import jobs
-    from cayley_adapters.levers.arrange import NO_LEVERS
-    from cayley_adapters.levers.pipeline import LEVER_STAGES
-    from cayley_adapters.progress import say
-    from cayley_adapters.stopping import leaving_on_signals
-    from cayley_adapters.tracking import track_with
-    from cayley_adapters.writers import hold_as_command
+    from cayley_adapters.core.messages import say
+    from cayley_adapters.pipeline.jobs import jobs
+    from cayley_adapters.pipeline.lever_stages import LEVER_STAGES
+    from cayley_adapters.pipeline.levers import NO_LEVERS
+    from cayley_adapters.pipeline.locks import hold_as_command
+    from cayley_adapters.pipeline.run import limit_threads, run_job
+    from cayley_adapters.pipeline.signals import leaving_on_signals
+    from cayley_adapters.report.wandb.runs import track_with
 
     settings = _settings(arguments)
     track_with(settings[0].track.model_dump(mode="json"))
@@ -102,7 +102,7 @@ def _check_inputs(
 
 def _maker(path: Path, base: str) -> str:
     """The stage that writes a file of a results folder."""
-    from cayley_adapters.pipeline import STAGES
+    from cayley_adapters.pipeline.table import STAGES
 
     for name, stage in STAGES.items():
         for pattern in stage.outputs.values():
@@ -127,7 +127,7 @@ def _add(stage: str, text: str) -> None:
 
 @cache
 def _add_all() -> None:
-    from cayley_adapters.pipeline import STAGES
+    from cayley_adapters.pipeline.table import STAGES
 
     for name, stage in STAGES.items():
         _add(name, stage.help)
@@ -159,7 +159,7 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Predict time, memory, disk and processor cost of a run before it is started."""
-    from cayley_adapters.costs import estimate_run
+    from cayley_adapters.pipeline.costs import estimate_run
 
     typer.echo(estimate_run(_settings(overrides), target, cores, remaining, measure, as_json))
 
@@ -183,7 +183,7 @@ def verify_results(
     """Check a results folder against what made it, and compute some of its cells again."""
     import json
 
-    from cayley_adapters.verification import TOLERANCE, results_folders, verify
+    from cayley_adapters.pipeline.verification import TOLERANCE, results_folders, verify
 
     if any("=" in word for word in results):
         folders = [Path(base) for base, _ in _results_folders(results)]
@@ -202,7 +202,7 @@ def verify_results(
 @qpu_app.command("status")
 def qpu_status(overrides: Overrides = None) -> None:
     """Print what was sent, how it fares at the service, what it used and what came back."""
-    from cayley_adapters.progress import say
+    from cayley_adapters.core.messages import say
     from cayley_adapters.qpu.desk import status_table, under_way
     from cayley_adapters.stages.device_desk import desk_of
 
@@ -252,7 +252,7 @@ def chat(
 
 def _device_job(overrides: list[str] | None) -> Job:
     """A job that may read what the last stage of a processor's run does, and all that is set about the processor."""
-    from cayley_adapters.layout import Job, device_axes
+    from cayley_adapters.pipeline.jobs import Job, device_axes
 
     [(base, settings), *others] = _results_folders(overrides)
     if others:
@@ -263,14 +263,14 @@ def _device_job(overrides: list[str] | None) -> Job:
 
 
 def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:
-    from cayley_adapters.layout import bases
+    from cayley_adapters.pipeline.jobs import bases
 
     return list(bases(_settings(overrides)).items())
 
 
 def _settings(overrides: list[str] | None) -> list[Settings]:
     """What the words of a command ask for, checked against the schema, the model's shape and the device."""
-    from cayley_adapters.feasibility import require_feasible
+    from cayley_adapters.pipeline.feasibility import require_feasible
     from cayley_adapters.settings import compose, parse_cli
 
     found = compose(*parse_cli(overrides or []))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cayley_adapters.analysis import Curve, MasterCurve, cost_points, describe_scaling, power_law
-from cayley_adapters.noise_budget import Circuit
+from cayley_adapters.circuits.noise.budget import Circuit
 
 AXIS = np.array([0, 0.1, 0.3, 1, 3])
 NONE = np.full(5, np.nan)

@@ -10,8 +10,8 @@ import pytest
 
 from cayley_adapters.analysis import bootstrap_means, transition
 from cayley_adapters.analysis.transition import not_excluded
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.phase_map import average_seeds
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.report.plots.grid import average_seeds
 
 AXIS = np.array([0, 0.1, 0.3, 1.0, 3.0])
 CROSSING = 0.3 * (1 / 0.3) ** (np.log(2) / np.log(3))

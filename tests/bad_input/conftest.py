@@ -39,7 +39,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.chdir(folder)
         monkeypatch.setattr("sys.argv", ["cayley", *arguments])
         # The number of threads is for a process's whole life, and the other tests live in this one.
-        monkeypatch.setattr("cayley_adapters.jobs.limit_threads", lambda count: None)
+        monkeypatch.setattr("cayley_adapters.pipeline.run.limit_threads", lambda count: None)
         before = listing(folder)
         with mock.patch.dict(os.environ), pytest.raises(SystemExit) as left:
             cli.main()

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["ODD", "fuzz", "spoilt", "spoilt_text"]
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.settings import compose, fields, validate
 from cayley_adapters.settings.fields import BLOCK_DIMS, MOST_SHOTS, Between
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, write_table
 from cayley_adapters.qpu.ledger import Ledger
-from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS, write_table
 
 WORDS = ("experiment=ci", "control=none", "sweep.block_dim=2", "train.distillation=0")
 BASE = Path("results/ci")
@@ -102,7 +102,7 @@ def test_a_damaged_table(path: Path, damage, fragments: list[str], results: Path
 
 
 def test_whole_tables_are_gathered(results: Path, monkeypatch) -> None:
-    from cayley_adapters.layout import jobs
+    from cayley_adapters.pipeline.jobs import jobs
     from cayley_adapters.settings import compose
     from cayley_adapters.stages.aggregate import run
 
@@ -143,7 +143,7 @@ def test_a_damaged_description_of_the_model(content: bytes, results: Path, refus
     "content", ["", "{", "[]", "{}", '{"ratios": []}', '{"ratios": [{"blocks": 3}]}', "NaN", "1" * 5000]
 )
 def test_a_damaged_transition(content: str, results: Path) -> None:
-    from cayley_adapters.transition_table import load_transition
+    from cayley_adapters.analysis.transition_table import load_transition
 
     (results / "transition.json").write_text(content)
     with pytest.raises(CayleyError, match=r"transition\.json.*delete it and run the same command again"):

@@ -15,17 +15,24 @@ from map_tables import small_map
 from material import QUESTION
 from safetensors.numpy import save_file
 
-from cayley_adapters.calibration import calibration_named
-from cayley_adapters.calibration_files import load_calibration, save_calibration
-from cayley_adapters.corpus import load_windows
-from cayley_adapters.noise_budget import BUDGET_COLUMNS, read_budgets
+from cayley_adapters.analysis.transition_table import load_transition, transition_rows
+from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, read_budgets
+from cayley_adapters.circuits.noise.calibration import calibration_named
+from cayley_adapters.circuits.noise.calibration_files import load_calibration, save_calibration
+from cayley_adapters.core.tables import (
+    BASELINE_COLUMNS,
+    CELL_COLUMNS,
+    read_baselines,
+    read_cells,
+    read_table,
+    write_table,
+)
+from cayley_adapters.core.text_files import read_text
+from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.workload import load_workload
 from cayley_adapters.questions.files import read_csv, read_jsonl
 from cayley_adapters.questions.items import load_set, prompted, save_set
-from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS, read_baselines, read_cells, read_table, write_table
-from cayley_adapters.text_files import read_text
-from cayley_adapters.transition_table import load_transition, transition_rows
 
 ROW = {"model": "m", "compression": "svd", "compression_ratio": 0.3, "tokens": 62, "nll": 5.5, "adapter_parameters": 4}
 CELL = ROW | {"block_dim": 2, "qubits": 1, "seed": 0, "shots": math.inf, "noise_scale": 1.0, "layers": "15"}

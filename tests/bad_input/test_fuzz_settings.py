@@ -8,8 +8,8 @@ from pathlib import Path
 from fuzzing import ODD, fuzz, spoilt, spoilt_text
 from hypothesis import strategies as st
 
-from cayley_adapters.jobs import job_from_json, job_to_json
-from cayley_adapters.layout import jobs
+from cayley_adapters.pipeline.jobs import jobs
+from cayley_adapters.pipeline.run import job_from_json, job_to_json
 from cayley_adapters.settings import (
     compose,
     fields,

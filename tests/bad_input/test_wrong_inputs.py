@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from cayley_adapters import cli
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.feasibility import require_feasible
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.pipeline.feasibility import require_feasible
 from cayley_adapters.settings import from_snakemake_config, split_overrides
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -27,7 +27,7 @@ from harness import (
 )
 from project_copy import Project, copy_project
 
-from cayley_adapters.files import PARTIAL, cache_directory
+from cayley_adapters.core.files import PARTIAL, cache_directory
 
 FAULTS = int(os.environ.get("FAULTS") or 30)
 SEED = int(os.environ.get("SEED") or 0)

@@ -13,10 +13,10 @@ from broken_models import Runs, config, deep, edit, header, raw, replaced_by, te
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from cayley_adapters.adapters import CayleyConfig, from_oft, load_adapter, read_adapter
-from cayley_adapters.compression import compress, load_compressed, save_compressed
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.models import load_model
-from cayley_adapters.training.checkpoint import Checkpoint
+from cayley_adapters.adapters.training.checkpoint import Checkpoint
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.models.base import load_model
+from cayley_adapters.models.compression import compress, load_compressed, save_compressed
 
 ADAPTER, SETTINGS = "adapter_model.safetensors", "adapter_config.json"
 THETA = "base_model.model.model.layers.0.self_attn.v_proj.cayley_theta"
@@ -230,7 +230,7 @@ def broken_checkpoints() -> dict[str, object]:
 
 @pytest.mark.parametrize("how", broken_checkpoints().values(), ids=broken_checkpoints().keys())
 def test_a_broken_checkpoint_starts_anew_and_changes_nothing(tmp_path, how):
-    from cayley_adapters.training.checkpoint import TrainingState
+    from cayley_adapters.adapters.training.checkpoint import TrainingState
 
     def made():
         module = torch.nn.Linear(3, 2)

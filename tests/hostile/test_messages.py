@@ -12,8 +12,8 @@ import zipfile
 import pytest
 from planted_secrets import MARKERS, SAVED, leaks, traces
 
-from cayley_adapters.masking import printable, without_secrets
-from cayley_adapters.progress import say
+from cayley_adapters.core.masking import printable, without_secrets
+from cayley_adapters.core.messages import say
 
 
 def test_the_search_finds_them_in_every_encoding(tmp_path):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from broken_models import BROKEN
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.models import check_model, locate
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.models.base import check_model, locate
 
 LOCAL = {"source": "local", "name": "mine"}
 

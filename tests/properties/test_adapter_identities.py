@@ -24,8 +24,8 @@ from cayley_adapters.adapters import (
     to_oft,
 )
 from cayley_adapters.adapters.transform import block_dimension, brickwork_blocks
-from cayley_adapters.ansatz import bricks
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.circuits.ansatz import bricks
+from cayley_adapters.core.errors import CayleyError
 
 EXACT = {"dtype": torch.float64}
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cayley_adapters import synthesis
-from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
-from cayley_adapters.block_circuits import BlockCircuits, block_gates, block_unitary
-from cayley_adapters.calibration import Calibration, Coupler, Qubit
-from cayley_adapters.circuits import Gate, block_circuit, circuit_summary, native_gates, skeleton
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.kernels.descent import approximate, solve
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.synthesis import (
+from cayley_adapters.circuits.ansatz import Ansatz, bricks, brickwork, full, qubits_of
+from cayley_adapters.circuits.blocks import BlockCircuits, block_gates, block_unitary
+from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.qiskit import Gate, block_circuit, circuit_summary, native_gates, skeleton, synthesis
+from cayley_adapters.circuits.synthesis import (
     block_angles,
     brickwork_circuits,
     quaternion_tensor,
@@ -21,6 +18,8 @@ from cayley_adapters.synthesis import (
     synthesise,
     synthesise_for,
 )
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.kernels.descent import approximate, solve
 
 RNG = np.random.default_rng(0)
 TURN = np.array([[0.0, -1], [1, 0]])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cayley_adapters.compression import FactoredLinear, compress, load_compressed, method_named, save_compressed
-from cayley_adapters.compression.methods.whitened_svd import whitened_factors
+from cayley_adapters.models.compression import FactoredLinear, compress, load_compressed, method_named, save_compressed
+from cayley_adapters.models.compression.methods.whitened_svd import whitened_factors
 
 
 @settings(max_examples=25)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cayley_adapters.ansatz import Ansatz, full
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.calibration import Calibration, Coupler, Qubit
-from cayley_adapters.circuits import skeleton
+from cayley_adapters.circuits.ansatz import Ansatz, full
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.preparation import preparation_angles
+from cayley_adapters.circuits.qiskit import skeleton
 from cayley_adapters.kernels import pauli
 from cayley_adapters.kernels.pauli import CZ, RELAX, RELAX_T, RZ, SX, SX_T, TILE, run
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.preparation import preparation_angles
-from cayley_adapters.simulator import compile_blocks, noisy_probabilities, probabilities
+from cayley_adapters.simulation.compiled import compile_blocks, noisy_probabilities, probabilities
 
 PAULI = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 RNG = np.random.default_rng(0)
@@ -169,7 +169,7 @@ def noise() -> DeviceNoise:
 
 def density(gates, line, slice_angles, block_angles) -> np.ndarray:
     """Run native gates with their channels on a density matrix, in the plainest way, and read its diagonal out."""
-    from cayley_adapters.noise import cz_channel, sx_channel
+    from cayley_adapters.circuits.noise.device import cz_channel, sx_channel
 
     n = len(line.qubits)
     basis = strings(n)
@@ -200,7 +200,7 @@ def density(gates, line, slice_angles, block_angles) -> np.ndarray:
 @pytest.mark.parametrize("n", [1, 2])
 def test_simulated_probabilities_are_those_of_density_matrices(n):
     """Five blocks and three tokens, so that tiles and groups are filled in part."""
-    from cayley_adapters.circuits import native_gates
+    from cayley_adapters.circuits.qiskit import native_gates
 
     ansatz, blocks = full(n), 5
     angles = RNG.uniform(-3, 3, (blocks, ansatz.angles))

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.ansatz import Ansatz, full
-from cayley_adapters.calibration import Calibration, Coupler, Line, Qubit, calibration_of, snapshot
-from cayley_adapters.circuits import circuit_summary
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.noise import SOURCES, Channel, DeviceNoise, cz_channel, delay_channel, sx_channel
-from cayley_adapters.simulator import noisy_probabilities
-from cayley_adapters.synthesis import synthesise
+from cayley_adapters.circuits.ansatz import Ansatz, full
+from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Line, Qubit, calibration_of, snapshot
+from cayley_adapters.circuits.noise.device import SOURCES, Channel, DeviceNoise, cz_channel, delay_channel, sx_channel
+from cayley_adapters.circuits.qiskit import circuit_summary
+from cayley_adapters.circuits.synthesis import synthesise
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.simulation.compiled import noisy_probabilities
 
 PAULI = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 errors, times = st.floats(0, 0.3), st.floats(1e-6, 1e-3)

@@ -9,12 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cayley_adapters.adapters import cayley, constrain_signs
-from cayley_adapters.ansatz import Ansatz, brickwork, full
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.calibration import Calibration, Coupler, Qubit
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.executors import AerExecutor, ExactExecutor, NoisyExecutor, characterised
-from cayley_adapters.measurement import (
+from cayley_adapters.circuits.ansatz import Ansatz, brickwork, full
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.synthesis import synthesise
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.simulation.compiled import compile_blocks, noisy_probabilities, probabilities
+from cayley_adapters.simulation.executors import AerExecutor, ExactExecutor, NoisyExecutor, characterised
+from cayley_adapters.simulation.measurement import (
     Mitigation,
     characterise,
     maps_of,
@@ -22,10 +25,7 @@ from cayley_adapters.measurement import (
     preparation_slices,
     sample,
 )
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.simulator import compile_blocks, noisy_probabilities, probabilities
-from cayley_adapters.surrogate import SurrogateExecutor, surrogate
-from cayley_adapters.synthesis import synthesise
+from cayley_adapters.simulation.surrogate import SurrogateExecutor, surrogate
 
 SEED = np.random.SeedSequence(0)
 

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from cayley_adapters.kernels import shots
 from cayley_adapters.kernels.shots import binomial, magnitudes, measure, project
-from cayley_adapters.measurement import sample
+from cayley_adapters.simulation.measurement import sample
 
 
 def stream(state: int) -> tuple[np.uint64, float]:

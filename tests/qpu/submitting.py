@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit_ibm_runtime.executor_sampler import Sampler
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.submission import Submission, Work
 from cayley_adapters.qpu.twin import TwinService

@@ -7,7 +7,7 @@ from qiskit_ibm_runtime.executor_sampler import Sampler
 from requests import RequestException
 from submitting import BACKEND, CIRCUIT, SHOTS, Clock
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.calls import (
     Calls,
     Unreachable,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from submitting import Clock, check_results, states, submission, twin, works
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.collecting import worth_again
 from cayley_adapters.qpu.ledger import Ledger
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cayley_adapters.ansatz import full
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.circuits.ansatz import full
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.counts import load_counts, save_counts
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import per_token_workload

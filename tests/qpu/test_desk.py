@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import special_ortho_group
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.synthesis import synthesise
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.agreement import chi_square
 from cayley_adapters.qpu.desk import Desk, jobs_of, status_table, under_way
 from cayley_adapters.qpu.execution import predicted
@@ -18,7 +19,6 @@ from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.service import connect, processor
 from cayley_adapters.qpu.workload import per_token_workload
-from cayley_adapters.synthesis import synthesise
 
 OPTIONS = {"max_seconds": 60.0, "unknown_seconds": 1.0, "attempts": 3}
 NOISE = DeviceNoise.from_backend("FakeFez")

@@ -7,9 +7,8 @@ import pytest
 import torch
 from scipy.stats import special_ortho_group
 
-from cayley_adapters.executors import ExactExecutor, NoisyExecutor
-from cayley_adapters.measurement import preparation_slices
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.qpu.agreement import chi_square
 from cayley_adapters.qpu.execution import executor_of, frequencies, measured_maps, predicted
 from cayley_adapters.qpu.executor import QpuExecutor, simulation
@@ -17,8 +16,9 @@ from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.modes import mode_rows
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import characterise_workload, per_token_workload
-from cayley_adapters.simulator import compile_blocks, noisy_probabilities
-from cayley_adapters.synthesis import synthesise
+from cayley_adapters.simulation.compiled import compile_blocks, noisy_probabilities
+from cayley_adapters.simulation.executors import ExactExecutor, NoisyExecutor
+from cayley_adapters.simulation.measurement import preparation_slices
 
 Q = special_ortho_group.rvs(4, size=7, random_state=3)
 X = np.random.default_rng(4).normal(size=(6, 7, 4)).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from submitting import Clock, check_results, reveal, second_job, states, submission, twin, works
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.ledger import Ledger
 
 

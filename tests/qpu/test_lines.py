@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.calibration import Calibration, Coupler, Qubit, calibration_of, snapshot
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit, calibration_of, snapshot
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu import lines as module
 from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff, plain_pairs
-from cayley_adapters.qpu_lines_plot import lines_figure
+from cayley_adapters.report.plots.lines import lines_figure
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import pytest
 from qiskit_ibm_runtime.executor_sampler import Sampler
 from submitting import ANGLE, BACKEND, CIRCUIT, adoptable, ones, second_job, states, submission, twin, work, works
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 
 
 def test_a_job_is_adopted_by_what_it_measures(start, service):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cayley_adapters.ansatz import full
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.calibration_files import save_calibration
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.ansatz import full
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.noise.calibration_files import save_calibration
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.desk import Desk
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.sent import keep_calibration, kept_calibration

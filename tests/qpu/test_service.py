@@ -15,7 +15,7 @@ from qiskit_ibm_runtime.accounts import management as accounts
 from qiskit_ibm_runtime.exceptions import IBMInputValueError, IBMNotAuthorizedError
 from twin_jobs import send
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.service import connect, processor
 from cayley_adapters.qpu.twin import TwinService
 

@@ -17,16 +17,16 @@ from qiskit_ibm_runtime.results import QuantumProgramItemResult, QuantumProgramR
 from samplomatic.quantum_program import CircuitItem
 from scipy.stats import chi2
 
-from cayley_adapters.ansatz import full
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.calibration import calibration_of, snapshot
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.ansatz import full
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.noise.calibration import calibration_of, snapshot
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.synthesis import synthesise
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.prediction import predicted_on
 from cayley_adapters.qpu.simulate import run_program
 from cayley_adapters.qpu.template import PackedTemplate, packed_template
-from cayley_adapters.synthesis import synthesise
 
 SHOTS = 8192
 

@@ -11,7 +11,7 @@ import pytest
 from qiskit_ibm_runtime import Batch
 from submitting import BACKEND, CIRCUIT, SHOTS, Clock, check_results, states, submission, twin, work, works
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.ledger import Ledger
 
 

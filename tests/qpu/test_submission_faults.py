@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from submitting import Clock, key_of, submission, twin, work, works
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.twin.faults import CALL_FAULTS, FATES, RESULT_FAULTS
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.primitives import BitArray
 
-from cayley_adapters.ansatz import Ansatz, brickwork, full
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.calibration import snapshot
-from cayley_adapters.circuits import native_gates
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.circuits.ansatz import Ansatz, brickwork, full
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.noise.calibration import snapshot
+from cayley_adapters.circuits.qiskit import native_gates
+from cayley_adapters.circuits.synthesis import synthesise
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu import template as module
 from cayley_adapters.qpu.template import PackedTemplate, packed_template
-from cayley_adapters.synthesis import synthesise
 
 PAIRS = ((1, 0), (2, 3), (6, 5))
 LINES = {1: ((4,), (0,), (2,)), 2: PAIRS, 3: ((0, 1, 2), (6, 5, 4))}

@@ -18,7 +18,7 @@ from qiskit_ibm_runtime.exceptions import (
 )
 from twin_jobs import TAG, send
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.twin import TwinService
 
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.ansatz import full
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.measurement import preparation_slices
+from cayley_adapters.circuits.ansatz import full
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.cost import Cost, Packing
 from cayley_adapters.qpu.workload import characterise_workload, load_workload, per_token_workload
+from cayley_adapters.simulation.measurement import preparation_slices
 
 LINES = tuple((2 * i, 2 * i + 1) for i in range(5))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cayley_adapters.models import load_tokenizer
+from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.questions.items import Item, prompted
 
 

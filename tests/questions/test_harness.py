@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.questions.harness import harness_questions
 from cayley_adapters.questions.items import prompted
-from cayley_adapters.questions.report import Marked
 from cayley_adapters.questions.scoring import encode_set, log_likelihoods
+from cayley_adapters.questions.tables import Marked
 
 TASK = """task: small_mmlu
 dataset_path: json

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.questions.files import read_csv, read_jsonl
 
 GOOD = {"question": "Which?", "choices": ["one", "two"], "answer": "B"}

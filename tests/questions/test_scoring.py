@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, set_executor
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.executors import ExactExecutor, NoisyExecutor
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.questions.scoring import answers, encode_pair, encode_set, log_likelihoods
-from cayley_adapters.simulator import compile_blocks
+from cayley_adapters.simulation.compiled import compile_blocks
+from cayley_adapters.simulation.executors import ExactExecutor, NoisyExecutor
 
 
 def one_by_one(model, encoded) -> np.ndarray:

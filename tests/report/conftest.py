@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from synthetic import evidence_of
 
-from cayley_adapters.report import Evidence, render_report
+from cayley_adapters.report.page import Evidence, render_report
 
 
 @pytest.fixture(scope="module")

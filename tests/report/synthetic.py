@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis import transition
-from cayley_adapters.environment import environment
-from cayley_adapters.recovery import recovery_tables
-from cayley_adapters.report import Evidence
+from cayley_adapters.analysis.recovery import recovery_tables
+from cayley_adapters.core.environment import environment
+from cayley_adapters.report.page import Evidence
 from cayley_adapters.settings import compose
 
 GATES = {2: 0, 4: 3, 8: 17, 16: 68}

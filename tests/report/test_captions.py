@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from synthetic import VARIED, Parsed, evidence_of
 
-from cayley_adapters.report import SECTIONS, calibration_date, render_report
-from cayley_adapters.report.headline import headline, limits, verdict, verdicts
-from cayley_adapters.report.methods import REFERENCES, methods
-from cayley_adapters.report.page import _cite
-from cayley_adapters.report.provenance import environment
-from cayley_adapters.report.words import interval, significant
+from cayley_adapters.report.page import SECTIONS, calibration_date, render_report
+from cayley_adapters.report.page.headline import headline, limits, verdict, verdicts
+from cayley_adapters.report.page.methods import REFERENCES, methods
+from cayley_adapters.report.page.page import _cite
+from cayley_adapters.report.page.provenance import environment
+from cayley_adapters.report.page.words import interval, significant
 
 
 def numbers(text: str) -> set[float]:

@@ -6,7 +6,7 @@ import dataclasses
 
 from synthetic import evidence_of
 
-from cayley_adapters.report.findings import (
+from cayley_adapters.report.page.findings import (
     budget_findings,
     collapse_findings,
     entanglement_findings,

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from synthetic import Parsed, evidence_of
 
-from cayley_adapters.charts import phase_diagram_chart
-from cayley_adapters.model_charts import models_page
-from cayley_adapters.pages import save_html
-from cayley_adapters.plots import phase_diagram_figure, save_figure
-from cayley_adapters.report import render_report
+from cayley_adapters.report.page import render_report
+from cayley_adapters.report.plots.files import save_html
+from cayley_adapters.report.plots.models import models_page
+from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
+from cayley_adapters.report.plots.phase_diagram import phase_diagram_figure, save_figure
 from cayley_adapters.settings import Settings
 
 RAN = "window.ran=1"

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from synthetic import HOSTILE, PNG, Parsed, evidence_of
 
-from cayley_adapters.report import render_report
-from cayley_adapters.report.methods import REFERENCES
-from cayley_adapters.report.tables import SHOWN_ROWS, averages
+from cayley_adapters.report.page import render_report
+from cayley_adapters.report.page.methods import REFERENCES
+from cayley_adapters.report.page.tables import SHOWN_ROWS, averages
 
 
 def test_names_and_texts_cannot_break_out():

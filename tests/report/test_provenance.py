@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from synthetic import VARIED
 
-from cayley_adapters.provenance import calibration_digest
-from cayley_adapters.report import Evidence, calibration_date, render_report
-from cayley_adapters.report.provenance import PACKAGES, environment, overrides_of, public
+from cayley_adapters.pipeline.provenance import calibration_digest
+from cayley_adapters.report.page import Evidence, calibration_date, render_report
+from cayley_adapters.report.page.provenance import PACKAGES, environment, overrides_of, public
 from cayley_adapters.settings import compose
 
 

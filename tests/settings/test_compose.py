@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.settings import compose, find_conf_dir, from_snakemake_config, parse_cli, split_overrides
 
 REPOSITORY = Path(__file__).resolve().parents[2]

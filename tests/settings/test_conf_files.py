@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.settings import compose, find_conf_dir
 
 SECRET = "a-marker-of-the-environment"

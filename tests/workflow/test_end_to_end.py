@@ -17,8 +17,8 @@ import pytest
 import yaml
 from offline_runs import OfflineRun, read_runs
 
-from cayley_adapters.dashboard import TABLES
-from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS
+from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS
+from cayley_adapters.report.wandb.dashboard import TABLES
 
 
 def test_the_contracts_files_are_there(built):
@@ -122,7 +122,7 @@ def test_adapters_load_with_peft(built):
     from peft import PeftModel
 
     import cayley_adapters  # noqa: F401 - makes the adapters known to PEFT
-    from cayley_adapters.compression import load_compressed
+    from cayley_adapters.models.compression import load_compressed
 
     folder = built.folder / "results" / "ci"
     manifest = pd.read_csv(folder / "adapters" / "manifest.csv")

@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 
-from cayley_adapters.costs import job_cost
-from cayley_adapters.costs.prediction import speeds
-from cayley_adapters.job_records import read_records
-from cayley_adapters.layout import make_job
+from cayley_adapters.pipeline.costs import job_cost
+from cayley_adapters.pipeline.costs.prediction import speeds
+from cayley_adapters.pipeline.jobs import make_job
+from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.settings import load_settings
 
 

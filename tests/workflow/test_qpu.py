@@ -176,7 +176,7 @@ def test_blocks_measured_once_serve_the_whole_test_text(measured, tmp_path):
     shutil.copytree(measured.folder, tmp_path / "p", symlinks=True)
     project = type(measured)(tmp_path / "p")
     code = (
-        "from cayley_adapters.jobs import run_job; from cayley_adapters.layout import jobs; "
+        "from cayley_adapters.pipeline.run import run_job; from cayley_adapters.pipeline.jobs import jobs; "
         "from cayley_adapters.settings import compose; "
         "made = compose('ci', ['qpu.mode=characterise', 'track.mode=disabled']); "
         "[run_job(job) for stage in ('plan', 'submit', 'collect', 'evaluate') for job in jobs(made, f'qpu_{stage}')]"

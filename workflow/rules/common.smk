@@ -8,21 +8,21 @@ import re
 import sys
 from pathlib import Path
 
-from cayley_adapters.costs import estimate_of, usable_cores
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.failures import explain
-from cayley_adapters.feasibility import require_feasible
-from cayley_adapters.fingerprint import fingerprint
-from cayley_adapters.jobs import job_to_json
-from cayley_adapters.layout import bases, comparison_job, make_job
-from cayley_adapters.levers.arrange import NO_LEVERS
-from cayley_adapters.masking import printable, without_secrets
-from cayley_adapters.pipeline import STAGES
-from cayley_adapters.run_files import DEVICE_RESULTS
+from cayley_adapters.pipeline.costs import estimate_of, usable_cores
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.pipeline.failures import explain
+from cayley_adapters.pipeline.feasibility import require_feasible
+from cayley_adapters.pipeline.fingerprint import fingerprint
+from cayley_adapters.pipeline.run import job_to_json
+from cayley_adapters.pipeline.jobs import bases, comparison_job, make_job
+from cayley_adapters.pipeline.levers import NO_LEVERS
+from cayley_adapters.core.masking import printable, without_secrets
+from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.paths import DEVICE_RESULTS
 from cayley_adapters.settings import from_snakemake_config
-from cayley_adapters.stopping import stop_on_signals
-from cayley_adapters.tracking import track_with
-from cayley_adapters.writers import hold_as_workflow
+from cayley_adapters.pipeline.signals import stop_on_signals
+from cayley_adapters.report.wandb.runs import track_with
+from cayley_adapters.pipeline.locks import hold_as_workflow
 
 try:
     SETTINGS = from_snakemake_config(config)
@@ -98,8 +98,8 @@ def targets(base):
 
 COMPARISON = [comparison_job(SETTINGS)] if len(SETTINGS) > 1 else []
 RUN_JOB = (
-    f"{sys.executable} -m cayley_adapters.jobs {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
-    f"{sys.executable} -m cayley_adapters.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
+    f"{sys.executable} -m cayley_adapters.pipeline.run {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
+    f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
 )
 HELD = []  # the results folder's lock, until this process ends, and whether a signal has stopped it
 

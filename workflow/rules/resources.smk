@@ -1,11 +1,11 @@
 """What each rule asks of the machine or cluster that runs it: cores, memory, minutes and, where configured, a GPU."""
 
 # `threads:` is not used: Snakemake caps it at --cores, and results depend on threads in their last digits. Each job sets its
-# libraries' threads to the number in the configuration (cayley_adapters.jobs), and asks for as many cores here.
+# libraries' threads to the number in the configuration (cayley_adapters.pipeline.run), and asks for as many cores here.
 
 from math import ceil
 
-from cayley_adapters.costs import job_cost
+from cayley_adapters.pipeline.costs import job_cost
 
 # Where one types, even if all else runs on a cluster: what fetches model, text or questions or talks to a service, since
 # compute nodes are often cut off from the internet.

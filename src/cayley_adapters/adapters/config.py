@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from peft.config import PeftConfig
 
-from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.core.errors import CayleyError, nearest
 
 __all__ = ["ANSATZES", "PEFT_TYPE", "READOUTS", "CayleyConfig"]
 
@@ -27,8 +27,8 @@ class CayleyConfig(PeftConfig):
         layers_pattern: name of the list of layers, as in PEFT.
         ansatz: ``full``: one free parameter for each entry of the block's strict upper triangle. ``brickwork``: the
             block is a product of rotations of neighbouring qubits, six parameters each.
-        brickwork_depth: layers of the brickwork, 1 to 64, see :func:`cayley_adapters.ansatz.bricks`; not read for
-            ``full``.
+        brickwork_depth: layers of the brickwork, 1 to 64, see :func:`cayley_adapters.circuits.ansatz.bricks`; not read
+            for ``full``.
         readout: ``signed``: y = Qx; ``sign_constrained``: y = sign(x)·|Qx|, what a device can tell about y.
 
     Raises:

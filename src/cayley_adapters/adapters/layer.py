@@ -12,8 +12,8 @@ from torch import nn
 from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.rotation import rotate
 from cayley_adapters.adapters.transform import brickwork_blocks, cayley
-from cayley_adapters.ansatz import Ansatz, bricks, brickwork, full, qubits_of
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.circuits.ansatz import Ansatz, bricks, brickwork, full, qubits_of
+from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["CayleyLayer", "blocks_of", "constrain_signs"]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from peft.config import PeftConfig
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.model_files import read_json
-from cayley_adapters.weights import Weights
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.models.files import read_json
+from cayley_adapters.models.weights import Weights
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -10,7 +10,7 @@ from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
 from cayley_adapters.adapters.layer import CayleyLayer
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["CayleyModel", "adapted_layers", "set_executor"]
 

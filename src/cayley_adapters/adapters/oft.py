@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.loading import read_adapter
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_directory
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_directory
 
 if TYPE_CHECKING:
     from peft import OFTConfig, PeftConfig

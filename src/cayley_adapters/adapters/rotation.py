@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["rotate"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from cayley_adapters.ansatz import bricks
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.circuits.ansatz import bricks
+from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["block_dimension", "brickwork_blocks", "cayley", "inverse_cayley"]
 
@@ -147,7 +147,8 @@ def brickwork_blocks(theta: torch.Tensor, n: int, depth: int) -> torch.Tensor:
     """Multiply out a brickwork: products of Cayley rotations of neighbouring qubits.
 
     Args:
-        theta: ``(…, g, 6)``, the free parameters of the gates in the order of :func:`cayley_adapters.ansatz.bricks`.
+        theta: ``(…, g, 6)``, the free parameters of the gates in the order of
+            :func:`cayley_adapters.circuits.ansatz.bricks`.
         n: number of qubits; element k of a slice is basis state k = Σ_j k_j 2^j.
         depth: layers.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["EXPONENT_CHANGE", "SMALLEST", "STEEPEST", "critical_noise", "crossover", "curve_at"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cayley_adapters.analysis.crossing import critical_noise, crossover, curve_at
 from cayley_adapters.analysis.resampling import bootstrap_means, interval, seed_deviations
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.settings.evaluation import MEASUREMENTS
 
 __all__ = ["Curve", "make_curves", "select_cells"]

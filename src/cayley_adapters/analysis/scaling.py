@@ -12,7 +12,7 @@ import numpy as np
 from cayley_adapters.analysis.crossing import critical_noise, curve_at
 from cayley_adapters.analysis.curves import Curve
 from cayley_adapters.analysis.resampling import finite, interval
-from cayley_adapters.noise_budget import Circuit
+from cayley_adapters.circuits.noise.budget import Circuit
 
 __all__ = ["COLLAPSE_FACTOR", "LARGEST_COST", "MasterCurve", "cost_points", "describe_scaling", "power_law"]
 

@@ -20,8 +20,8 @@ import pandas as pd
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.resampling import finite, interval
 from cayley_adapters.analysis.scaling import describe_scaling
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.noise_budget import Circuit
+from cayley_adapters.circuits.noise.budget import Circuit
+from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["not_excluded", "transition"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache
 
-from cayley_adapters.files import cache_directory, locked
+from cayley_adapters.core.files import cache_directory, locked
 
 __all__ = ["compiled"]
 

@@ -1,7 +1,7 @@
 """Levenberg-Marquardt on SO(d), compiled: the angles of many blocks at a time.
 
-:mod:`cayley_adapters.synthesis` explains the method. A circuit is given by the slots of its gates (-1 for a CZ on a
-qubit and the next) and their qubits.
+:mod:`cayley_adapters.circuits.synthesis` explains the method. A circuit is given by the slots of its gates (-1 for a CZ
+on a qubit and the next) and their qubits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The compiled Pauli-vector interpreter; :mod:`cayley_adapters.simulator` explains the programs that it runs."""
+"""The compiled Pauli-vector interpreter; :mod:`cayley_adapters.simulation.compiled` explains its programs."""
 
 from __future__ import annotations
 

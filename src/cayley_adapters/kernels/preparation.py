@@ -1,4 +1,4 @@
-"""Compiled preparation angles of tiles of slices; :mod:`cayley_adapters.preparation` explains them.
+"""Compiled preparation angles of tiles of slices; :mod:`cayley_adapters.circuits.preparation` explains them.
 
 Tiles are flat here (row r, column t is element r * TILE + t) because only with rows a constant distance apart does the
 compiler vectorise loops over many rows.

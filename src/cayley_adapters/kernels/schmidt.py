@@ -174,7 +174,7 @@ def _euler(w, i, j, k, out):
 def rotation_angles(m, out):
     """Write the angles of the circuit of a rotation m (4, 4), whose columns are images of basis states.
 
-    The rotation is v -> p v conj(q) with unit quaternions p and q; see :mod:`cayley_adapters.preparation`.
+    The rotation is v -> p v conj(q) with unit quaternions p and q; see :mod:`cayley_adapters.circuits.preparation`.
 
     Args:
         m: (4, 4), determinant +1.

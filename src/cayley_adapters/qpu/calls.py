@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.masking import printable, without_secrets
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.masking import printable, without_secrets
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import RuntimeJobV2

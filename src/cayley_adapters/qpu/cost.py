@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cayley_adapters.progress import text_table
+from cayley_adapters.core.messages import text_table
 
 __all__ = ["COST_COLUMNS", "JOB_SECONDS", "PAPER", "Cost", "Packing", "paper_costs", "preparations"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_file
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_file
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.progress import Progress, text_table
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import Progress, text_table
 from cayley_adapters.qpu.cost import JOB_SECONDS
 from cayley_adapters.qpu.counts import measurement_id
 from cayley_adapters.qpu.ledger import Ledger, ledger_path

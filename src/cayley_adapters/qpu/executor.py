@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.executors import NoisyExecutor
-from cayley_adapters.measurement import sample
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.qpu.execution import frequencies, predicted
 from cayley_adapters.qpu.workload import Workload, per_token_workload
+from cayley_adapters.simulation.executors import NoisyExecutor
+from cayley_adapters.simulation.measurement import sample
 
 __all__ = ["QpuExecutor", "Runner", "simulation"]
 

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.ledger_schema import APPLICATION, MOVES, SCHEMA, VERSION
 
 __all__ = ["LedgerFile"]

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.progress import say
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
 
 if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csr_array
 
-    from cayley_adapters.calibration import Calibration
+    from cayley_adapters.circuits.noise.calibration import Calibration
 
 __all__ = ["disjoint_lines", "line_tradeoff", "plain_pairs"]
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.measurement import preparation_slices, sample
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.qpu.cost import Cost, Packing, preparations
 from cayley_adapters.qpu.execution import measured_maps, predicted
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, characterise_workload, per_token_workload
+from cayley_adapters.simulation.measurement import preparation_slices, sample
 
 if TYPE_CHECKING:
     import torch

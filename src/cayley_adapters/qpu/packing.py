@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.ansatz import full
-from cayley_adapters.calibration import Calibration
+from cayley_adapters.circuits.ansatz import full
+from cayley_adapters.circuits.noise.calibration import Calibration
 from cayley_adapters.qpu.cost import Packing
 from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.template import packed_template

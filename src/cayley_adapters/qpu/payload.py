@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.programs import preparation_of
-from cayley_adapters.simulator import compile_blocks, probabilities
+from cayley_adapters.simulation.compiled import compile_blocks, probabilities
+from cayley_adapters.simulation.programs import preparation_of
 
 if TYPE_CHECKING:
-    from cayley_adapters.block_circuits import BlockCircuits
-    from cayley_adapters.noise import DeviceNoise
+    from cayley_adapters.circuits.blocks import BlockCircuits
+    from cayley_adapters.circuits.noise.device import DeviceNoise
 
 __all__ = ["predicted_on"]
 

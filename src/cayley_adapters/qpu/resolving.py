@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.calls import Calls
 from cayley_adapters.qpu.finding import WAITING, Finder
 from cayley_adapters.qpu.ledger import Ledger

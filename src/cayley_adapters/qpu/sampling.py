@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.noise.device import DeviceNoise
 
 if TYPE_CHECKING:
-    from cayley_adapters.calibration import Calibration
+    from cayley_adapters.circuits.noise.calibration import Calibration
 
 __all__ = ["Sampling"]
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.calls import Calls, Unreachable, http_status, is_transient, proves_not_accepted
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.payload import Work

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.calibration import Calibration
-from cayley_adapters.calibration_files import load_calibration
-from cayley_adapters.files import atomic_file
+from cayley_adapters.circuits.noise.calibration import Calibration
+from cayley_adapters.circuits.noise.calibration_files import load_calibration
+from cayley_adapters.core.files import atomic_file
 from cayley_adapters.qpu.ledger import Ledger, ledger_path
 
 __all__ = ["keep_calibration", "kept_calibration", "kept_path"]
@@ -25,7 +25,7 @@ def keep_calibration(base: str | Path, path: Path) -> None:
 
 
 def kept_calibration(base: str | Path, backend: str) -> tuple[Calibration, dict[str, Any]] | None:
-    """Return what :func:`~cayley_adapters.calibration_files.load_calibration` reads, if anything was sent by it."""
+    """What :func:`~cayley_adapters.circuits.noise.calibration_files.load_calibration` reads, if it was sent by."""
     path, ledger = kept_path(base, backend), ledger_path(base)
     if not path.exists() or not ledger.exists() or Ledger(ledger).seconds() == 0:
         return None

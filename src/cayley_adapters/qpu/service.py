@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.core.errors import CayleyError, nearest
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
@@ -59,7 +59,7 @@ def processor(service: QiskitRuntimeService, backend: str) -> IBMBackend:
     """
     from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
-    from cayley_adapters.calibration import snapshot
+    from cayley_adapters.circuits.noise.calibration import snapshot
 
     name = snapshot(backend).name if backend.startswith("Fake") else backend
     try:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

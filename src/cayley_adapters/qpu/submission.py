@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.progress import say
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
 from cayley_adapters.qpu.calls import Calls, Unreachable
 from cayley_adapters.qpu.collecting import Collector
 from cayley_adapters.qpu.finding import Finder

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.ansatz import Ansatz
-from cayley_adapters.circuits import Gate, native_gates
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.preparation import preparation_angles
+from cayley_adapters.circuits.ansatz import Ansatz
+from cayley_adapters.circuits.preparation import preparation_angles
+from cayley_adapters.circuits.qiskit import Gate, native_gates
+from cayley_adapters.core.errors import CayleyError
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.primitives import BitArray
     from qiskit.providers import BackendV2
 
-    from cayley_adapters.block_circuits import BlockCircuits
+    from cayley_adapters.circuits.blocks import BlockCircuits
 
 __all__ = ["REGISTER", "PackedTemplate", "packed_template"]
 
@@ -128,7 +128,7 @@ def packed_template(ansatz: Ansatz, lines: Iterable[Iterable[int]], backend: Bac
     """Build and transpile the circuit of an ansatz on a device's lines, once for each device, ansatz and lines.
 
     Qiskit's pass manager checks and translates it for the device without routing, and its gates come out as they went
-    in: RZ, SX and CZ of :func:`cayley_adapters.circuits.native_gates` on each line.
+    in: RZ, SX and CZ of :func:`cayley_adapters.circuits.qiskit.native_gates` on each line.
 
     Args:
         ansatz: The circuit of a line.

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cayley_adapters.ansatz import Ansatz
-from cayley_adapters.block_circuits import BlockCircuits
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_file
+from cayley_adapters.circuits.ansatz import Ansatz
+from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_file
 
 __all__ = ["Workload", "characterise_workload", "join_circuits", "load_workload", "per_token_workload"]
 

@@ -8,8 +8,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from cayley_adapters.models.wheels import ENCYCLOPEDIA
 from cayley_adapters.questions.items import Item, QuestionSet
-from cayley_adapters.wheels import ENCYCLOPEDIA
 
 __all__ = ["CALIBRATED_ON", "encyclopedia_questions", "names"]
 
@@ -33,7 +33,7 @@ def encyclopedia_questions(parts: Mapping[str, Sequence[Mapping[str, str]]]) -> 
     that every machine makes the same set.
 
     Args:
-        parts: articles by part, see :func:`cayley_adapters.corpus.encyclopedia`.
+        parts: articles by part, see :func:`cayley_adapters.models.corpus.encyclopedia`.
     """
     held_out = [*parts["test"], *parts["calibration"][CALIBRATED_ON:]]
     held_out.sort(key=lambda article: _rank(article["title"]))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.questions.items import LETTERS, Item, QuestionSet
 
 __all__ = ["read_csv", "read_jsonl"]

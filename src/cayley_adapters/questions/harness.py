@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.questions.items import Item, QuestionSet
 
 __all__ = ["harness_questions"]

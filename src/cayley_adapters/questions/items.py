@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cayley_adapters.damage import damaged, load_json
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_file
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.reading import damaged, load_json
 
 __all__ = ["LETTERS", "Item", "QuestionSet", "load_set", "prompted", "save_set", "spread"]
 

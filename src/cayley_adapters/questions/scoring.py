@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.questions.items import Item
 
 __all__ = ["answers", "encode_pair", "encode_set", "log_likelihoods"]

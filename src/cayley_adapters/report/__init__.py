@@ -1,14 +1,1 @@
-"""The report of a run: one page with its numbers, pictures, methods and environment, which opens without a network.
-
-What it shows is one row a section in :mod:`cayley_adapters.report.sections`; captions and paragraphs are computed from
-the configuration and the tables.
-"""
-
-from __future__ import annotations
-
-from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.page import render_report
-from cayley_adapters.report.provenance import calibration_date
-from cayley_adapters.report.sections import SECTIONS, Section
-
-__all__ = ["SECTIONS", "Evidence", "Section", "calibration_date", "render_report"]
+"""Everything that people look at: plots, the page, and W&B."""

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 
-from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.settings.conf_files import composed
 from cayley_adapters.settings.fields import show, suggest
 from cayley_adapters.settings.overrides import Choices, read_overrides, split_overrides

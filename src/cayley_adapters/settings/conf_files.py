@@ -19,7 +19,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.settings.fields import show
 from cayley_adapters.settings.plain_yaml import scalars
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, WrapValidator
 from pydantic_core import CoreSchema, core_schema
 
-from cayley_adapters.errors import nearest
+from cayley_adapters.core.errors import nearest
 
 __all__ = [
     "PROJECTIONS",

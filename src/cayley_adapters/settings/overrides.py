@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException
 
-from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.settings.fields import show, suggest
 
 __all__ = ["SWEEPABLE", "Choices", "read_overrides", "split_overrides"]

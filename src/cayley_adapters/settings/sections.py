@@ -43,9 +43,12 @@ __all__ = [
 
 COMPRESSION_METHODS = (
     "none",
-    *(module.name for module in pkgutil.iter_modules([str(FilePath(__file__).parents[1] / "compression" / "methods")])),
+    *(
+        module.name
+        for module in pkgutil.iter_modules([str(FilePath(__file__).parents[1] / "models" / "compression" / "methods")])
+    ),
 )
-"""One for each module of :mod:`cayley_adapters.compression.methods`, which are not imported here."""
+"""One for each module of :mod:`cayley_adapters.models.compression.methods`, which are not imported here."""
 
 Device = Literal["auto", "cpu", "cuda"]
 Threads = Annotated[int, Between(1, 1024)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from cayley_adapters.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.text_files import read_text
 from cayley_adapters.settings.fields import show
 from cayley_adapters.settings.schema import Settings
-from cayley_adapters.text_files import read_text
 
 __all__ = ["wrong_files"]
 

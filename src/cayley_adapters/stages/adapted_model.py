@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, set_executor
-from cayley_adapters.circuit_files import load_circuits
-from cayley_adapters.compression import load_compressed
-from cayley_adapters.corpus import Windows
-from cayley_adapters.devices import device_named, place
-from cayley_adapters.evaluation import shot_error, token_losses
-from cayley_adapters.layout import Job
-from cayley_adapters.models import set_threads
+from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
+from cayley_adapters.circuits.files import load_circuits
+from cayley_adapters.models.base import set_threads
+from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.corpus import Windows
+from cayley_adapters.models.losses import shot_error, token_losses
+from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.settings.evaluation import MEASUREMENTS
+from cayley_adapters.simulation.arms import make_executor
 from cayley_adapters.stages.common import evaluation_windows
-from cayley_adapters.stages.execution import make_executor
-from cayley_adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
 
 __all__ = ["AdaptedModel"]
 

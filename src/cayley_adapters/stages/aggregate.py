@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from cayley_adapters.damage import damaged
-from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.provenance import gather, write_json
-from cayley_adapters.tables import BASELINE_COLUMNS, CELL_COLUMNS, read_baselines, read_cells, write_table
+from cayley_adapters.core.reading import damaged
+from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, read_baselines, read_cells, write_table
+from cayley_adapters.pipeline.jobs import Job, manifest_columns
+from cayley_adapters.pipeline.provenance import gather, write_json
 
 __all__ = ["run"]
 

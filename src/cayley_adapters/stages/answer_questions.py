@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, read_adapter, set_executor
-from cayley_adapters.circuit_files import load_circuits
-from cayley_adapters.compression import load_compressed
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.models import load_tokenizer, set_threads
-from cayley_adapters.progress import Progress, say
+from cayley_adapters.adapters.training.controls import free_parameters
+from cayley_adapters.circuits.files import load_circuits
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.messages import Progress, say
+from cayley_adapters.core.tables import write_table
+from cayley_adapters.models.base import load_tokenizer, set_threads
+from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.pipeline.jobs import Job, manifest_columns
 from cayley_adapters.questions.items import load_set
-from cayley_adapters.questions.report import ARM_COLUMNS, TEXT_COLUMNS, Marked
 from cayley_adapters.questions.sampling import disagreement, generate_texts
 from cayley_adapters.questions.scoring import encode_set, log_likelihoods
+from cayley_adapters.questions.tables import ARM_COLUMNS, TEXT_COLUMNS, Marked
+from cayley_adapters.simulation.arms import make_executor
 from cayley_adapters.stages.common import base_model, model_folder
-from cayley_adapters.stages.execution import make_executor
-from cayley_adapters.tables import write_table
-from cayley_adapters.training.controls import free_parameters
 
 __all__ = ["run"]
 

@@ -8,22 +8,22 @@ import numpy as np
 import typer
 
 from cayley_adapters.adapters import set_executor
-from cayley_adapters.calibration_files import load_calibration
-from cayley_adapters.chat import Chat, Usage, read_texts
-from cayley_adapters.errors import CayleyError, nearest
-from cayley_adapters.executors import ExactExecutor, Executor
-from cayley_adapters.layout import Job
-from cayley_adapters.masking import printable
-from cayley_adapters.measurement import preparation_slices
-from cayley_adapters.models import load_tokenizer
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.progress import say
+from cayley_adapters.circuits.noise.calibration_files import load_calibration
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.masking import printable
+from cayley_adapters.core.messages import say
+from cayley_adapters.models.base import load_tokenizer
+from cayley_adapters.models.chat import Chat, Usage, read_texts
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.qpu.cost import JOB_SECONDS
 from cayley_adapters.qpu.execution import frequencies, measured_maps
 from cayley_adapters.qpu.executor import QpuExecutor, Runner, simulation
 from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, characterise_workload
+from cayley_adapters.simulation.executors import ExactExecutor, Executor
+from cayley_adapters.simulation.measurement import preparation_slices
 from cayley_adapters.stages.common import model_folder
 from cayley_adapters.stages.device_desk import desk_of
 from cayley_adapters.stages.device_model import DeviceModel

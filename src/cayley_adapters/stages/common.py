@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cayley_adapters.corpus import Windows, load_windows
-from cayley_adapters.damage import damaged, load_json
-from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.models import load_model, locate
+from cayley_adapters.core.reading import damaged, load_json
+from cayley_adapters.models.base import load_model, locate
+from cayley_adapters.models.corpus import Windows, load_windows
+from cayley_adapters.pipeline.jobs import Job, manifest_columns
 from cayley_adapters.settings import Model
 from cayley_adapters.settings.fields import explain
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.circuit_files import load_circuits
-from cayley_adapters.circuits import block_circuit
-from cayley_adapters.comparison import circuit_figures, qiskit_circuit
-from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.progress import Progress
-from cayley_adapters.tables import write_table
-from cayley_adapters.tracking import log_run
+from cayley_adapters.circuits.comparison import circuit_figures, qiskit_circuit
+from cayley_adapters.circuits.files import load_circuits
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.qiskit import block_circuit
+from cayley_adapters.core.messages import Progress
+from cayley_adapters.core.tables import write_table
+from cayley_adapters.pipeline.jobs import Job, manifest_columns
+from cayley_adapters.report.wandb.runs import log_run
 
 __all__ = ["run"]
 

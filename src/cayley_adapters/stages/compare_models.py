@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cayley_adapters.layout import Job
-from cayley_adapters.plots import models_page
-from cayley_adapters.tables import read_cells
-from cayley_adapters.transition_table import load_transition
+from cayley_adapters.analysis.transition_table import load_transition
+from cayley_adapters.core.tables import read_cells
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.plots.phase_diagram import models_page
 
 __all__ = ["run"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cayley_adapters.compression import compress_folder
-from cayley_adapters.corpus import load_windows
-from cayley_adapters.layout import Job
-from cayley_adapters.models import set_threads
-from cayley_adapters.progress import Progress, say
+from cayley_adapters.core.messages import Progress, say
+from cayley_adapters.models.base import set_threads
+from cayley_adapters.models.compression import compress_folder
+from cayley_adapters.models.corpus import load_windows
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages.common import compression_ratio, model_dtype, model_folder
 
 __all__ = ["run"]

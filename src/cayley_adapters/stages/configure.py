@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.settings import Settings
 
 __all__ = ["run"]

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.dashboard import Dashboard, Measured, build_dashboard, definition
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job
-from cayley_adapters.progress import say
-from cayley_adapters.tables import read_baselines, read_cells
-from cayley_adapters.tracking import tracking_group
-from cayley_adapters.transition_table import load_transition
+from cayley_adapters.analysis.transition_table import load_transition
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.messages import say
+from cayley_adapters.core.tables import read_baselines, read_cells
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.wandb.dashboard import Dashboard, Measured, build_dashboard, definition
+from cayley_adapters.report.wandb.runs import tracking_group
 
 __all__ = ["run"]
 

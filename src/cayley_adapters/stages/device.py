@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cayley_adapters.layout import Job
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.qpu.service import connect, processor
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter
-from cayley_adapters.compression import load_compressed
-from cayley_adapters.corpus import Windows
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.layout import Job
-from cayley_adapters.models import load_tokenizer, set_threads
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.models.base import load_tokenizer, set_threads
+from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.corpus import Windows
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages.common import evaluation_windows, model_folder
 from cayley_adapters.stages.transpile import circuits_of, line_of
 
 if TYPE_CHECKING:
-    from cayley_adapters.block_circuits import BlockCircuits
+    from cayley_adapters.circuits.blocks import BlockCircuits
 
 __all__ = ["DeviceModel"]
 

@@ -15,19 +15,19 @@ import torch
 from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.layer import blocks_of
 from cayley_adapters.adapters.loading import read_adapter
-from cayley_adapters.entanglement import random_directions
-from cayley_adapters.entanglement_plot import entanglement_figure
-from cayley_adapters.entanglement_tables import (
+from cayley_adapters.analysis.entanglement import (
     DIFFERENCE_COLUMNS,
     ENTANGLEMENT_COLUMNS,
     against_random,
     projection_rows,
 )
-from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.plots import save_figure
-from cayley_adapters.progress import Progress, say
-from cayley_adapters.tables import write_table
-from cayley_adapters.tracking import TrackedFiles, log_run
+from cayley_adapters.circuits.entanglement import random_directions
+from cayley_adapters.core.messages import Progress, say
+from cayley_adapters.core.tables import write_table
+from cayley_adapters.pipeline.jobs import Job, manifest_columns
+from cayley_adapters.report.plots.entanglement import entanglement_figure
+from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 
 __all__ = ["run"]
 

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.damage import load_arrays
-from cayley_adapters.evaluation import clustered_error, perplexity_row
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job
-from cayley_adapters.noise import SOURCES, DeviceNoise
-from cayley_adapters.noise_budget import BUDGET_COLUMNS, circuit_errors
-from cayley_adapters.progress import Progress
-from cayley_adapters.refine import next_noise_scale
+from cayley_adapters.analysis.refine import next_noise_scale
+from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, circuit_errors
+from cayley_adapters.circuits.noise.device import SOURCES, DeviceNoise
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.messages import Progress
+from cayley_adapters.core.reading import load_arrays
+from cayley_adapters.core.tables import CELL_COLUMNS, read_table, write_table
+from cayley_adapters.models.losses import clustered_error, perplexity_row
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.wandb.runs import log_run
 from cayley_adapters.stages.adapted_model import AdaptedModel
 from cayley_adapters.stages.common import method_of
 from cayley_adapters.stages.tracked import adapter_files, cell_config, evaluation_files
-from cayley_adapters.tables import CELL_COLUMNS, read_table, write_table
-from cayley_adapters.tracking import log_run
 
 __all__ = ["run"]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cayley_adapters.adapters import load_adapter, read_adapter
-from cayley_adapters.compression import load_compressed
-from cayley_adapters.devices import device_named, place
-from cayley_adapters.layout import Job, control_of
+from cayley_adapters.adapters.training.controls import free_parameters
+from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.pipeline.jobs import Job, control_of
 from cayley_adapters.stages.common import compression_ratio
 from cayley_adapters.stages.references import reference_row, save_losses
-from cayley_adapters.training.controls import free_parameters
 
 __all__ = ["run"]
 

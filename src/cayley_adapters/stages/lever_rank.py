@@ -11,20 +11,20 @@ import pandas as pd
 import torch
 
 from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, set_executor
-from cayley_adapters.compression import load_compressed
-from cayley_adapters.compression.observation import layer_inputs, run_layer
-from cayley_adapters.corpus import training_windows
-from cayley_adapters.devices import device_named, place
-from cayley_adapters.evaluation import token_losses
-from cayley_adapters.executors import ExactExecutor, Executor
-from cayley_adapters.layout import Job
-from cayley_adapters.levers.ranking import RANKING_COLUMNS, rank
-from cayley_adapters.models import set_threads
-from cayley_adapters.progress import Progress
-from cayley_adapters.stages.execution import make_executor
-from cayley_adapters.synthesis import synthesise
-from cayley_adapters.tables import write_table
-from cayley_adapters.training.frozen import from_layer
+from cayley_adapters.adapters.training.frozen import from_layer
+from cayley_adapters.analysis.lever_ranking import RANKING_COLUMNS, rank
+from cayley_adapters.circuits.synthesis import synthesise
+from cayley_adapters.core.messages import Progress
+from cayley_adapters.core.tables import write_table
+from cayley_adapters.models.base import set_threads
+from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.observation import layer_inputs, run_layer
+from cayley_adapters.models.corpus import training_windows
+from cayley_adapters.models.losses import token_losses
+from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.simulation.arms import make_executor
+from cayley_adapters.simulation.executors import ExactExecutor, Executor
 
 __all__ = ["run"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cayley_adapters.layout import Job
-from cayley_adapters.levers.ranking import best_ranked, read_ranking
+from cayley_adapters.analysis.lever_ranking import best_ranked, read_ranking
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages import train
 
 __all__ = ["run"]

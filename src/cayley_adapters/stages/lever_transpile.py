@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cayley_adapters.circuit_files import load_circuits
-from cayley_adapters.layout import Job
+from cayley_adapters.circuits.files import load_circuits
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages import transpile
 
 __all__ = ["run"]

@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.damage import damaged, load_arrays
-from cayley_adapters.files import atomic_file
-from cayley_adapters.job_records import read_records
-from cayley_adapters.layout import Job
-from cayley_adapters.levers.arrange import IDENTITY, RANKED_BLOCK_DIM, ranked
-from cayley_adapters.levers.goal import describe_goal
-from cayley_adapters.levers.plot import levers_figure
-from cayley_adapters.levers.table import Arm, arms_of, columns_of, control_rows, lever_rows
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.noise_budget import read_budgets
-from cayley_adapters.plots import save_figure
-from cayley_adapters.progress import say
+from cayley_adapters.analysis.lever_goal import describe_goal
+from cayley_adapters.analysis.levers import Arm, arms_of, columns_of, control_rows, lever_rows
+from cayley_adapters.circuits.noise.budget import read_budgets
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.messages import say
+from cayley_adapters.core.reading import damaged, load_arrays
+from cayley_adapters.core.tables import read_baselines, read_cells, write_table
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, ranked
+from cayley_adapters.pipeline.records import read_records
+from cayley_adapters.report.plots.levers import levers_figure
+from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.wandb.runs import log_run
 from cayley_adapters.settings.levers import PLAIN, RANKED_FROM
-from cayley_adapters.tables import read_baselines, read_cells, write_table
-from cayley_adapters.tracking import log_run
 
 __all__ = ["run"]
 

@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis import transition
-from cayley_adapters.cell_runs import CURVE_AXIS, cell_runs
-from cayley_adapters.damage import damaged, load_arrays
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.noise_budget import model_circuits, read_budgets
-from cayley_adapters.plots import phase_diagram_chart, phase_diagram_figure, save_figure, save_html
-from cayley_adapters.progress import say
+from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, transition_rows
+from cayley_adapters.circuits.noise.budget import model_circuits, read_budgets
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.messages import say
+from cayley_adapters.core.reading import damaged, load_arrays
+from cayley_adapters.core.tables import read_baselines, read_cells
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.plots.phase_diagram import phase_diagram_chart, phase_diagram_figure, save_figure, save_html
+from cayley_adapters.report.wandb.cells import CURVE_AXIS, cell_runs
+from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 from cayley_adapters.stages.tracked import evaluation_files
-from cayley_adapters.tables import read_baselines, read_cells
-from cayley_adapters.tracking import TrackedFiles, log_run
-from cayley_adapters.transition_table import TRANSITION_COLUMNS, transition_rows
 
 __all__ = ["run"]
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.corpus import build_windows, save_windows
-from cayley_adapters.files import atomic_file, sha256
-from cayley_adapters.layout import Job
-from cayley_adapters.models import check_model, load_tokenizer, locate
-from cayley_adapters.progress import say
+from cayley_adapters.core.files import atomic_file, sha256
+from cayley_adapters.core.messages import say
+from cayley_adapters.models.base import check_model, load_tokenizer, locate
+from cayley_adapters.models.corpus import build_windows, save_windows
+from cayley_adapters.pipeline.jobs import Job
 
 __all__ = ["model_hashes", "run", "text_hashes"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cayley_adapters.layout import Job
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.qpu.counts import save_counts
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import load_workload

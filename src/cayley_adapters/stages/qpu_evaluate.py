@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from cayley_adapters.adapters import set_executor
-from cayley_adapters.calibration_files import load_calibration
-from cayley_adapters.circuits import circuit_summary
-from cayley_adapters.corpus import Windows
-from cayley_adapters.evaluation import perplexity_row, token_losses
-from cayley_adapters.executors import ExactExecutor
-from cayley_adapters.layout import Job, manifest_columns
-from cayley_adapters.measurement import sample
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.progress import Progress, say
+from cayley_adapters.circuits.noise.calibration_files import load_calibration
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.qiskit import circuit_summary
+from cayley_adapters.core.messages import Progress, say
+from cayley_adapters.core.tables import CELL_COLUMNS, write_table
+from cayley_adapters.models.corpus import Windows
+from cayley_adapters.models.losses import perplexity_row, token_losses
+from cayley_adapters.pipeline.jobs import Job, manifest_columns
 from cayley_adapters.qpu.agreement import chi_square
 from cayley_adapters.qpu.counts import load_counts
 from cayley_adapters.qpu.execution import executor_of, frequencies, predicted
@@ -25,10 +24,11 @@ from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.modes import MODE_COLUMNS, mode_rows
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, load_workload
+from cayley_adapters.report.wandb.runs import log_run
+from cayley_adapters.simulation.executors import ExactExecutor
+from cayley_adapters.simulation.measurement import sample
 from cayley_adapters.stages.common import base_model, evaluation_windows, method_of
 from cayley_adapters.stages.device_model import DeviceModel
-from cayley_adapters.tables import CELL_COLUMNS, write_table
-from cayley_adapters.tracking import log_run
 
 __all__ = ["run"]
 

@@ -7,24 +7,24 @@ from typing import Any
 
 import pandas as pd
 
-from cayley_adapters.calibration import Calibration, calibration_of
-from cayley_adapters.calibration_files import save_calibration
-from cayley_adapters.corpus import Windows
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.figure_files import save_figure
-from cayley_adapters.layout import Job
-from cayley_adapters.measurement import preparation_slices
-from cayley_adapters.progress import say
+from cayley_adapters.circuits.noise.calibration import Calibration, calibration_of
+from cayley_adapters.circuits.noise.calibration_files import save_calibration
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
+from cayley_adapters.core.tables import write_table
+from cayley_adapters.models.corpus import Windows
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, cost_table, paper_costs, preparations
 from cayley_adapters.qpu.lines import line_tradeoff
 from cayley_adapters.qpu.packing import packing_on
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.sent import kept_calibration, kept_path
 from cayley_adapters.qpu.workload import Workload, characterise_workload, join_circuits, per_token_workload
-from cayley_adapters.qpu_lines_plot import lines_figure
+from cayley_adapters.report.plots.figure_files import save_figure
+from cayley_adapters.report.plots.lines import lines_figure
+from cayley_adapters.simulation.measurement import preparation_slices
 from cayley_adapters.stages.device import device_of
 from cayley_adapters.stages.device_model import DeviceModel
-from cayley_adapters.tables import write_table
 
 __all__ = ["run"]
 

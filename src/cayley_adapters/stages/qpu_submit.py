@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.qpu.sent import keep_calibration
 from cayley_adapters.qpu.workload import load_workload
 from cayley_adapters.stages.device_desk import desk_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.layout import Job
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages import train
 
 __all__ = ["run"]

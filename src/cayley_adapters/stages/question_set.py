@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cayley_adapters.corpus import encyclopedia, load_windows
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.layout import Job
-from cayley_adapters.progress import say
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
+from cayley_adapters.models.corpus import encyclopedia, load_windows
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.questions.encyclopedia import encyclopedia_questions
 from cayley_adapters.questions.files import read_csv, read_jsonl
 from cayley_adapters.questions.harness import harness_questions

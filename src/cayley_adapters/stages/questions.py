@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cayley_adapters.damage import load_arrays
-from cayley_adapters.layout import Job
-from cayley_adapters.plots import save_figure
-from cayley_adapters.progress import say
+from cayley_adapters.core.messages import say
+from cayley_adapters.core.reading import load_arrays
+from cayley_adapters.core.tables import read_table, write_table
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.questions.items import load_set
-from cayley_adapters.questions.plot import questions_figure
-from cayley_adapters.questions.report import (
+from cayley_adapters.questions.statistics import COMPARISON_COLUMNS, compare
+from cayley_adapters.questions.tables import (
     ARM_COLUMNS,
     SAMPLE_COLUMNS,
     TABLE_COLUMNS,
@@ -18,9 +18,9 @@ from cayley_adapters.questions.report import (
     samples,
     table,
 )
-from cayley_adapters.questions.statistics import COMPARISON_COLUMNS, compare
-from cayley_adapters.tables import read_table, write_table
-from cayley_adapters.tracking import TrackedFiles, log_run
+from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.plots.questions import questions_figure
+from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 
 __all__ = ["run"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.damage import damaged, load_arrays
-from cayley_adapters.layout import Job
-from cayley_adapters.plots import save_figure
-from cayley_adapters.progress import say
-from cayley_adapters.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
-from cayley_adapters.recovery_plot import recovery_figure
-from cayley_adapters.tables import read_baselines, read_cells, write_table
-from cayley_adapters.tracking import TrackedFiles, log_run
+from cayley_adapters.analysis.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
+from cayley_adapters.core.messages import say
+from cayley_adapters.core.reading import damaged, load_arrays
+from cayley_adapters.core.tables import read_baselines, read_cells, write_table
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.plots.recovery import recovery_figure
+from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 
 __all__ = ["run"]
 

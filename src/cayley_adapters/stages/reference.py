@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cayley_adapters.layout import Job
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages.common import base_model
 from cayley_adapters.stages.references import reference_row, save_losses
 

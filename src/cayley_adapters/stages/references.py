@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.devices import device_named, place
-from cayley_adapters.evaluation import perplexity_row, token_losses
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job
-from cayley_adapters.models import set_threads
-from cayley_adapters.progress import Progress
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.messages import Progress
+from cayley_adapters.core.tables import BASELINE_COLUMNS, read_baselines, write_table
+from cayley_adapters.models.base import set_threads
+from cayley_adapters.models.losses import perplexity_row, token_losses
+from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.wandb.runs import log_run
 from cayley_adapters.stages.common import evaluation_windows, method_of
 from cayley_adapters.stages.tracked import adapter_files, cell_config
-from cayley_adapters.tables import BASELINE_COLUMNS, read_baselines, write_table
-from cayley_adapters.tracking import log_run
 
 __all__ = ["reference_row", "save_losses"]
 

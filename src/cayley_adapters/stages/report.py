@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cayley_adapters.files import atomic_file
-from cayley_adapters.layout import Job
-from cayley_adapters.progress import say
-from cayley_adapters.report import Evidence, calibration_date, render_report
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.messages import say
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.page import Evidence, calibration_date, render_report
 from cayley_adapters.settings import load_settings
 
 __all__ = ["run"]

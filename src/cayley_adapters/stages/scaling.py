@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cayley_adapters.layout import Job
-from cayley_adapters.noise import DeviceNoise
-from cayley_adapters.noise_budget import BUDGET_COLUMNS, model_circuits, read_budgets
-from cayley_adapters.noise_budget_plot import noise_budget_figure
-from cayley_adapters.plots import save_figure
-from cayley_adapters.progress import say
-from cayley_adapters.tables import read_cells, write_table
-from cayley_adapters.tracking import TrackedFiles, log_run
-from cayley_adapters.transition_plot import transition_figure
-from cayley_adapters.transition_table import TRANSITION_COLUMNS, load_transition, transition_rows
+from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, load_transition, transition_rows
+from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, model_circuits, read_budgets
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.core.messages import say
+from cayley_adapters.core.tables import read_cells, write_table
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.plots.noise_budget import noise_budget_figure
+from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.plots.transition import transition_figure
+from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 
 __all__ = ["run"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cayley_adapters.corpus import training_windows
-from cayley_adapters.devices import device_named, place
-from cayley_adapters.layout import Job
-from cayley_adapters.models import set_threads
-from cayley_adapters.progress import Progress, say
+from cayley_adapters.adapters.training.distillation import save_targets, teacher_targets
+from cayley_adapters.core.messages import Progress, say
+from cayley_adapters.models.base import set_threads
+from cayley_adapters.models.corpus import training_windows
+from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages.common import base_model
-from cayley_adapters.training.distillation import save_targets, teacher_targets
 
 __all__ = ["run"]
 

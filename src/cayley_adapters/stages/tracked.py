@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.files import sha256
-from cayley_adapters.layout import Job, control_of
-from cayley_adapters.tracking import TrackedFiles
+from cayley_adapters.core.files import sha256
+from cayley_adapters.pipeline.jobs import Job, control_of
+from cayley_adapters.report.wandb.runs import TrackedFiles
 
 __all__ = ["adapter_files", "cell_config", "compressed_files", "evaluation_files"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cayley_adapters.adapters import CayleyConfig, adapted_layers, set_executor
-from cayley_adapters.compression import load_compressed
-from cayley_adapters.devices import device_named, place
-from cayley_adapters.layout import Job
-from cayley_adapters.models import set_threads
-from cayley_adapters.noise import DeviceNoise
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.models.base import set_threads
+from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.simulation.surrogate import SurrogateExecutor
 from cayley_adapters.stages.training import adapted_shapes, train_and_save
-from cayley_adapters.surrogate import SurrogateExecutor
 
 __all__ = ["run"]
 

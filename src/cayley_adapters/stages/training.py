@@ -8,19 +8,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.corpus import training_windows
-from cayley_adapters.environment import environment
-from cayley_adapters.errors import CayleyError
-from cayley_adapters.files import atomic_directory, sha256
-from cayley_adapters.fingerprint import fingerprint
-from cayley_adapters.layout import Job
-from cayley_adapters.models import projections
-from cayley_adapters.progress import Progress
+from cayley_adapters.adapters.training import Checkpoint, Recipe, TrainingText, load_targets, train_adapter
+from cayley_adapters.adapters.training.frozen import first_adapted_layer, hidden_states
+from cayley_adapters.core.environment import environment
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_directory, sha256
+from cayley_adapters.core.messages import Progress
+from cayley_adapters.core.tables import write_table
+from cayley_adapters.models.base import projections
+from cayley_adapters.models.corpus import training_windows
+from cayley_adapters.pipeline.fingerprint import fingerprint
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.report.wandb.runs import log_run
 from cayley_adapters.stages.tracked import adapter_files, cell_config, compressed_files
-from cayley_adapters.tables import write_table
-from cayley_adapters.tracking import log_run
-from cayley_adapters.training import Checkpoint, Recipe, TrainingText, load_targets, train_adapter
-from cayley_adapters.training.frozen import first_adapted_layer, hidden_states
 
 __all__ = ["adapted_shapes", "train_and_save"]
 

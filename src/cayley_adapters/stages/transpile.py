@@ -11,20 +11,20 @@ from cayley_adapters.adapters.config import CayleyConfig
 from cayley_adapters.adapters.layer import blocks_of
 from cayley_adapters.adapters.loading import read_adapter
 from cayley_adapters.adapters.transform import cayley
-from cayley_adapters.ansatz import full
-from cayley_adapters.circuit_files import save_circuits
-from cayley_adapters.circuits import circuit_summary
-from cayley_adapters.layout import Job
-from cayley_adapters.progress import Progress, say
+from cayley_adapters.circuits.ansatz import full
+from cayley_adapters.circuits.files import save_circuits
+from cayley_adapters.circuits.qiskit import circuit_summary
+from cayley_adapters.circuits.synthesis import brickwork_circuits, lengthened, synthesise, synthesise_for
+from cayley_adapters.core.messages import Progress, say
+from cayley_adapters.core.tables import write_table
+from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK
-from cayley_adapters.synthesis import brickwork_circuits, lengthened, synthesise, synthesise_for
-from cayley_adapters.tables import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cayley_adapters.block_circuits import BlockCircuits
-    from cayley_adapters.calibration import Line
+    from cayley_adapters.circuits.blocks import BlockCircuits
+    from cayley_adapters.circuits.noise.calibration import Line
 
 __all__ = ["circuits_of", "line_of", "run"]
 
@@ -78,7 +78,7 @@ def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
     Every block but special ones, such as the identity, needs as many; the mean over a few random blocks is taken, each
     of which takes Qiskit a tenth of a second and more.
     """
-    from cayley_adapters.comparison import qiskit_circuit
+    from cayley_adapters.circuits.comparison import qiskit_circuit
 
     d = config.block_dim
     if d < 4 or config.ansatz != "full" or not compared:
@@ -93,7 +93,7 @@ def line_of(job: Job, qubits: int) -> Line | None:
     """The qubits that circuits are made for; None for exact circuits, which serve all."""
     if job.leaves["transpile.synthesis"] != "noise_aware":
         return None
-    from cayley_adapters.noise import DeviceNoise
+    from cayley_adapters.circuits.noise.device import DeviceNoise
 
     noise = DeviceNoise.from_backend(scale=job.leaves["transpile.noise_scale"], **job.leaves["noise"])
     return noise.line(qubits)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cayley_adapters.calibration import snapshot
+from cayley_adapters.circuits.noise.calibration import snapshot
 from cayley_adapters.qpu.twin.replies import Refusal
 
 if TYPE_CHECKING:

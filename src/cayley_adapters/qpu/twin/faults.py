@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from cayley_adapters.errors import CayleyError, nearest
+from cayley_adapters.core.errors import CayleyError, nearest
 
 __all__ = ["CALL_FAULTS", "FATES", "RESULT_FAULTS", "Fault", "add_fault", "draw_fate", "draw_fault"]
 

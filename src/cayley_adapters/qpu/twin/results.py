@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cayley_adapters.files import atomic_file, locked
+from cayley_adapters.core.files import atomic_file, locked
 from cayley_adapters.qpu.twin.device import decode_program
 from cayley_adapters.qpu.twin.replies import utc
 

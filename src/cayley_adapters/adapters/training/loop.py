@@ -1,0 +1,209 @@
+"""The training loop: next-token cross-entropy plus distillation from the uncompressed model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from cayley_adapters.adapters.training.checkpoint import Checkpoint, TrainingState
+from cayley_adapters.adapters.training.distillation import TeacherTargets, distillation_loss
+from cayley_adapters.adapters.training.frozen import from_layer
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.models.placement import input_device
+
+__all__ = ["Recipe", "TrainingText", "train_adapter"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an adapter is trained with Adam.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_windows: windows a step.
+        learning_rate: the largest step size.
+        schedule: name of a schedule of transformers, such as ``linear``.
+        warmup: share of the steps over which the step size rises from 0.
+        max_grad_norm: gradients are scaled down to this norm.
+        distillation: weight of the distillation loss, where there are targets; cross-entropy has the rest.
+        validate_every: steps between validations, and between checkpoints.
+        seed: of the order of windows.
+    """
+
+    steps: int
+    batch_windows: int
+    learning_rate: float
+    schedule: str = "linear"
+    warmup: float = 0.0
+    max_grad_norm: float = 1.0
+    distillation: float = 0.5
+    validate_every: int = 20
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingText:
+    """Windows to train on, and windows to choose the best checkpoint by.
+
+    Attributes:
+        tokens: ``(windows, window)`` token ids, training windows first.
+        train: how many are trained on; the others validate.
+        targets: the teacher's predictions on all windows; None where nothing is distilled.
+        first_layer: the decoder layer at which the model starts; 0 for all of it.
+        states: ``(windows, window, hidden)`` what enters that layer, where it is not the first one; a tensor, or what
+            reads parts of a file when it is sliced.
+    """
+
+    tokens: np.ndarray
+    train: int
+    targets: TeacherTargets | None = None
+    first_layer: int = 0
+    states: Any = None
+
+    def inputs(self, chosen: np.ndarray) -> dict[str, torch.Tensor]:
+        """What the model is called with for some windows."""
+        if self.first_layer == 0:
+            return {"input_ids": torch.as_tensor(self.tokens[chosen], dtype=torch.long)}
+        return {"inputs_embeds": torch.cat([self.states[int(index) : int(index) + 1] for index in chosen])}
+
+
+def train_adapter(
+    model: Any,
+    text: TrainingText,
+    recipe: Recipe,
+    *,
+    checkpoint: Checkpoint | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Train the parameters of ``model`` that require a gradient, and leave the best ones in it.
+
+    The best are those with the lowest validation loss, the start included. A training that was cut off goes on from its
+    checkpoint, to the same result.
+
+    Args:
+        model: a PEFT model whose base is frozen.
+        text: used in an order drawn from the recipe's seed, anew for each pass.
+        recipe: how.
+        checkpoint: where to keep the state; it stays there until the caller has saved the result.
+        progress: called with (steps done, steps, note).
+
+    Returns:
+        One record a step, ``step, learning_rate, loss, cross_entropy, distillation, gradient_norm, validation``, in
+        nats a token; the last is None where nothing was validated. Step 0 is the start.
+
+    Raises:
+        CayleyError: the loss is no longer finite.
+    """
+    from transformers import get_scheduler
+
+    parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    optimizer = torch.optim.Adam(parameters.values(), lr=recipe.learning_rate)
+    warmup = round(recipe.warmup * recipe.steps)
+    scheduler = get_scheduler(recipe.schedule, optimizer, warmup, max(recipe.steps, 1))
+    state = checkpoint.load(parameters, optimizer, scheduler) if checkpoint else None
+    with _started(model, text):
+        if state is None:
+            state = TrainingState(0, [], np.inf, {})
+            _validate(model, text, recipe, parameters, state, {"step": 0})
+        batches = _order(text.train, recipe)
+        model.train()
+        while state.step < recipe.steps:
+            record = _step(model, text, recipe, parameters, optimizer, batches[state.step])
+            state.step += 1
+            record = {"step": state.step, "learning_rate": scheduler.get_last_lr()[0]} | record
+            scheduler.step()
+            if state.step % recipe.validate_every == 0 or state.step == recipe.steps:
+                _validate(model, text, recipe, parameters, state, record)
+                if checkpoint:
+                    checkpoint.save(parameters, optimizer, scheduler, state)
+            else:
+                state.history.append(record | {"validation": None})
+            if progress:
+                progress(state.step, recipe.steps, f"loss {record['loss']:.3f}, best validation {state.best_loss:.3f}")
+    with torch.no_grad():
+        for name, value in state.best.items():
+            parameters[name].copy_(value)
+    model.eval()
+    return state.history
+
+
+def _started(model: Any, text: TrainingText) -> AbstractContextManager[None]:
+    return from_layer(model, text.first_layer) if text.first_layer else nullcontext()
+
+
+def _order(windows: int, recipe: Recipe) -> np.ndarray:
+    """The windows of each step, ``(steps, batch_windows)``: every pass over the text in an order of its own."""
+    generator, wanted = np.random.default_rng(recipe.seed), recipe.steps * recipe.batch_windows
+    passes = [generator.permutation(windows) for _ in range(-(-wanted // windows))]
+    return np.concatenate([*passes, np.empty(0, int)])[:wanted].astype(int).reshape(recipe.steps, recipe.batch_windows)
+
+
+def _losses(model: Any, text: TrainingText, chosen: np.ndarray, distillation: float) -> tuple[torch.Tensor, ...]:
+    """The whole loss, cross-entropy and divergence of some windows, nats a token."""
+    device = input_device(model)
+    inputs = {name: value.to(device) for name, value in text.inputs(chosen).items()}
+    # The last position predicts nothing; leaving it out here spares a copy of all logits in the backward pass.
+    kept = torch.arange(text.tokens.shape[1] - 1, device=device)
+    logits = model(**inputs, use_cache=False, logits_to_keep=kept).logits
+    log_probabilities = logits.float().log_softmax(-1)
+    following = torch.as_tensor(text.tokens[chosen][:, 1:, None], dtype=torch.long, device=logits.device)
+    if text.targets is None or distillation == 0:
+        cross_entropy = -log_probabilities.gather(-1, following).mean()
+        return cross_entropy, cross_entropy, torch.zeros(())
+    teacher, indices = (part.to(logits.device) for part in text.targets.batch(chosen))
+    # One gather for both losses: the gradient of each is as large as all logits.
+    picked = log_probabilities.gather(-1, torch.cat([following, indices.long()], dim=-1))
+    cross_entropy, divergence = -picked[..., 0].mean(), distillation_loss(picked[..., 1:], teacher)
+    loss = (1 - distillation) * cross_entropy + distillation * divergence
+    return loss, cross_entropy, divergence
+
+
+def _step(
+    model: Any,
+    text: TrainingText,
+    recipe: Recipe,
+    parameters: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    chosen: np.ndarray,
+) -> dict[str, float]:
+    loss, cross_entropy, divergence = _losses(model, text, chosen, recipe.distillation)
+    if not torch.isfinite(loss):
+        raise CayleyError(f"training diverged: the loss is {loss.item()}; lower train.learning_rate")
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(parameters.values(), recipe.max_grad_norm)
+    optimizer.step()
+    figures = {"loss": loss, "cross_entropy": cross_entropy, "distillation": divergence, "gradient_norm": norm}
+    return {name: value.item() for name, value in figures.items()}
+
+
+@torch.no_grad()
+def _validate(
+    model: Any,
+    text: TrainingText,
+    recipe: Recipe,
+    parameters: dict[str, torch.Tensor],
+    state: TrainingState,
+    record: dict[str, Any],
+) -> None:
+    """Measure the loss on the windows kept for it, and remember the parameters if they are the best so far.
+
+    Without such windows the last parameters are the best.
+    """
+    held_out = np.arange(text.train, len(text.tokens))
+    loss = None
+    if len(held_out):
+        model.eval()
+        loss = float(
+            np.mean([_losses(model, text, held_out[[i]], recipe.distillation)[0].item() for i in range(len(held_out))])
+        )
+        model.train()
+    state.history.append(record | {"validation": loss})
+    if loss is None or loss < state.best_loss:
+        state.best_loss = np.inf if loss is None else loss
+        state.best = {name: value.detach().clone() for name, value in parameters.items()}

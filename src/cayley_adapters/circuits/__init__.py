@@ -1,0 +1,1 @@
+"""Circuits of blocks: ansatz, gates, preparation, synthesis and, in ``noise``, their errors."""

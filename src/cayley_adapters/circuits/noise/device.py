@@ -1,0 +1,254 @@
+"""Device noise: calibrated figures of lines of qubits, their scaling, and the channels built from them.
+
+What is scaled by the noise scale are the physical figures, before channels are built: a gate error e becomes
+min(scale e, D/(D + 1)) with D = 2 or 4, the rates 1/T1 and 1/T2 are multiplied (T2 <= 2 T1), a readout flip r becomes
+min(scale r, 1/2). Scale 0 is exactly ideal, scale 1 the device as calibrated.
+
+A gate's channel is depolarisation of all its qubits, then relaxation of each over the gate's duration (towards |0>).
+The calibrated error already contains the relaxation, so the depolarising parameter p is what remains: with the
+average gate fidelity F of the relaxation alone, p = D (e - (1 - F)) / (D F - 1), and 0 where relaxation alone exceeds
+the error. This is what ``qiskit_aer.noise.NoiseModel.from_backend`` does. RZ is virtual and noiseless, idle qubits
+have no noise unless ``idle=True`` puts delays into the circuits (:mod:`cayley_adapters.circuits.noise.schedule`), over
+which they relax, and readout flips are asymmetric where the backend reports both directions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cayley_adapters.circuits.noise.calibration import (
+    Calibration,
+    Coupler,
+    Line,
+    Qubit,
+    calibration_named,
+    calibration_of,
+)
+from cayley_adapters.core.errors import CayleyError
+
+if TYPE_CHECKING:
+    from qiskit.providers import BackendV2
+    from qiskit_aer.noise import NoiseModel, QuantumError
+
+__all__ = ["SOURCES", "Channel", "DeviceNoise", "cz_channel", "delay_channel", "sx_channel"]
+
+SOURCES = ("cz", "sx", "readout")
+"""What errors come from: two-qubit gates, one-qubit gates, and reading out."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A gate's noise: Pauli strings but the identity shrink by ``keep``, then each qubit relaxes.
+
+    Attributes:
+        keep: 1 - p of the depolarising channel.
+        transverse: exp(-t/T2) for each qubit: factor of its X and Y components.
+        longitudinal: exp(-t/T1) for each qubit: Z becomes longitudinal Z + (1 - longitudinal) I.
+    """
+
+    keep: float
+    transverse: tuple[float, ...]
+    longitudinal: tuple[float, ...]
+
+
+def sx_channel(line: Line, qubit: int) -> Channel:
+    """Return the noise of SX on one of the circuit's qubits."""
+    figures = line.qubits[qubit]
+    return _channel(figures.sx_error, figures.sx_duration, [figures])
+
+
+def cz_channel(line: Line, low: int) -> Channel:
+    """Return the noise of CZ on the circuit's qubits low and low + 1."""
+    figures = line.couplers[low]
+    return _channel(figures.cz_error, figures.cz_duration, line.qubits[low : low + 2])
+
+
+def delay_channel(line: Line, qubit: int, duration: float) -> Channel:
+    """Return the noise of a qubit that waits, for a duration in seconds."""
+    return _channel(0.0, duration, [line.qubits[qubit]])
+
+
+def _channel(error: float, duration: float, qubits: Sequence[Qubit]) -> Channel:
+    """Build a gate's channel from its total average error and the relaxation over its duration."""
+    transverse = tuple(math.exp(-duration / qubit.t2) for qubit in qubits)
+    longitudinal = tuple(math.exp(-duration / qubit.t1) for qubit in qubits)
+    dim = 2 ** len(qubits)
+    process = math.prod((1 + 2 * a + b) / 4 for a, b in zip(transverse, longitudinal, strict=True))
+    fidelity = (dim * process + 1) / (dim + 1)
+    excess, most = error - (1 - fidelity), dim**2 / (dim**2 - 1)
+    p = 0.0
+    if excess > 0:
+        p = min(dim * excess / max(dim * fidelity - 1, 1e-300), most)
+    return Channel(1 - p, transverse, longitudinal)
+
+
+@dataclass(frozen=True)
+class DeviceNoise:
+    """Noise of a device's lines of qubits at a noise scale.
+
+    Attributes:
+        calibration: The device's figures at scale 1.
+        scale: Noise scale, at least 0.
+        layout: ``median``, ``best``, or lines of qubits over which blocks are dealt in turn.
+        idle: Whether qubits that wait for their neighbours relax.
+        source: The only source of errors, one of :data:`SOURCES`; all if None.
+    """
+
+    calibration: Calibration
+    scale: float = 1.0
+    layout: str | tuple[tuple[int, ...], ...] = "median"
+    idle: bool = False
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the scale, the layout and the source."""
+        if self.source not in (None, *SOURCES):
+            raise CayleyError(f"source of errors '{self.source}' is unknown; known: {', '.join(SOURCES)}")
+        if not (math.isfinite(self.scale) and self.scale >= 0):
+            raise CayleyError(f"noise scale {self.scale} is not allowed; give a finite number of at least 0")
+        if isinstance(self.layout, str):
+            if self.layout not in ("median", "best"):
+                raise CayleyError(f"layout '{self.layout}' is unknown; give 'median', 'best', qubits or lines of them")
+        elif not self.layout or not all(self.layout):
+            raise CayleyError("the layout names no qubits")
+        else:
+            for indices in self.layout:
+                self.calibration.line(indices)
+
+    @property
+    def name(self) -> str:
+        """Name of the device."""
+        return self.calibration.name
+
+    @classmethod
+    def from_backend(
+        cls,
+        backend: BackendV2 | str,
+        scale: float = 1.0,
+        layout: str | Sequence[int] | Sequence[Sequence[int]] = "median",
+        idle: bool = False,
+    ) -> DeviceNoise:
+        """Read the calibration of a backend with native rz, sx and cz gates.
+
+        Args:
+            backend: A backend with a calibrated target, or the name of a snapshot in
+                ``qiskit_ibm_runtime.fake_provider`` such as ``FakeFez``.
+            scale: Noise scale, at least 0.
+            layout: ``best`` and ``median`` pick, once the number n of qubits is known, the first and the middle one
+                of all lines of n qubits ranked by :meth:`Line.infidelity`; a list of qubits is one line (its first n
+                are used); blocks are dealt in turn over a list of lines.
+            idle: Whether qubits that wait for their neighbours relax meanwhile.
+
+        Raises:
+            CayleyError: If the backend is unknown or has other gates, or the layout does not fit it.
+        """
+        if not isinstance(layout, str):
+            nested = any(isinstance(line, Sequence) for line in layout)
+            lines: Any = layout if nested else [layout]
+            layout = tuple(tuple(int(q) for q in line) for line in lines)
+        return cls(
+            calibration_named(backend) if isinstance(backend, str) else calibration_of(backend),
+            float(scale),
+            layout,
+            idle,
+        )
+
+    @classmethod
+    def depolarizing(cls, p1: float, p2: float, readout: float = 0.0, scale: float = 1.0) -> DeviceNoise:
+        """Return a plain model: the same depolarising channel after every SX and CZ, symmetric readout flips.
+
+        Args:
+            p1: Depolarising parameter of SX, rho -> (1 - p1) rho + p1 I/2; 0 to 4/3.
+            p2: Depolarising parameter of CZ, likewise; 0 to 16/15.
+            readout: Probability to read a qubit wrongly; 0 to 1/2.
+            scale: Noise scale, at least 0.
+
+        Raises:
+            CayleyError: If a figure is out of range.
+        """
+        for name, value, most in (("p1", p1, 4 / 3), ("p2", p2, 16 / 15), ("readout", readout, 0.5)):
+            if not 0 <= value <= most:
+                raise CayleyError(f"{name} = {value} is not allowed; give 0 to {most:.4g}")
+        qubit = Qubit(math.inf, math.inf, p1 / 2, 0.0, readout, readout)
+        pairs = {pair: Coupler(p2 * 3 / 4, 0.0) for a in range(7) for pair in ((a, a + 1), (a + 1, a))}
+        calibration = Calibration("depolarizing", dict.fromkeys(range(8), qubit), pairs)
+        return cls(calibration, float(scale), (tuple(range(8)),))
+
+    def scaled(self, scale: float) -> DeviceNoise:
+        """Return the same device at another noise scale (counted from the calibration, not from this scale)."""
+        return replace(self, scale=float(scale))
+
+    def only(self, source: str) -> DeviceNoise:
+        """Return the same qubits with one source of errors and no other, see :meth:`Line.only`."""
+        return replace(self, source=source)
+
+    def lines(self, n: int) -> tuple[Line, ...]:
+        """Return the lines of n qubits at this noise scale; block b runs on line b modulo their number.
+
+        Raises:
+            CayleyError: If a given line has fewer than n qubits, or the device has no such line.
+        """
+        chosen: tuple[tuple[int, ...], ...]
+        if isinstance(self.layout, str):
+            ranked = self.calibration.ranked(n)
+            chosen = (ranked[0 if self.layout == "best" else len(ranked) // 2],)
+        else:
+            chosen = self.layout
+        for indices in chosen:
+            if len(indices) < n:
+                raise CayleyError(f"layout {list(indices)} has {len(indices)} qubits, a block needs {n}")
+        lines = (self.calibration.line(indices[:n], self.scale) for indices in chosen)
+        if self.source is not None:
+            return tuple(line.only(self.source) for line in lines)
+        return tuple(replace(line, idle=self.idle) for line in lines)
+
+    def line(self, n: int, block: int = 0) -> Line:
+        """Return the line of n qubits on which a block runs, at this noise scale."""
+        lines = self.lines(n)
+        return lines[block % len(lines)]
+
+    def to_aer(self, n: int, block: int = 0) -> NoiseModel:
+        """Return this noise as a Qiskit Aer model on qubits 0 to n-1, built with Aer's own error functions.
+
+        Args:
+            n: Number of qubits.
+            block: Index of the block, where blocks are dealt over several lines.
+        """
+        from qiskit.circuit import Delay
+        from qiskit_aer.noise import NoiseModel, ReadoutError, RelaxationNoisePass
+
+        line = self.line(n, block)
+        model = NoiseModel(basis_gates=["rz", "sx", "cz"])
+        for q, qubit in enumerate(line.qubits):
+            model.add_quantum_error(_aer_error(qubit.sx_error, qubit.sx_duration, [qubit]), "sx", [q], warnings=False)
+            up, down = qubit.p1_given_0, qubit.p0_given_1
+            if up or down:
+                model.add_readout_error(ReadoutError([[1 - up, up], [down, 1 - down]]), [q])
+        for low, coupler in enumerate(line.couplers):
+            for pair in ((low, low + 1), (low + 1, low)):
+                qubits = [line.qubits[q] for q in pair]
+                model.add_quantum_error(_aer_error(coupler.cz_error, coupler.cz_duration, qubits), "cz", pair)
+        if line.idle and self.scale > 0:
+            # Where Aer's own NoiseModel.from_backend keeps the relaxation during delays, too.
+            times = [[getattr(qubit, key) for qubit in line.qubits] for key in ("t1", "t2")]
+            model._custom_noise_passes.append(RelaxationNoisePass(*times, op_types=Delay))
+        return model
+
+
+def _aer_error(error: float, duration: float, qubits: Sequence[Qubit]) -> QuantumError:
+    """Return a gate's error in Aer's own terms: depolarisation, then relaxation, of the given total average error."""
+    from qiskit.quantum_info import average_gate_fidelity
+    from qiskit_aer.noise import depolarizing_error, thermal_relaxation_error
+
+    first, *others = [thermal_relaxation_error(qubit.t1, qubit.t2, duration) for qubit in qubits]
+    relaxation = first
+    for other in others:
+        relaxation = relaxation.expand(other)
+    fidelity, dim = average_gate_fidelity(relaxation), 2 ** len(qubits)
+    if error <= 1 - fidelity:
+        return relaxation
+    p = min(dim * (error - 1 + fidelity) / (dim * fidelity - 1), dim**2 / (dim**2 - 1))
+    return depolarizing_error(p, len(qubits)).compose(relaxation)

@@ -1,0 +1,126 @@
+"""Files that appear whole or not at all, and the shared cache of downloaded and converted material."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cayley_adapters.core.errors import CayleyError
+
+__all__ = ["PARTIAL", "atomic_directory", "atomic_file", "cache_directory", "locked", "remove_partial", "sha256"]
+
+PARTIAL = ".partial-"
+"""How the names of files and folders begin that are not yet whole."""
+
+
+def cache_directory() -> Path:
+    """Folder for downloads and converted models: ``$CAYLEY_CACHE``, else the platform's user cache."""
+    if given := os.environ.get("CAYLEY_CACHE"):
+        return Path(given).expanduser().resolve()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("cayley-adapters")
+
+
+@contextmanager
+def atomic_file(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it on success and vanishes on failure.
+
+    A process that is killed leaves the temporary file; :func:`remove_partial` deletes it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f"{PARTIAL}{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)  # mkstemp makes files only their owner can read; results follow the user's umask
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        _flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``path`` on success; an older ``path`` is replaced.
+
+    A process that is killed while it replaces leaves the older folder, the new one or none, never a part of either.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, older = (Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{path.name}-", dir=path.parent)) for _ in range(2))
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        for path_within in temporary.rglob("*"):  # safetensors writes files that only their owner can read
+            if path_within.is_dir():
+                path_within.chmod(0o777 & ~umask)
+            elif path_within.stat().st_nlink == 1:  # else linked from elsewhere, and not ours
+                path_within.chmod(0o666 & ~umask)
+                _flush(path_within)
+        if path.exists():
+            os.replace(path, older)  # deleting it where it is would show a part of it for a while
+        os.replace(temporary, path)
+    finally:
+        for folder in (temporary, older):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have a file's bytes on the disk before it gets its name: after a power cut some file systems show it empty.
+
+    It is also where a network file system says that the disk is full.
+    """
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def remove_partial(folder: Path) -> None:
+    """Delete what processes that were killed have left half-written below ``folder``, where nothing else writes."""
+    for pattern in (f"{PARTIAL}*", ".tmp??????"):  # the second is what safetensors is writing
+        for path in list(folder.rglob(pattern)):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a kernel lock beside ``path``: a second process waits, and a killed one leaves none behind.
+
+    What a killed process has left of ``path`` is deleted first: downloads and converted models are large.
+    """
+    from filelock import FileLock
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CayleyError(f"cannot write to {path.parent}: {error}; set CAYLEY_CACHE to a folder you own") from error
+    with FileLock(f"{path}.lock"):
+        for stem, suffix in {(path.stem, path.suffix), (path.name, "")}:
+            for left in path.parent.glob(f"{PARTIAL}{glob.escape(stem)}-{'?' * 8}{glob.escape(suffix)}"):
+                _remove(left)
+        yield
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,106 @@
+"""What enters and leaves the projections of one decoder layer, without holding more than that layer's statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cayley_adapters.models.placement import input_device
+
+__all__ = ["layer_inputs", "observe", "run_layer"]
+
+
+def run_layer(layer: nn.Module, states: Sequence[torch.Tensor], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """The hidden states after a layer, batch by batch."""
+    return [_hidden(layer(state, **kwargs)) for state in states]
+
+
+def _hidden(output: Any) -> torch.Tensor:
+    """Decoder layers return hidden states alone or first in a tuple, depending on the architecture."""
+    hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
+    return hidden
+
+
+def layer_inputs(
+    model: Any, batches: Sequence[np.ndarray], index: int = 0
+) -> tuple[list[torch.Tensor], dict[str, Any]]:
+    """Hidden states that enter a decoder layer, with the keyword arguments every layer gets; no higher layer runs."""
+    caught: list[torch.Tensor] = []
+    keywords: dict[str, Any] = {}
+
+    class Caught(Exception):
+        pass
+
+    def catch(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        caught.append(args[0] if args else kwargs.pop("hidden_states"))
+        keywords.update(kwargs)
+        raise Caught
+
+    handle = model.model.layers[index].register_forward_pre_hook(catch, with_kwargs=True)
+    try:
+        for batch in batches:
+            try:
+                ids = torch.as_tensor(batch, dtype=torch.long, device=input_device(model))
+                model(input_ids=ids, use_cache=False)
+            except Caught:
+                continue
+    finally:
+        handle.remove()
+    # A causal mask is made anew from positions; what was caught depends on the window only, not on the batch.
+    return caught, keywords
+
+
+def observe(
+    layer: Any, modules: Mapping[str, nn.Linear], batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
+) -> tuple[dict[str, torch.Tensor], Callable[[], list[torch.Tensor]]]:
+    """Run a layer and watch the modules that are to be compressed.
+
+    Returns:
+        The Gram matrix that a method's ``fit`` wants of each module, and a function that gives the hidden states
+        after the layer once its modules have been replaced.
+    """
+    grams: dict[str, torch.Tensor] = {}
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []  # holds each input itself: a freed one's id would be used again
+    through: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def hook(name: str) -> Callable[[nn.Linear, tuple[torch.Tensor, ...], torch.Tensor], None]:
+        def collect(module: nn.Linear, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            if module.in_features < module.out_features:
+                gram = next((gram for x, gram in seen if x is args[0]), None)  # gate and up share their input
+                if gram is None:
+                    gram = _gram(args[0])
+                    seen.append((args[0], gram))
+            else:
+                gram = _gram(output if module.bias is None else output - module.bias)
+            grams[name] = grams[name] + gram if name in grams else gram
+
+        return collect
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
+    handles.append(layer.mlp.register_forward_hook(lambda _, args, output: through.append((args[0], output))))
+    states = []
+    try:
+        for batch in batches:
+            seen.clear()
+            states.append(_hidden(layer(batch, **kwargs)))
+    finally:
+        for handle in handles:
+            handle.remove()
+
+    def advance() -> list[torch.Tensor]:
+        # Where attention is as it was only the layer's last step changes; in bfloat16 the difference would lose digits.
+        if all(".mlp." in name for name in modules) and all(state.dtype == torch.float32 for state in states):
+            return [state - old + layer.mlp(x) for state, (x, old) in zip(states, through, strict=True)]
+        return run_layer(layer, batches, kwargs)
+
+    return grams, advance
+
+
+def _gram(x: torch.Tensor) -> torch.Tensor:
+    """Sum over tokens of x xᵀ: ``(…, features)`` → float64 ``(features, features)``."""
+    flat = x.flatten(0, -2).float()
+    return (flat.T @ flat).double()

@@ -1,0 +1,125 @@
+"""Whether a configuration can run at all: what model, device and questions say of it before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from cayley_adapters.circuits.noise.snapshots import UNUSABLE, snapshot_of
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.models.shapes import ModelShape, model_shape
+from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, arranged, cells_of, ranked
+from cayley_adapters.questions.files import read_csv, read_jsonl
+from cayley_adapters.settings import Settings
+from cayley_adapters.settings.levers import RANKED_FROM
+
+__all__ = ["require_feasible"]
+
+
+def require_feasible(settings: Iterable[Settings]) -> None:
+    """Check each configuration against its model, its device and its questions.
+
+    Args:
+        settings: of each model.
+
+    Raises:
+        CayleyError: blocks do not divide a projection, a layer is not there, or the device lacks gates, qubits or
+            couplers, or a file of questions is none; one line each.
+    """
+    lines: dict[str, None] = {}
+    for item in settings:
+        shape = model_shape(item.model.model_dump(mode="json"))
+        if shape:
+            lines |= dict.fromkeys(_model_lines(item, shape))
+        lines |= dict.fromkeys(_device_lines(item))
+        lines |= dict.fromkeys(_lever_lines(item, shape))
+        lines |= dict.fromkeys(_question_lines(item))
+    if lines:
+        raise CayleyError("\n".join(lines))
+
+
+def _model_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:
+    name, last = settings.model.name, shape.layers - 1
+    for section in ("train", "compress"):
+        if beyond := [layer for layer in getattr(settings, section).layers or () if layer > last]:
+            yield f"{section}.layers={_list(beyond)}: {name} has {shape.layers} layers; give numbers from 0 to {last}"
+    axes = [("sweep.block_dim", "blocks", settings.sweep.block_dim)]
+    axes += [
+        ("control.block_dims", method, settings.control.block_dims)
+        for method in settings.control.methods
+        if method in ("oft", "boft")
+    ]
+    for key, what, dims in axes:
+        for target in settings.train.targets:
+            inputs, _ = shape.projection(target)
+            if misfits := [d for d in dims if inputs % d]:
+                yield (
+                    f"{key}={','.join(map(str, misfits))}: {what} do not divide the {inputs} inputs of {target} in "
+                    f"{name}; leave them out, or {target} out of train.targets"
+                )
+
+
+def _device_lines(settings: Settings) -> Iterator[str]:
+    try:
+        device = snapshot_of(settings.noise.backend)
+    except CayleyError as error:
+        yield f"noise.backend={settings.noise.backend}: {error}"
+        return
+    layout = settings.noise.layout
+    if settings.sweep.noise_scale != (0.0,):
+        wanted = max(settings.sweep.block_dim).bit_length() - 1
+        if wanted > device.qubits:
+            yield (
+                f"sweep.block_dim={2**wanted}: needs {wanted} qubits and {device.name} has {device.qubits}; lower it, "
+                "or take another noise.backend"
+            )
+    for line in () if isinstance(layout, str) else layout if isinstance(layout[0], tuple) else (layout,):
+        yield from _line_lines(line, device.name, device.qubits, device.usable, device.couplers)
+    if settings.qpu.service == "twin":
+        try:
+            snapshot_of(settings.qpu.backend)
+        except CayleyError as error:
+            yield f"qpu.backend={settings.qpu.backend}: {error}"
+
+
+def _lever_lines(settings: Settings, shape: ModelShape | None) -> Iterator[str]:
+    """What of the levers goes with neither model nor device; nothing more where the map itself does not."""
+    if any(_device_lines(settings)) or (shape and any(_model_lines(settings, shape))):
+        return
+    wanted = {(name, d) for name, d, _ in cells_of(settings) if not name.startswith(IDENTITY)}
+    if any(ranked(name) for name, _ in wanted):
+        wanted.add((RANKED_FROM, RANKED_BLOCK_DIM))
+    for name, d in sorted(wanted):
+        own = arranged(settings, name, d)
+        for line in (*_device_lines(own), *(_model_lines(own, shape) if shape else ())):
+            yield f"levers.names={name}: {line}"
+
+
+def _question_lines(settings: Settings) -> Iterator[str]:
+    source, path = settings.questions.source, settings.questions.path
+    if path is not None:
+        try:
+            asked = {"jsonl": read_jsonl, "csv": read_csv}[source](Path(path))
+        except CayleyError as error:
+            yield str(error)
+            return
+        if beyond := [number for number in settings.questions.chosen if number >= len(asked.items)]:
+            yield f"questions.chosen={_list(beyond)}: {path} has {len(asked.items)} questions, counted from 0"
+
+
+def _line_lines(
+    line: Sequence[int], name: str, count: int, usable: frozenset[int], couplers: frozenset[tuple[int, int]]
+) -> Iterator[str]:
+    start = f"noise.layout={_list(line)}: {name}"
+    advice = "give neighbouring qubits, or noise.layout=best or median"
+    if beyond := [qubit for qubit in line if qubit >= count]:
+        yield f"{start} has no qubit {_list(beyond)[1:-1]}, its qubits are 0 to {count - 1}; {advice}"
+    elif unusable := [qubit for qubit in line if qubit not in usable]:
+        yield f"{start} has no usable qubit {_list(unusable)[1:-1]} (a gate error of {UNUSABLE} or more); {advice}"
+    elif apart := [pair for pair in pairwise(line) if tuple(sorted(pair)) not in couplers]:
+        yield f"{start} has no usable coupler between {apart[0][0]} and {apart[0][1]}; {advice}"
+
+
+def _list(values: Iterable[int]) -> str:
+    return f"[{','.join(map(str, values))}]"

@@ -1,0 +1,209 @@
+"""What each file of a results folder comes from: one record a job, and all together in ``provenance.json``.
+
+A record is written by the job itself once it is done. It holds no time and no path: the same job on the same machine
+writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from cayley_adapters.core.environment import environment, gpu
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_file, sha256
+from cayley_adapters.pipeline.fingerprint import fingerprint
+from cayley_adapters.pipeline.lever_stages import LEVER_STAGES
+from cayley_adapters.pipeline.table import STAGES
+
+if TYPE_CHECKING:
+    from cayley_adapters.pipeline.jobs import Job
+
+__all__ = [
+    "calibration_digest",
+    "gather",
+    "provenance_path",
+    "read_record",
+    "settings_digest",
+    "stages_before",
+    "write_json",
+    "write_provenance",
+    "written",
+]
+
+
+class Environment(BaseModel):
+    """See :func:`cayley_adapters.core.environment.environment`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    python: str
+    system: str
+    libc: str
+    processor: str
+    instructions: str
+    variables: dict[str, str]
+    packages: dict[str, str]
+    commit: str | None
+
+
+class Record(BaseModel):
+    """What one job leaves behind, see :func:`write_provenance`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stage: str
+    cell: dict[str, str]
+    settings: str
+    code: str
+    threads: int
+    gpu: str | None
+    used: dict[str, dict[str, str | None]]
+    outputs: dict[str, str]
+    environment: Environment
+
+
+def provenance_path(job: Job) -> Path:
+    """Where a job's record lies: ``{base}/provenance/train-ratio0.2-d4-seed0.json``."""
+    return Path(job.base, "provenance", "-".join([job.stage, *job.cell.values()]) + ".json")
+
+
+def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
+    """Write the record of a job that is done.
+
+    Args:
+        job: the job.
+        used: what it read beside its inputs, such as the hashes of a model's files.
+    """
+    device = job.leaves.get("noise") if job.stage in {*stages_before("aggregate"), *LEVER_STAGES} else None
+    record = {
+        "stage": job.stage,
+        "cell": dict(job.cell),
+        "settings": settings_digest(job.leaves),
+        "code": fingerprint(f"stages.{job.stage}"),
+        "threads": job.threads,
+        "gpu": gpu(),
+        "used": dict(used or {}) | ({"calibration": calibration_digest(device["backend"])} if device else {}),
+        "outputs": {path.relative_to(job.base).as_posix(): sha256(path) for path in written(job) if path.is_file()},
+        "environment": environment(),
+    }
+    write_json(record, provenance_path(job))
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write JSON atomically, keys in order: the same content gives the same bytes."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def written(job: Job) -> list[Path]:
+    """The files that a job's record vouches for: its outputs, and the further parts of a large model's weights."""
+    outputs = list(job.outputs().values())
+    if job.stage == "compress":
+        outputs += sorted(outputs[0].parent.glob("part-*.safetensors"))
+    return outputs
+
+
+def settings_digest(leaves: Mapping[str, Any]) -> str:
+    """Hash of the part of the configuration that a job was given."""
+    return hashlib.sha256(json.dumps(dict(leaves), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def calibration_digest(backend: str) -> dict[str, Any]:
+    """A device, the day of its calibration, and a hash of the figures that noise is made from.
+
+    Returns:
+        ``backend``, ``date`` (in UTC, such as ``2025-02-26``; None where the device tells none) and ``sha256``.
+    """
+    from datetime import UTC
+
+    from cayley_adapters.circuits.noise.calibration import calibration_named, snapshot
+
+    known = calibration_named(backend)
+    qubits = [(q, asdict(known.qubits[q])) for q in sorted(known.qubits)]
+    couplers = [(pair, asdict(known.couplers[pair])) for pair in sorted(known.couplers)]
+    figures = json.dumps([qubits, couplers], default=float)
+    dated = getattr(snapshot(backend).properties(), "last_update_date", None)
+    return {
+        "backend": backend,
+        "date": None if dated is None else dated.astimezone(UTC).date().isoformat(),
+        "sha256": hashlib.sha256(figures.encode()).hexdigest(),
+    }
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A job's record; None where there is none.
+
+    Raises:
+        CayleyError: it is damaged.
+    """
+    try:
+        return Record.model_validate_json(path.read_bytes()).model_dump()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CayleyError(
+            f"cannot read the record {path}: {error}; delete what {path.stem} made and run the same command again"
+        ) from error
+
+
+def stages_before(stage: str, measured: bool = False) -> list[str]:
+    """A stage and all that its inputs come from, in the order of the pipeline.
+
+    Args:
+        stage: its name.
+        measured: whether a processor's results are among its inputs.
+    """
+    makers = {pattern: name for name, made in STAGES.items() for pattern in made.outputs.values()}
+    found: set[str] = set()
+    waiting = [stage]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for pattern in STAGES[name].inputs.values():
+            if measured or "{device}" not in pattern:
+                waiting.append(makers[pattern.replace("{device}", "qpu").replace("{adapters}", "qpu/adapters")])
+    return [name for name in STAGES if name in found]
+
+
+def gather(job: Job) -> dict[str, Any]:
+    """What the inputs of a job rest on, from the records of the jobs that made them.
+
+    Returns:
+        ``environments`` (short hash → environment) and ``jobs``: label → its record, with ``environment`` the short
+        hash; a job that left no record is None.
+    """
+    environments: dict[str, Any] = {}
+    jobs: dict[str, Any] = {}
+    for name, path in _records(job):
+        record = read_record(path)
+        if record is not None:
+            text = json.dumps(record["environment"], sort_keys=True)
+            key = hashlib.sha256(text.encode()).hexdigest()[:12]
+            environments[key] = record["environment"]
+            kept = {name: value for name, value in record.items() if name not in ("stage", "cell")}
+            record = kept | {"environment": key}
+        jobs[name] = record
+    return {"environments": environments, "jobs": jobs}
+
+
+def _records(job: Job) -> Iterator[tuple[str, Path]]:
+    """Label and record of every job before ``job``, told by the folders of its inputs' cells."""
+    measured = bool(job.axes.get("device"))
+    for stage in stages_before(job.stage, measured):
+        if stage == job.stage:
+            continue
+        wildcards = STAGES[stage].wildcards
+        for chosen in itertools.product(*(job.axes.get(name, ()) for name in wildcards)):
+            path = Path(job.base, "provenance", "-".join([stage, *chosen]) + ".json")
+            if stage != "qpu_train" or path.exists():  # of one cell at most
+                yield " ".join([stage, *chosen]), path

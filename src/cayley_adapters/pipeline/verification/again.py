@@ -1,0 +1,72 @@
+"""Running a stage's job again in a folder of its own, on links to the files that it reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.pipeline.provenance import provenance_path, read_record
+from cayley_adapters.pipeline.run import job_to_json
+from cayley_adapters.report.wandb.runs import ENVIRONMENT
+
+__all__ = ["Again", "run_again"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Again:
+    """A job that was run again.
+
+    Attributes:
+        outputs: its files.
+        record: what it recorded.
+    """
+
+    outputs: Mapping[str, Path]
+    record: Mapping[str, Any]
+
+
+def run_again(job: Job, folder: Path, records: bool = False) -> Again:
+    """Run a job as the workflow does, in a process of its own, and leave its results folder alone.
+
+    Args:
+        job: the job, with its files in a results folder; settings of it may differ from those that it ran with.
+        folder: an empty folder to work in.
+        records: whether it reads what other jobs recorded.
+
+    Raises:
+        CayleyError: the job failed.
+    """
+    copy = dataclasses.replace(job, base="results/again")
+    outputs = {folder / path for path in copy.outputs().values()}
+    sources = {path.parent for paths in job.inputs().values() for path in paths}
+    if records:
+        sources.add(provenance_path(job).parent)
+    for source in sources:
+        target = folder / copy.base / source.relative_to(job.base)
+        target.mkdir(parents=True, exist_ok=True)
+        # Files one by one: what the job writes beside them, such as hidden states, must not land in the results.
+        for path in source.iterdir():
+            if path.is_file() and target / path.name not in outputs:
+                (target / path.name).symlink_to(path.resolve())
+    first = next(iter(copy.outputs().values()))
+    command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(copy), str(first)]
+    # The library that runs here, also where it was found by the working directory.
+    search = os.pathsep.join([str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables = os.environ | {"PYTHONPATH": search, ENVIRONMENT: json.dumps({"mode": "disabled"})}
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it was ended without a word"]
+        raise CayleyError(f"{job.label} cannot be run again from {job.base}: {lines[-1].removeprefix('error: ')}")
+    made = {name: folder / path for name, path in copy.outputs().items()}
+    record = read_record(folder / provenance_path(copy))
+    if record is None:
+        raise CayleyError(f"{job.label} left no record in {folder}; look whether the disk is full")
+    return Again(made, record)

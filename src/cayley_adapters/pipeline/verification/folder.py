@@ -1,0 +1,73 @@
+"""A results folder as it is found: its configuration, its jobs, and what they recorded of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.pipeline.jobs import Job, jobs_in
+from cayley_adapters.pipeline.provenance import provenance_path, read_record, stages_before
+from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.settings import Settings, load_settings
+
+__all__ = ["Folder"]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One run's results.
+
+    Attributes:
+        base: the folder.
+        settings: its ``config.yaml``.
+    """
+
+    base: Path
+    settings: Settings
+
+    @classmethod
+    def open(cls, base: Path) -> Folder:
+        """Read the configuration, and see that the map is there with all that it was gathered from.
+
+        Raises:
+            CayleyError: it is no results folder, or an unfinished one.
+        """
+        if not (base / "config.yaml").is_file():
+            raise CayleyError(
+                f"{base} is no results folder: it has no config.yaml; give the folder of a run, e.g. results/quickstart"
+            )
+        folder = cls(base, load_settings(base / "config.yaml"))
+        missing = [path for job in folder.jobs for path in job.outputs().values() if not path.exists()]
+        if missing:
+            command = f"snakemake --cores 8 phase_diagram --config experiment={folder.settings.experiment} …"
+            raise CayleyError(
+                f"{base} is unfinished: {len(missing)} files are missing, first {missing[0]}. Finish it with the "
+                f"command that it was started with ({command}), then verify"
+            )
+        return folder
+
+    def jobs_of(self, stage: str) -> Iterator[Job]:
+        """The jobs of a stage, with files in this folder."""
+        yield from jobs_in(str(self.base), self.settings, stage)
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """The job that gathers the map, and all before it."""
+        [gathering] = self.jobs_of("aggregate")
+        stages = stages_before("aggregate", measured=bool(gathering.axes["device"]))
+        return [job for name in stages for job in self.jobs_of(name)]
+
+    @cached_property
+    def other_jobs(self) -> list[Job]:
+        """The jobs of all other stages that left a record."""
+        known = {job.stage for job in self.jobs}
+        others = [name for name in STAGES if name not in known and name != "compare_models"]
+        return [job for name in others for job in self.jobs_of(name) if provenance_path(job).exists()]
+
+    def record(self, job: Job) -> dict[str, Any] | None:
+        """What a job recorded; None if nothing."""
+        return read_record(provenance_path(job))

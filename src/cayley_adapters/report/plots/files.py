@@ -1,0 +1,63 @@
+"""Charts as single HTML files that work without a network."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cayley_adapters.core.files import atomic_file
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["chart_json", "save_html", "vega_script"]
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>body {{ font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #222; background: #fff }}</style>
+<script>{script}</script>
+</head>
+<body>
+<div id="chart"></div>
+<script>
+const options = {{mode: "vega-lite", actions: {{export: true, source: false, compiled: false, editor: false}}}};
+vegaEmbed("#chart", {spec}, options)
+  .catch(error => {{ document.getElementById("chart").textContent = "The chart failed: " + error; }});
+</script>
+</body>
+</html>
+"""
+
+
+def save_html(chart: alt.TopLevelMixin, path: Path | str, title: str = "Phase diagram") -> None:
+    """Write a chart as one HTML file of about 0.9 MB with its scripts inside, for use offline.
+
+    ``<`` in the chart's text is written as an escape, so that no name can end the script or add an element.
+
+    Args:
+        chart: any Altair chart.
+        path: where to; the file appears whole or not at all.
+        title: of the page.
+    """
+    page = _PAGE.format(title=html.escape(title), script=vega_script(), spec=chart_json(chart))
+    with atomic_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def vega_script() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script of about 0.9 MB that defines ``vegaEmbed``."""
+    import altair as alt
+    import vl_convert
+
+    version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    return vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]  # the snippet may be left out
+
+
+def chart_json(chart: alt.TopLevelMixin) -> str:
+    """A chart's specification as JSON that may stand in a script element, whatever its texts hold."""
+    return json.dumps(chart.to_dict(), allow_nan=False).replace("<", "\\u003c")

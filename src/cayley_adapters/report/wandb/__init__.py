@@ -1,0 +1,1 @@
+"""What is told to Weights & Biases, and its dashboard."""

@@ -1,0 +1,225 @@
+"""Weights & Biases runs, written after the results: files are the truth, and a run that fails fails nothing else.
+
+A run is named by what it is of, ``train ratio0.2 d4 seed0``, and grouped by its results folder. Its configuration holds
+plain numbers (``compression_ratio``, ``block_dim``, ``seed``, …), by which the W&B pages sort and filter, and ``cell``
+without the seed, by which they group.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cayley_adapters.core.messages import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import wandb
+
+__all__ = ["ENVIRONMENT", "TrackedFiles", "log_run", "track_with", "tracking_group", "tracking_mode"]
+
+ENVIRONMENT = "CAYLEY_TRACK"
+
+
+@dataclass(frozen=True)
+class TrackedFiles:
+    """Files that one run makes and another one uses: an artifact, and through it the lineage.
+
+    Two runs that name the same artifact with the same bytes mean the same version of it.
+
+    Attributes:
+        name: such as ``adapter-ratio0.2-d4-seed0``; the group is put before it.
+        kind: W&B's artifact type: ``compressed-model``, ``adapter``, ``evaluation``, ``phase-diagram``, ``figures``.
+        files: paths; each keeps its file name.
+        metadata: what they are of; not part of the version.
+    """
+
+    name: str
+    kind: str
+    files: Sequence[Path]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def track_with(track: Mapping[str, Any]) -> None:
+    """Set how this process and its jobs track: ``mode``, ``project``, ``entity``.
+
+    They travel in the environment and not among a rule's parameters, so that switching tracking runs nothing again.
+    """
+    os.environ[ENVIRONMENT] = json.dumps(dict(track))
+
+
+def tracking_mode() -> str:
+    """``offline``, ``online`` or ``disabled``."""
+    return str(json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')["mode"])
+
+
+def tracking_group(base: str) -> str:
+    """The group of a results folder's runs: its path below ``results``, ``/`` written ``-``."""
+    path = Path(base)
+    below = path.relative_to("results") if path.is_relative_to("results") else Path(path.name)
+    return below.as_posix().replace("/", "-")
+
+
+def log_run(
+    base: str,
+    name: str,
+    job_type: str,
+    config: Mapping[str, Any],
+    *,
+    history: Sequence[Mapping[str, Any]] = (),
+    axis: str | None = None,
+    summary: Mapping[str, Any] | None = None,
+    tables: Mapping[str, pd.DataFrame] | None = None,
+    pictures: Mapping[str, Path] | None = None,
+    used: Sequence[TrackedFiles] = (),
+    made: Sequence[TrackedFiles] = (),
+) -> None:
+    """Log one run into ``{base}/wandb``, in place of an earlier one of that name.
+
+    Args:
+        base: results folder.
+        name: of the run, such as ``train ratio0.1 d4 seed0``; with ``-`` for spaces and the group before it, its id.
+        job_type: stage.
+        config: what was configured, in plain types.
+        history: one record a step; values that are missing or not finite are left out, here and in ``summary``.
+        axis: the history's key that the others are plotted over.
+        summary: final numbers; nothing else becomes one.
+        tables: name → frame.
+        pictures: name → PNG.
+        used: artifacts that the run was given.
+        made: artifacts that it made.
+    """
+    track = json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')
+    if track["mode"] == "disabled":
+        return
+    group = tracking_group(base)
+    identity = f"{group}-{name.replace(' ', '-')}"[:128]
+    try:
+        import wandb
+
+        for stale in Path(base, "wandb").glob(f"offline-run-????????_??????-{identity}"):  # of results now replaced
+            shutil.rmtree(stale)
+        run = wandb.init(
+            mode=track["mode"],
+            project=track["project"],
+            entity=track["entity"],
+            # Absolute: what writes the run may be another process, started elsewhere.
+            dir=str(Path(base).resolve()),
+            id=identity,
+            name=name,
+            group=group,
+            job_type=job_type,
+            # `wandb leet` filters by configuration and tags, not by group.
+            config={"group": group, "job_type": job_type, **config},
+            tags=list(dict.fromkeys([group[:64], job_type, *name.split()])),
+            settings=_settings(),
+        )
+        with _finishing(run), _staging_in(Path(run.dir).parent):
+            _log_history(run, history, axis)
+            media: dict[str, Any]
+            media = {label: wandb.Table(dataframe=_plain(frame)) for label, frame in (tables or {}).items()}
+            media |= {label: wandb.Image(str(path)) for label, path in (pictures or {}).items()}
+            if media:
+                run.log(media)
+            run.summary.update(_finite(summary or {}))
+            for item in used:
+                _use(run, _artifact(group, item))
+            for item in made:
+                run.log_artifact(_artifact(group, item))
+    except Exception as error:  # whatever tracking meets, the results are already on disk
+        say(f"warning: {name} was not tracked with W&B ({type(error).__name__}: {error}); results are not affected")
+
+
+def _settings() -> wandb.Settings:
+    """No source, host name, list of packages or console output: nothing leaves the machine that was not put here."""
+    import wandb
+
+    return wandb.Settings(
+        console="off",
+        disable_git=True,
+        disable_code=True,
+        host="",
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+        silent=True,
+    )
+
+
+@contextmanager
+def _finishing(run: wandb.Run) -> Iterator[None]:
+    """End the run whatever happens; its own context manager prints a traceback, which looks like a failed stage."""
+    try:
+        yield
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()
+
+
+@contextmanager
+def _staging_in(folder: Path) -> Iterator[None]:
+    """Keep W&B's copies of tables, which ``wandb sync`` uploads later, with the run and not in the user's home."""
+    before = os.environ.get("WANDB_DATA_DIR")
+    os.environ["WANDB_DATA_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WANDB_DATA_DIR"]
+        else:
+            os.environ["WANDB_DATA_DIR"] = before
+
+
+def _log_history(run: wandb.Run, history: Sequence[Mapping[str, Any]], axis: str | None) -> None:
+    for key in dict.fromkeys(key for record in history for key in record):
+        over = None if key == axis else axis
+        run.define_metric(key, step_metric=over, summary="none", hidden=key == axis)
+    for record in history:
+        run.log(_finite(record))
+
+
+def _artifact(group: str, item: TrackedFiles) -> wandb.Artifact:
+    import wandb
+
+    artifact = wandb.Artifact(f"{group}-{item.name}"[:128], type=item.kind, metadata=dict(item.metadata))
+    for path in item.files:
+        # Immutable: uploaded from where it lies. A stage that replaces it replaces this run as well.
+        artifact.add_file(str(path), policy="immutable")
+    return artifact
+
+
+def _use(run: wandb.Run, artifact: wandb.Artifact) -> None:
+    """Say that the run was given an artifact."""
+    if not run.offline:
+        run.use_artifact(artifact)
+        return
+    # ``use_artifact`` refuses offline, since a name could not be looked up. An artifact with its files needs no
+    # look-up: this writes the record that ``use_artifact`` would send, and ``wandb sync`` sends it.
+    run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
+
+
+def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as W&B stores them: plain numbers, without those that are missing or not finite."""
+    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in record.items()}
+    return {
+        key: value
+        for key, value in plain.items()
+        if value is not None and not (isinstance(value, float) and not np.isfinite(value))
+    }
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as W&B stores it, in JSON: unlimited shots as text, empty cells as null."""
+    written = frame.copy()
+    if "shots" in written:
+        written["shots"] = written["shots"].map(lambda shots: "inf" if shots == np.inf else f"{shots:.0f}")
+    return written.astype(object).where(written.notna(), None)

@@ -1,0 +1,1 @@
+"""Simulators of noisy circuits, readouts, mitigation, and the executors that layers run blocks with."""

@@ -1,0 +1,163 @@
+"""What runs the blocks of an adapted model: exact arithmetic, the batched simulator, or Qiskit Aer.
+
+An executor takes the activations that enter a projection and returns them with every slice run through its block.
+:func:`cayley_adapters.adapters.set_executor` gives one to a model; switching needs no reload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from cayley_adapters.adapters.layer import constrain_signs
+from cayley_adapters.adapters.rotation import rotate
+from cayley_adapters.kernels.shots import magnitudes
+from cayley_adapters.simulation.compiled import CompiledBlocks, probabilities
+from cayley_adapters.simulation.measurement import Mitigation, characterise, sample
+
+if TYPE_CHECKING:
+    from cayley_adapters.circuits.blocks import BlockCircuits
+    from cayley_adapters.circuits.noise.device import DeviceNoise
+
+__all__ = ["AerExecutor", "ExactExecutor", "Executor", "NoisyExecutor", "characterised"]
+
+
+class Executor(Protocol):
+    """Activations of a layer in, activations out."""
+
+    def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
+        """Run every slice of ``x`` through its block.
+
+        Args:
+            key: name of the adapted projection.
+            x: its input, ``(…, B·d)``.
+
+        Returns:
+            ``(…, B·d)``, of the same dtype.
+        """
+        ...
+
+
+class ExactExecutor:
+    """Plain arithmetic with the blocks, or with maps that were measured once on a device.
+
+    Args:
+        blocks: projection → ``(B, d, d)``.
+        readout: ``signed`` y = Qx, or ``sign_constrained`` y = sign(x)·|Qx|.
+    """
+
+    def __init__(self, blocks: Mapping[str, torch.Tensor], readout: str) -> None:
+        self._blocks, self._signed = blocks, readout == "signed"
+
+    def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
+        precise = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        y = rotate(self._blocks[key].to(precise), precise).to(x.dtype)
+        return y if self._signed else constrain_signs(x, y.abs())
+
+
+class NoisyExecutor:
+    """Circuits on a noisy device, simulated: y_k = s_k·‖x‖·√p̂_k.
+
+    The signs s_k, which no measurement of these circuits shows, are those of the inputs, as in arXiv:2605.05914
+    (``sign_constrained``), or those of the exact product (``ideal_sign``: no device could know them without doing the
+    computation, so it is an upper bound). With finite shots p̂ is unbiased, but √p̂ underestimates √p by about
+    (1 − p)/(8·shots·√p), and its variance is (1 − p)/(4·shots).
+
+    Args:
+        blocks: projection → compiled blocks, with the device's noise in them, or the blocks themselves ``(B, d, d)``
+            for an ideal device.
+        shots: measurements a circuit; ``inf`` for the probabilities themselves.
+        seed: of the shots; the same seed gives the same counts.
+        mitigation: projection → what is undone in the measured frequencies.
+        ideal: projection → trained blocks ``(B, d, d)``, whose products lend their signs; the inputs' if None.
+    """
+
+    def __init__(
+        self,
+        blocks: Mapping[str, CompiledBlocks | np.ndarray],
+        shots: float = np.inf,
+        seed: np.random.SeedSequence | None = None,
+        mitigation: Mapping[str, Mitigation | None] | None = None,
+        ideal: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        self._blocks, self._shots, self._mitigation, self._ideal = blocks, shots, mitigation or {}, ideal
+        self._generator = np.random.default_rng(seed)
+
+    def probabilities(self, key: str, slices: np.ndarray) -> np.ndarray:
+        """What unlimited shots give for slices ``(T, B, d)`` of a projection, ``(T, B, d)``."""
+        blocks = self._blocks[key]
+        if isinstance(blocks, CompiledBlocks):
+            return probabilities(blocks, slices)
+        square = np.square(np.einsum("bij,tbj->tbi", blocks.astype(slices.dtype), slices))
+        return square / np.maximum(square.sum(axis=-1, keepdims=True), 1e-30)
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        blocks = self._blocks[key]
+        return (blocks.effects if isinstance(blocks, CompiledBlocks) else blocks).shape[:2]
+
+    def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
+        count, d = self._shape(key)
+        flat = x.detach().reshape(-1, count * d).float().cpu().contiguous()
+        slices = flat.numpy().reshape(-1, count, d)
+        p = sample(self.probabilities(key, slices), self._shots, self._generator)
+        if mitigation := self._mitigation.get(key):
+            p = mitigation(p)
+        signs = flat if self._ideal is None else rotate(self._ideal[key].to(flat.dtype), flat)
+        y = np.empty((len(slices) * count, d), dtype=np.float32)
+        magnitudes(slices.reshape(-1, d), p.reshape(-1, d), signs.numpy().reshape(-1, d), y)
+        return torch.from_numpy(y).reshape(x.shape).to(x)
+
+
+class AerExecutor(NoisyExecutor):
+    """The same circuits in Qiskit Aer, a density matrix each: the referee, thousands of times slower.
+
+    Args:
+        circuits: projection → synthesised blocks.
+        noise: the device.
+        **options: as for :class:`NoisyExecutor`.
+    """
+
+    def __init__(self, circuits: Mapping[str, BlockCircuits], noise: DeviceNoise, **options: Any) -> None:
+        super().__init__({}, **options)
+        self._circuits, self._noise = circuits, noise
+
+    def probabilities(self, key: str, slices: np.ndarray) -> np.ndarray:
+        """What unlimited shots give, see :func:`cayley_adapters.simulation.aer.aer_probabilities`."""
+        from cayley_adapters.simulation.aer import aer_probabilities
+
+        return aer_probabilities(self._circuits[key], slices, self._noise).astype(slices.dtype)
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        return len(self._circuits[key]), 2 ** self._circuits[key].ansatz.qubits
+
+
+def characterised(
+    executor: NoisyExecutor,
+    blocks: Mapping[str, torch.Tensor],
+    mitigation: Mapping[str, Mitigation | None],
+    shots: float,
+    seed: np.random.SeedSequence,
+) -> ExactExecutor:
+    """Measure all blocks once on the device, and serve every token with the maps found: y = Q̂x, signs included.
+
+    Args:
+        executor: what gives the device's probabilities.
+        blocks: projection → trained blocks ``(B, d, d)``, from which the rows' signs are taken.
+        mitigation: projection → what is undone in the measured frequencies.
+        shots: measurements of each of the d(d + 1)/2 preparations of a block.
+        seed: of the shots.
+
+    Returns:
+        The executor of the measured maps; for their errors see
+        :func:`cayley_adapters.simulation.measurement.characterise`.
+    """
+    generator = np.random.default_rng(seed)
+    maps = {}
+    for key, q in blocks.items():
+        run = partial(executor.probabilities, key)
+        maps[key] = torch.from_numpy(characterise(run, q.numpy(), shots, generator, mitigation.get(key))).float()
+    return ExactExecutor(maps, "signed")

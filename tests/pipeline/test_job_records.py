@@ -1,0 +1,49 @@
+"""The file that each job leaves beside its log."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.pipeline.jobs import jobs
+from cayley_adapters.pipeline.records import read_records, record_path
+from cayley_adapters.pipeline.run import job_to_json
+from cayley_adapters.settings import compose
+
+
+def run(stage, folder):
+    job = next(jobs(compose("ci", []), stage))
+    first = next(iter(job.outputs().values()))
+    command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(job), str(first)]
+    return job, subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_a_job_that_is_done_says_what_it_took(tmp_path):
+    start = time.monotonic()
+    job, done = run("configure", tmp_path)
+    wall = time.monotonic() - start
+    assert done.returncode == 0, done.stderr
+    [record] = read_records(tmp_path / job.base)
+    assert (record["stage"], record["cell"]) == ("configure", {})
+    assert 0 < record["seconds"] < wall + 1
+    assert 0 < record["cpu_seconds"] < 60
+    assert 10 < record["memory_mb"] < 1000
+    assert abs(record["started"] - time.time()) < 300
+
+
+def test_a_job_that_failed_leaves_none(tmp_path):
+    job, done = run("compare_circuits", tmp_path)  # its inputs are missing
+    assert done.returncode != 0
+    assert "IndexError" not in done.stderr
+    assert not (tmp_path / record_path(job)).exists()
+    with pytest.raises(CayleyError, match="run the workflow there first"):
+        list(read_records(tmp_path / job.base))
+
+
+def test_cells_have_records_of_their_own():
+    job = next(jobs(compose(), "train"))
+    assert record_path(job).as_posix() == "results/quickstart/logs/train-ratio0.2-d2-seed0.json"

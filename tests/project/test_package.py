@@ -1,0 +1,50 @@
+"""The package's top: quick to import, and PEFT knows the adapters afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_loads_nothing_heavy():
+    code = "import cayley_adapters, sys; print([m for m in ('torch', 'peft', 'qiskit', 'numba') if m in sys.modules])"
+    assert run(code) == "[]"
+
+
+@pytest.mark.parametrize("order", ["import peft, cayley_adapters", "import cayley_adapters, peft"])
+def test_peft_knows_the_adapters_in_either_order(order):
+    code = f"{order}; from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING as m; print(m['CAYLEY'].__name__)"
+    assert run(code) == "CayleyModel"
+
+
+def test_every_public_name_is_there():
+    code = "import cayley_adapters as c; print(all(getattr(c, name) is not None for name in c.__all__), len(c.__all__))"
+    assert run(code) == "True 21"
+
+
+def test_a_wheel_holds_templates_and_styles():
+    root = Path(__file__).parents[2]
+    setuptools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packed = {
+        path
+        for package, patterns in setuptools["package-data"].items()
+        for pattern in patterns
+        for path in (root / "src" / package.replace(".", "/")).glob(pattern)
+    }
+    files = {path for path in (root / "src/cayley_adapters").rglob("*") if path.is_file()}
+    assert packed == {path for path in files if path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts}
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import cayley_adapters
+
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = cayley_adapters.nothing
