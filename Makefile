@@ -1,6 +1,6 @@
 # make phase_diagram   the map of the default experiment
 # make test            all tests
-# make test-mutation   changes of the mathematics that no test notices (half an hour; MODULE=adapters/rotation for one module)
+# make test-mutation   changes of the mathematics that no test notices (half an hour; MODULE=adapters/cayley/rotation for one module)
 # make test-slurm      the workflow on a Slurm of one node, started on this machine and stopped again
 # make test-faults     the workflow killed, out of disk and without permission at FAULTS=30 instants, drawn with SEED=0
 # make coverage        all tests, with the share of the library's lines and branches that they run

@@ -23,7 +23,9 @@ import psutil
 import torch
 from peft import LoraConfig, OFTConfig, get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, cayley, rotate
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.rotation import rotate
+from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.models.base import PROJECTIONS, load_model, locate, set_threads
 
 MODEL = {"name": "smollm2_135m", "source": "embedded"}

@@ -20,7 +20,9 @@ import psutil
 import torch
 
 from cayley_adapters.models.base import load_model, locate, set_threads
-from cayley_adapters.models.compression import compress, load_compressed, method_named, save_compressed
+from cayley_adapters.models.compression.methods import method_named
+from cayley_adapters.models.compression.sequential import compress
+from cayley_adapters.models.compression.storage import load_compressed, save_compressed
 from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.pipeline.jobs import jobs

@@ -44,7 +44,7 @@ LOADING = ("teacher", "compress", "train", "control", "baseline", "reference", "
 
 def profile(base: Path) -> None:
     """Print the CPU time of a run's jobs by stage, and the share of imports and of loading."""
-    from cayley_adapters.models.compression import load_compressed
+    from cayley_adapters.models.compression.storage import load_compressed
 
     records = pd.DataFrame(read_records(base))
     stages = records.groupby("stage")["cpu_seconds"].agg(["size", "sum"]).sort_values("sum", ascending=False)

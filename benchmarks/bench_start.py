@@ -19,10 +19,12 @@ import psutil
 import torch
 from peft import get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, inverse_cayley
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers
+from cayley_adapters.adapters.cayley.transform import cayley, inverse_cayley
 from cayley_adapters.models.base import PROJECTIONS, load_model, locate, set_threads
-from cayley_adapters.models.compression import compress
 from cayley_adapters.models.compression.observation import layer_inputs, run_layer
+from cayley_adapters.models.compression.sequential import compress
 from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.pipeline.jobs import jobs

@@ -15,11 +15,12 @@ import torch
 from numba import set_num_threads
 from peft import PeftModel
 
-from cayley_adapters.adapters import adapted_layers, blocks_of, set_executor
+from cayley_adapters.adapters.cayley.layer import blocks_of
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.models.base import set_threads
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows, load_windows
 from cayley_adapters.models.losses import token_losses
 

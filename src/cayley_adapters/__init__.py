@@ -15,25 +15,25 @@ __version__ = "0.1.0"
 _HOMES = {
     "AerExecutor": "simulation.executors",
     "BlockCircuits": "circuits.blocks",
-    "CayleyConfig": "adapters",
+    "CayleyConfig": "adapters.cayley.config",
     "CayleyError": "core.errors",
     "DeviceNoise": "circuits.noise.device",
     "ExactExecutor": "simulation.executors",
     "Executor": "simulation.executors",
     "block_circuit": "circuits.qiskit",
-    "cayley": "adapters",
-    "compress": "models.compression",
+    "cayley": "adapters.cayley.transform",
+    "compress": "models.compression.sequential",
     "brickwork_circuits": "circuits.synthesis",
-    "from_oft": "adapters",
-    "inverse_cayley": "adapters",
+    "from_oft": "adapters.cayley.oft",
+    "inverse_cayley": "adapters.cayley.transform",
     "NoisyExecutor": "simulation.executors",
     "QpuExecutor": "qpu.executor",
     "compile_blocks": "simulation.compiled",
-    "load_compressed": "models.compression",
+    "load_compressed": "models.compression.storage",
     "noisy_probabilities": "simulation.compiled",
-    "set_executor": "adapters",
+    "set_executor": "adapters.cayley.model",
     "synthesise": "circuits.synthesis",
-    "to_oft": "adapters",
+    "to_oft": "adapters.cayley.oft",
 }
 
 __all__ = sorted(_HOMES)
@@ -41,7 +41,7 @@ __all__ = sorted(_HOMES)
 
 # PEFT knows Cayley adapters as soon as both packages are imported, in whatever order, and without loading it for the
 # many uses that need no model: `PeftModel.from_pretrained` then works after a bare `import cayley_adapters`.
-register_post_import_hook(lambda _: import_module(f"{__name__}.adapters"), "peft")
+register_post_import_hook(lambda _: import_module(f"{__name__}.adapters.cayley"), "peft")
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.masking import printable, without_secrets
+from cayley_adapters.core.messages import printable, without_secrets
 from cayley_adapters.pipeline.failures import explain
 
 if TYPE_CHECKING:

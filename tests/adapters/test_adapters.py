@@ -10,15 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel, get_peft_model
 
-from cayley_adapters.adapters import (
-    CayleyConfig,
-    adapted_layers,
-    blocks_of,
-    cayley,
-    constrain_signs,
-    inverse_cayley,
-    rotate,
-)
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.layer import blocks_of, constrain_signs
+from cayley_adapters.adapters.cayley.model import adapted_layers
+from cayley_adapters.adapters.cayley.rotation import rotate
+from cayley_adapters.adapters.cayley.transform import cayley, inverse_cayley
 from cayley_adapters.circuits.synthesis import brickwork_circuits
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model

@@ -7,11 +7,11 @@ import torch
 from peft import PeftModel, get_peft_model
 from safetensors.torch import load_file
 
-from cayley_adapters.adapters import CayleyConfig
+from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.training.controls import CONTROLS, control_config, free_parameters
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model, projections
-from cayley_adapters.models.compression import compress
+from cayley_adapters.models.compression.sequential import compress
 
 TARGETS = ["v_proj", "up_proj", "down_proj"]
 

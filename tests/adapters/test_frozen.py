@@ -7,10 +7,11 @@ import pytest
 import torch
 from peft import get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers
-from cayley_adapters.adapters.training import Recipe, TrainingText, train_adapter
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.adapters.training.controls import control_config
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
+from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
 from cayley_adapters.models.losses import token_losses
 
 

@@ -7,21 +7,20 @@ import pytest
 import torch
 from peft import get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers
-from cayley_adapters.adapters.training import (
-    Checkpoint,
-    Recipe,
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers
+from cayley_adapters.adapters.training.checkpoint import Checkpoint
+from cayley_adapters.adapters.training.distillation import (
     TeacherTargets,
-    TrainingText,
     distillation_loss,
     load_targets,
     save_targets,
     teacher_targets,
-    train_adapter,
 )
+from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model
-from cayley_adapters.models.compression import compress
+from cayley_adapters.models.compression.sequential import compress
 
 
 def text_of(model, tokens, train=None, distil=True) -> TrainingText:

@@ -6,7 +6,9 @@ import pytest
 import torch
 from peft import OFTConfig, PeftModel, get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers, from_oft, to_oft
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers
+from cayley_adapters.adapters.cayley.oft import from_oft, to_oft
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model
 

@@ -7,9 +7,10 @@ import torch
 from peft import PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.models.base import load_model
-from cayley_adapters.models.compression import compress
+from cayley_adapters.models.compression.sequential import compress
 
 TARGETS = ["q_proj", "v_proj", "up_proj", "down_proj"]
 

@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cayley_adapters.analysis import Curve, bootstrap_means, critical_noise
+from cayley_adapters.analysis.crossing import critical_noise
+from cayley_adapters.analysis.curves import Curve
+from cayley_adapters.analysis.resampling import bootstrap_means
 
 TABLE = pd.read_csv(Path(__file__).with_name("document_losses.csv"))
 TOKENS = TABLE["tokens"].to_numpy(float)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cayley_adapters.analysis import critical_noise, crossover, curve_at
+from cayley_adapters.analysis.crossing import critical_noise, crossover, curve_at
 from cayley_adapters.core.errors import CayleyError
 
 AXIS = np.array([0, 0.1, 0.3, 1.0, 3.0])

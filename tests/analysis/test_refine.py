@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cayley_adapters.analysis import critical_noise
+from cayley_adapters.analysis.crossing import critical_noise
 from cayley_adapters.analysis.refine import next_noise_scale
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cayley_adapters.analysis import bootstrap_means, interval, seed_deviations
+from cayley_adapters.analysis.resampling import bootstrap_means, interval, seed_deviations
 
 
 def test_bootstrap_means_are_ratios_of_sums_and_paired():

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cayley_adapters.analysis import Curve, MasterCurve, cost_points, describe_scaling, power_law
+from cayley_adapters.analysis.curves import Curve
+from cayley_adapters.analysis.scaling import MasterCurve, cost_points, describe_scaling, power_law
 from cayley_adapters.circuits.noise.budget import Circuit
 
 AXIS = np.array([0, 0.1, 0.3, 1, 3])

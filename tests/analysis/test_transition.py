@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cayley_adapters.analysis import bootstrap_means, transition
-from cayley_adapters.analysis.transition import not_excluded
+from cayley_adapters.analysis.resampling import bootstrap_means
+from cayley_adapters.analysis.transition import not_excluded, transition
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.report.plots.grid import average_seeds
 

@@ -19,6 +19,7 @@ from cayley_adapters.analysis.transition_table import load_transition, transitio
 from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, read_budgets
 from cayley_adapters.circuits.noise.calibration import calibration_named
 from cayley_adapters.circuits.noise.calibration_files import load_calibration, save_calibration
+from cayley_adapters.core.reading import read_text
 from cayley_adapters.core.tables import (
     BASELINE_COLUMNS,
     CELL_COLUMNS,
@@ -27,7 +28,6 @@ from cayley_adapters.core.tables import (
     read_table,
     write_table,
 )
-from cayley_adapters.core.text_files import read_text
 from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.workload import load_workload

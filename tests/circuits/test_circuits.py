@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cayley_adapters.circuits.ansatz import bricks, brickwork, full
+from cayley_adapters.circuits.gates import circuit_summary, native_gates, skeleton
 from cayley_adapters.circuits.noise.device import DeviceNoise
-from cayley_adapters.circuits.qiskit import block_circuit, circuit_summary, native_gates, skeleton
+from cayley_adapters.circuits.qiskit import block_circuit
 from cayley_adapters.circuits.synthesis import brickwork_circuits, synthesise
 from cayley_adapters.core.errors import CayleyError
 

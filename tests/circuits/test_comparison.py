@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cayley_adapters.circuits.comparison import circuit_figures, qiskit_circuit
 from cayley_adapters.circuits.noise.device import DeviceNoise
-from cayley_adapters.circuits.qiskit import block_circuit
+from cayley_adapters.circuits.qiskit import block_circuit, circuit_figures, qiskit_circuit
 
 
 @pytest.mark.parametrize(("n", "ours", "at_least"), [(1, 0, 0), (2, 3, 3), (3, 17, 20)])

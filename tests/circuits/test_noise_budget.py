@@ -9,9 +9,9 @@ import torch
 
 import cayley_adapters as ca
 from cayley_adapters.circuits.ansatz import full
-from cayley_adapters.circuits.comparison import circuit_figures
 from cayley_adapters.circuits.noise.budget import circuit_errors, device_circuit, model_circuits
 from cayley_adapters.circuits.noise.device import SOURCES
+from cayley_adapters.circuits.qiskit import circuit_figures
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.simulation.aer import aer_probabilities

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cayley_adapters.circuits.ansatz import full
+from cayley_adapters.circuits.gates import skeleton
 from cayley_adapters.circuits.preparation import SLICE_SLOTS, preparation_angles
-from cayley_adapters.circuits.qiskit import skeleton
 from cayley_adapters.core.errors import CayleyError
 
 

@@ -12,11 +12,14 @@ import torch
 from broken_models import Runs, config, deep, edit, header, raw, replaced_by, tensors, write
 from peft import LoraConfig, PeftModel, get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, from_oft, load_adapter, read_adapter
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
+from cayley_adapters.adapters.cayley.oft import from_oft
 from cayley_adapters.adapters.training.checkpoint import Checkpoint
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model
-from cayley_adapters.models.compression import compress, load_compressed, save_compressed
+from cayley_adapters.models.compression.sequential import compress
+from cayley_adapters.models.compression.storage import load_compressed, save_compressed
 
 ADAPTER, SETTINGS = "adapter_model.safetensors", "adapter_config.json"
 THETA = "base_model.model.model.layers.0.self_attn.v_proj.cayley_theta"

@@ -12,8 +12,7 @@ import zipfile
 import pytest
 from planted_secrets import MARKERS, SAVED, leaks, traces
 
-from cayley_adapters.core.masking import printable, without_secrets
-from cayley_adapters.core.messages import say
+from cayley_adapters.core.messages import printable, say, without_secrets
 
 
 def test_the_search_finds_them_in_every_encoding(tmp_path):

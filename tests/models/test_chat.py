@@ -9,7 +9,7 @@ import torch
 from peft import get_peft_model
 
 import cayley_adapters as ca
-from cayley_adapters.adapters import adapted_layers
+from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.chat import Chat, Usage, read_texts
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model
-from cayley_adapters.models.compression import FactoredLinear, compress, load_compressed, method_named, save_compressed
 from cayley_adapters.models.compression.allocation import shares_by_sensitivity
-from cayley_adapters.models.compression.factored import factored_parameters, factored_rank
-from cayley_adapters.models.compression.methods import method_names
+from cayley_adapters.models.compression.factored import FactoredLinear, factored_parameters, factored_rank
+from cayley_adapters.models.compression.methods import method_named, method_names
 from cayley_adapters.models.compression.methods.whitened_svd import whitened_factors, whitened_spectrum
+from cayley_adapters.models.compression.sequential import compress
+from cayley_adapters.models.compression.storage import load_compressed, save_compressed
 
 MLP = ("gate_proj", "up_proj", "down_proj")
 METHODS = ("mpo", "svd", "whitened_svd")
@@ -269,7 +270,7 @@ def test_weights_that_are_not_finite_are_refused_by_every_method(tiny_model, tok
 def test_blocks_are_not_merged_into_a_matrix_product(tiny_model, tokens):
     from peft import get_peft_model
 
-    from cayley_adapters.adapters import CayleyConfig
+    from cayley_adapters.adapters.cayley.config import CayleyConfig
 
     compress(tiny_model, 0.3, method="mpo")
     model = get_peft_model(tiny_model, CayleyConfig(block_dim=4, target_modules=["up_proj"]))

@@ -12,13 +12,16 @@ import pytest
 import torch
 from peft import get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers
-from cayley_adapters.adapters.training import Recipe, TrainingText, train_adapter
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.adapters.training.frozen import hidden_states
+from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model
-from cayley_adapters.models.compression import compress, compress_folder, load_compressed, save_compressed
 from cayley_adapters.models.compression.observation import layer_inputs
+from cayley_adapters.models.compression.sequential import compress
+from cayley_adapters.models.compression.storage import load_compressed, save_compressed
+from cayley_adapters.models.compression.streaming import compress_folder
 from cayley_adapters.models.placement import device_map, device_named
 from cayley_adapters.models.weights import Weights, empty_model
 from cayley_adapters.settings import compose
@@ -178,7 +181,7 @@ STREAM = """
 import sys
 from pathlib import Path
 import numpy, torch
-from cayley_adapters.models.compression import compress_folder
+from cayley_adapters.models.compression.streaming import compress_folder
 from cayley_adapters.models.base import load_model
 
 def peak():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, set_executor
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
+from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.models.base import load_model, load_tokenizer, locate
 from cayley_adapters.models.corpus import build_windows, encyclopedia

@@ -1,6 +1,6 @@
 """Mutation testing of the mathematics: small changes to a module that no test notices are its survivors.
 
-    python tests/mutation/run.py [--module adapters/rotation] [--sample 20] [--jobs 2]
+    python tests/mutation/run.py [--module adapters/cayley/rotation] [--sample 20] [--jobs 2]
 
 Importing torch and Qiskit takes longer than the tests of a module, so a process imports them once and forks for each
 mutant, which the fork imports in the place of the module. ``modules.yaml`` says which tests each module has;
@@ -133,7 +133,7 @@ def explained(module: str, mutant: Mutant, known: list[dict[str, str]]) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--module", action="append", help="such as adapters/rotation; all if left out")
+    parser.add_argument("--module", action="append", help="such as adapters/cayley/rotation; all if left out")
     parser.add_argument("--sample", type=int, help="random mutants of each module; all if left out")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="modules at a time")

@@ -8,9 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from cayley_adapters.pipeline.table.costs import machine
 
-from cayley_adapters.pipeline.costs import estimate_of
+from cayley_adapters.pipeline.costs import estimate_of, machine
 from cayley_adapters.pipeline.costs.processor import processor_cost
 from cayley_adapters.pipeline.jobs import bases, jobs
 from cayley_adapters.pipeline.run import job_to_json

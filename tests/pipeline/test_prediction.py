@@ -8,10 +8,9 @@ import time
 from itertools import pairwise
 
 import pytest
-from cayley_adapters.pipeline.table.costs import summary
 
 from cayley_adapters.models.shapes import model_shape
-from cayley_adapters.pipeline.costs import job_cost, planned_jobs, simulate
+from cayley_adapters.pipeline.costs import job_cost, planned_jobs, simulate, summary
 from cayley_adapters.pipeline.costs.prediction import UNKNOWN, coefficients, kind_of, model_of, shape_of, speeds
 from cayley_adapters.pipeline.costs.sizes import Cell, Model
 from cayley_adapters.pipeline.costs.work import stage_work

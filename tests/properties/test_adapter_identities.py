@@ -12,18 +12,12 @@ from peft import OFTConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from torch import nn
 
-from cayley_adapters.adapters import (
-    CayleyConfig,
-    CayleyLayer,
-    adapted_layers,
-    blocks_of,
-    cayley,
-    from_oft,
-    inverse_cayley,
-    rotate,
-    to_oft,
-)
-from cayley_adapters.adapters.transform import block_dimension, brickwork_blocks
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.layer import CayleyLayer, blocks_of
+from cayley_adapters.adapters.cayley.model import adapted_layers
+from cayley_adapters.adapters.cayley.oft import from_oft, to_oft
+from cayley_adapters.adapters.cayley.rotation import rotate
+from cayley_adapters.adapters.cayley.transform import block_dimension, brickwork_blocks, cayley, inverse_cayley
 from cayley_adapters.circuits.ansatz import bricks
 from cayley_adapters.core.errors import CayleyError
 

@@ -7,9 +7,10 @@ import pytest
 
 from cayley_adapters.circuits.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.circuits.blocks import BlockCircuits, block_gates, block_unitary
+from cayley_adapters.circuits.gates import Gate, circuit_summary, native_gates, skeleton
 from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
 from cayley_adapters.circuits.noise.device import DeviceNoise
-from cayley_adapters.circuits.qiskit import Gate, block_circuit, circuit_summary, native_gates, skeleton, synthesis
+from cayley_adapters.circuits.qiskit import block_circuit, synthesis
 from cayley_adapters.circuits.synthesis import (
     block_angles,
     brickwork_circuits,

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cayley_adapters.models.compression import FactoredLinear, compress, load_compressed, method_named, save_compressed
+from cayley_adapters.models.compression.factored import FactoredLinear
+from cayley_adapters.models.compression.methods import method_named
 from cayley_adapters.models.compression.methods.whitened_svd import whitened_factors
+from cayley_adapters.models.compression.sequential import compress
+from cayley_adapters.models.compression.storage import load_compressed, save_compressed
 
 
 @settings(max_examples=25)

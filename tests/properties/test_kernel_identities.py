@@ -7,10 +7,10 @@ import pytest
 
 from cayley_adapters.circuits.ansatz import Ansatz, full
 from cayley_adapters.circuits.blocks import BlockCircuits
+from cayley_adapters.circuits.gates import skeleton
 from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.preparation import preparation_angles
-from cayley_adapters.circuits.qiskit import skeleton
 from cayley_adapters.kernels import pauli
 from cayley_adapters.kernels.pauli import CZ, RELAX, RELAX_T, RZ, SX, SX_T, TILE, run
 from cayley_adapters.simulation.compiled import compile_blocks, noisy_probabilities, probabilities
@@ -200,7 +200,7 @@ def density(gates, line, slice_angles, block_angles) -> np.ndarray:
 @pytest.mark.parametrize("n", [1, 2])
 def test_simulated_probabilities_are_those_of_density_matrices(n):
     """Five blocks and three tokens, so that tiles and groups are filled in part."""
-    from cayley_adapters.circuits.qiskit import native_gates
+    from cayley_adapters.circuits.gates import native_gates
 
     ansatz, blocks = full(n), 5
     angles = RNG.uniform(-3, 3, (blocks, ansatz.angles))

@@ -8,7 +8,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.adapters import cayley, constrain_signs
+from cayley_adapters.adapters.cayley.layer import constrain_signs
+from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.ansatz import Ansatz, brickwork, full
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit

@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis import transition
 from cayley_adapters.analysis.recovery import recovery_tables
+from cayley_adapters.analysis.transition import transition
 from cayley_adapters.core.environment import environment
 from cayley_adapters.report.page import Evidence
 from cayley_adapters.settings import compose

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cayley_adapters.analysis import transition
+from cayley_adapters.analysis.transition import transition
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.report.plots.grid import boundary_table, cell_table, column_of, short
 from cayley_adapters.report.plots.models import models_chart

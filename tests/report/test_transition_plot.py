@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cayley_adapters.analysis import transition
+from cayley_adapters.analysis.transition import transition
 from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, transition_rows
 from cayley_adapters.circuits.noise.budget import Circuit
 from cayley_adapters.report.plots.noise_budget import noise_budget_figure

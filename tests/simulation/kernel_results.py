@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from cayley_adapters import DeviceNoise, cayley, compile_blocks, noisy_probabilities
-from cayley_adapters.adapters.rotation import rotate
+from cayley_adapters.adapters.cayley.rotation import rotate
 from cayley_adapters.circuits.synthesis import brickwork_circuits, synthesise, synthesise_for
 from cayley_adapters.simulation.executors import NoisyExecutor
 from cayley_adapters.simulation.measurement import mitigation_for, sample

@@ -10,7 +10,9 @@ import pytest
 import torch
 from peft import get_peft_model
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers, cayley, set_executor
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
+from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.models.losses import token_losses

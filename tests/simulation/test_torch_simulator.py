@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.adapters import cayley
+from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.simulation import compiled as simulator

@@ -11,13 +11,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from cayley_adapters.adapters import adapted_layers, load_adapter, set_executor
-from cayley_adapters.adapters.loading import read_adapter
+from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.cli import _add_all, app
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.tables import read_cells
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.pipeline.jobs import jobs

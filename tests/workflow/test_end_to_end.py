@@ -122,7 +122,7 @@ def test_adapters_load_with_peft(built):
     from peft import PeftModel
 
     import cayley_adapters  # noqa: F401 - makes the adapters known to PEFT
-    from cayley_adapters.models.compression import load_compressed
+    from cayley_adapters.models.compression.storage import load_compressed
 
     folder = built.folder / "results" / "ci"
     manifest = pd.read_csv(folder / "adapters" / "manifest.csv")

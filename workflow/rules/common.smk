@@ -16,7 +16,7 @@ from cayley_adapters.pipeline.fingerprint import fingerprint
 from cayley_adapters.pipeline.run import job_to_json
 from cayley_adapters.pipeline.jobs import bases, comparison_job, make_job
 from cayley_adapters.pipeline.levers import NO_LEVERS
-from cayley_adapters.core.masking import printable, without_secrets
+from cayley_adapters.core.messages import printable, without_secrets
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.paths import DEVICE_RESULTS
 from cayley_adapters.settings import from_snakemake_config

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis import bootstrap_means
+from cayley_adapters.analysis.resampling import bootstrap_means
 from cayley_adapters.circuits.entanglement import MEASURES, block_measures
 
 __all__ = ["DIFFERENCE_COLUMNS", "ENTANGLEMENT_COLUMNS", "against_random", "projection_rows"]

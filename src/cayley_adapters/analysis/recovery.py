@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis import bootstrap_means
+from cayley_adapters.analysis.resampling import bootstrap_means
 from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["DIFFERENCE_COLUMNS", "RECOVERY_COLUMNS", "recovery_tables"]

@@ -126,7 +126,7 @@ def load_transition(path: Path) -> dict[str, Any]:
     """Read a ``transition.json``.
 
     Raises:
-        CayleyError: it is missing, or not what :func:`cayley_adapters.analysis.transition` returns.
+        CayleyError: it is missing, or not what :func:`cayley_adapters.analysis.transition.transition` returns.
     """
     found = load_json(path)
     try:

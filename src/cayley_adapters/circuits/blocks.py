@@ -18,7 +18,7 @@ class BlockCircuits:
 
     Attributes:
         ansatz: Their CZ gates.
-        angles: (B, m) RY angles in radians, in the order of :func:`cayley_adapters.circuits.qiskit.skeleton`.
+        angles: (B, m) RY angles in radians, in the order of :func:`cayley_adapters.circuits.gates.skeleton`.
         lengths: (B,) CZ gates of each block: circuits may stop early, and their further angles are 0.
     """
 

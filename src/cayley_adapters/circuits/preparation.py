@@ -70,7 +70,7 @@ def preparation_angles(x: ArrayLike) -> np.ndarray:
 
     Returns:
         exp(i angle), complex128, (N, 1), (N, 3), (N, 7), (N, 15) or (N, 40) for d = 2, 4, 8, 16, 32, in the order of
-        the slice slots of :func:`cayley_adapters.circuits.qiskit.skeleton`.
+        the slice slots of :func:`cayley_adapters.circuits.gates.skeleton`.
 
     Raises:
         CayleyError: If x has another shape.

@@ -13,8 +13,7 @@ import numpy as np
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_file
-from cayley_adapters.core.reading import damaged, load_arrays
-from cayley_adapters.core.text_files import read_text
+from cayley_adapters.core.reading import damaged, load_arrays, read_text
 from cayley_adapters.models import wheels
 
 if TYPE_CHECKING:

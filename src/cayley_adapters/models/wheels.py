@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import PARTIAL, atomic_file, cache_directory, locked, sha256
-from cayley_adapters.core.masking import printable, without_secrets
+from cayley_adapters.core.messages import printable, without_secrets
 
 __all__ = ["ENCYCLOPEDIA", "SMOLLM2_135M", "WheelFile", "fetch"]
 

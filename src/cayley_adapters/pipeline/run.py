@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.masking import printable, without_secrets
+from cayley_adapters.core.messages import printable, without_secrets
 from cayley_adapters.pipeline.failures import begin, explain
 from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.locks import end_with_workflow, hold_as_job

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.masking import printable, without_secrets
+from cayley_adapters.core.messages import printable, without_secrets
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import RuntimeJobV2

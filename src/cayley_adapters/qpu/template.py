@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cayley_adapters.circuits.ansatz import Ansatz
+from cayley_adapters.circuits.gates import Gate, native_gates
 from cayley_adapters.circuits.preparation import preparation_angles
-from cayley_adapters.circuits.qiskit import Gate, native_gates
 from cayley_adapters.core.errors import CayleyError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def packed_template(ansatz: Ansatz, lines: Iterable[Iterable[int]], backend: Bac
     """Build and transpile the circuit of an ansatz on a device's lines, once for each device, ansatz and lines.
 
     Qiskit's pass manager checks and translates it for the device without routing, and its gates come out as they went
-    in: RZ, SX and CZ of :func:`cayley_adapters.circuits.qiskit.native_gates` on each line.
+    in: RZ, SX and CZ of :func:`cayley_adapters.circuits.gates.native_gates` on each line.
 
     Args:
         ansatz: The circuit of a line.

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cayley_adapters.circuits.gates import native_gates
 from cayley_adapters.circuits.noise.schedule import scheduled
 from cayley_adapters.circuits.preparation import preparation_angles
-from cayley_adapters.circuits.qiskit import native_gates
 from cayley_adapters.core.errors import CayleyError
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from cayley_adapters.circuits.ansatz import full, qubits_of
+from cayley_adapters.circuits.gates import Gate
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.preparation import preparation_angles
-from cayley_adapters.circuits.qiskit import Gate
 from cayley_adapters.circuits.synthesis import quaternion_tensor, synthesise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.kernels.pauli import CZ, RZ, SX

@@ -1,7 +1,7 @@
 """What runs the blocks of an adapted model: exact arithmetic, the batched simulator, or Qiskit Aer.
 
 An executor takes the activations that enter a projection and returns them with every slice run through its block.
-:func:`cayley_adapters.adapters.set_executor` gives one to a model; switching needs no reload.
+:func:`cayley_adapters.adapters.model.set_executor` gives one to a model; switching needs no reload.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from cayley_adapters.adapters.layer import constrain_signs
-from cayley_adapters.adapters.rotation import rotate
+from cayley_adapters.adapters.cayley.layer import constrain_signs
+from cayley_adapters.adapters.cayley.rotation import rotate
 from cayley_adapters.kernels.shots import magnitudes
 from cayley_adapters.simulation.compiled import CompiledBlocks, probabilities
 from cayley_adapters.simulation.measurement import Mitigation, characterise, sample

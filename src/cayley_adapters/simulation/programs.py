@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cayley_adapters.circuits.ansatz import Ansatz
+from cayley_adapters.circuits.gates import Gate, native_gates
 from cayley_adapters.circuits.noise.device import Channel, cz_channel, delay_channel, sx_channel
 from cayley_adapters.circuits.noise.schedule import scheduled
-from cayley_adapters.circuits.qiskit import Gate, native_gates
 from cayley_adapters.kernels.pauli import CZ, RELAX, RELAX_T, RZ, SX, SX_T, run
 
 if TYPE_CHECKING:

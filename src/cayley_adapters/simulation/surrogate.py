@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import torch
 
-from cayley_adapters.adapters.layer import CayleyLayer, constrain_signs
+from cayley_adapters.adapters.cayley.layer import CayleyLayer, constrain_signs
 from cayley_adapters.circuits.ansatz import Ansatz, full, qubits_of
 from cayley_adapters.circuits.noise.device import DeviceNoise
 

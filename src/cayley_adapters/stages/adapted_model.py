@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, set_executor
+from cayley_adapters.adapters.cayley.layer import blocks_of
+from cayley_adapters.adapters.cayley.loading import load_adapter
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.models.base import set_threads
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows
 from cayley_adapters.models.losses import shot_error, token_losses
 from cayley_adapters.models.placement import device_named, place

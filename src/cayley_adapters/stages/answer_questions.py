@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, read_adapter, set_executor
+from cayley_adapters.adapters.cayley.layer import blocks_of
+from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.adapters.training.controls import free_parameters
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.core.errors import CayleyError
@@ -18,7 +20,7 @@ from cayley_adapters.core.files import atomic_file
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.models.base import load_tokenizer, set_threads
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.pipeline.jobs import Job, manifest_columns
 from cayley_adapters.questions.items import load_set
 from cayley_adapters.questions.sampling import disagreement, generate_texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages.common import compression_ratio
 from cayley_adapters.stages.references import reference_row, save_losses

@@ -7,12 +7,11 @@ import sys
 import numpy as np
 import typer
 
-from cayley_adapters.adapters import set_executor
+from cayley_adapters.adapters.cayley.model import set_executor
 from cayley_adapters.circuits.noise.calibration_files import load_calibration
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.errors import CayleyError, nearest
-from cayley_adapters.core.masking import printable
-from cayley_adapters.core.messages import say
+from cayley_adapters.core.messages import printable, say
 from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.chat import Chat, Usage, read_texts
 from cayley_adapters.pipeline.jobs import Job

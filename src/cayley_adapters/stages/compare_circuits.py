@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.circuits.comparison import circuit_figures, qiskit_circuit
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.circuits.noise.device import DeviceNoise
-from cayley_adapters.circuits.qiskit import block_circuit
+from cayley_adapters.circuits.qiskit import block_circuit, circuit_figures, qiskit_circuit
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.pipeline.jobs import Job, manifest_columns

@@ -7,7 +7,7 @@ from typing import Any
 
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.models.base import set_threads
-from cayley_adapters.models.compression import compress_folder
+from cayley_adapters.models.compression.streaming import compress_folder
 from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages.common import compression_ratio, model_dtype, model_folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cayley_adapters.adapters.training.controls import control_config
 from cayley_adapters.models.base import set_threads
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.pipeline.jobs import Job, control_of
 from cayley_adapters.stages.training import adapted_shapes, train_and_save

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter
+from cayley_adapters.adapters.cayley.layer import blocks_of
+from cayley_adapters.adapters.cayley.loading import load_adapter
+from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_tokenizer, set_threads
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows
 from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.stages.common import evaluation_windows, model_folder

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cayley_adapters.adapters.config import CayleyConfig
-from cayley_adapters.adapters.layer import blocks_of
-from cayley_adapters.adapters.loading import read_adapter
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.layer import blocks_of
+from cayley_adapters.adapters.cayley.loading import read_adapter
 from cayley_adapters.analysis.entanglement import (
     DIFFERENCE_COLUMNS,
     ENTANGLEMENT_COLUMNS,

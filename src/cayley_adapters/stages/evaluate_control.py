@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cayley_adapters.adapters import load_adapter, read_adapter
+from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
 from cayley_adapters.adapters.training.controls import free_parameters
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.pipeline.jobs import Job, control_of
 from cayley_adapters.stages.common import compression_ratio

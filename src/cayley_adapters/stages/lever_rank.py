@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cayley_adapters.adapters import adapted_layers, blocks_of, load_adapter, set_executor
+from cayley_adapters.adapters.cayley.layer import blocks_of
+from cayley_adapters.adapters.cayley.loading import load_adapter
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.adapters.training.frozen import from_layer
 from cayley_adapters.analysis.lever_ranking import RANKING_COLUMNS, rank
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.models.base import set_threads
-from cayley_adapters.models.compression import load_compressed
 from cayley_adapters.models.compression.observation import layer_inputs, run_layer
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.models.placement import device_named, place

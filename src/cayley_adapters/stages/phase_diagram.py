@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis import transition
+from cayley_adapters.analysis.transition import transition
 from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, transition_rows
 from cayley_adapters.circuits.noise.budget import model_circuits, read_budgets
 from cayley_adapters.circuits.noise.device import DeviceNoise

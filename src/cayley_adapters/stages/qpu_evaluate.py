@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters import set_executor
+from cayley_adapters.adapters.cayley.model import set_executor
+from cayley_adapters.circuits.gates import circuit_summary
 from cayley_adapters.circuits.noise.calibration_files import load_calibration
 from cayley_adapters.circuits.noise.device import DeviceNoise
-from cayley_adapters.circuits.qiskit import circuit_summary
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import CELL_COLUMNS, write_table
 from cayley_adapters.models.corpus import Windows

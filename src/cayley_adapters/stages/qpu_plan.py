@@ -20,7 +20,7 @@ from cayley_adapters.qpu.packing import packing_on
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.sent import kept_calibration, kept_path
 from cayley_adapters.qpu.workload import Workload, characterise_workload, join_circuits, per_token_workload
-from cayley_adapters.report.plots.figure_files import save_figure
+from cayley_adapters.report.plots.files import save_figure
 from cayley_adapters.report.plots.lines import lines_figure
 from cayley_adapters.simulation.measurement import preparation_slices
 from cayley_adapters.stages.device import device_of

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from cayley_adapters.adapters import CayleyConfig, adapted_layers, set_executor
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.models.base import set_threads
-from cayley_adapters.models.compression import load_compressed
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.simulation.surrogate import SurrogateExecutor

@@ -8,8 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.adapters.training import Checkpoint, Recipe, TrainingText, load_targets, train_adapter
+from cayley_adapters.adapters.training.checkpoint import Checkpoint
+from cayley_adapters.adapters.training.distillation import load_targets
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, hidden_states
+from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
 from cayley_adapters.core.environment import environment
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory, sha256

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from cayley_adapters.adapters.config import CayleyConfig
-from cayley_adapters.adapters.layer import blocks_of
-from cayley_adapters.adapters.loading import read_adapter
-from cayley_adapters.adapters.transform import cayley
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.layer import blocks_of
+from cayley_adapters.adapters.cayley.loading import read_adapter
+from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.ansatz import full
 from cayley_adapters.circuits.files import save_circuits
-from cayley_adapters.circuits.qiskit import circuit_summary
+from cayley_adapters.circuits.gates import circuit_summary
 from cayley_adapters.circuits.synthesis import brickwork_circuits, lengthened, synthesise, synthesise_for
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
@@ -78,7 +78,7 @@ def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
     Every block but special ones, such as the identity, needs as many; the mean over a few random blocks is taken, each
     of which takes Qiskit a tenth of a second and more.
     """
-    from cayley_adapters.circuits.comparison import qiskit_circuit
+    from cayley_adapters.circuits.qiskit import qiskit_circuit
 
     d = config.block_dim
     if d < 4 or config.ansatz != "full" or not compared:

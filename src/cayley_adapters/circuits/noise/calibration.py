@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cayley_adapters.circuits.ansatz import Ansatz, full
+from cayley_adapters.circuits.gates import native_gates
 from cayley_adapters.circuits.noise.snapshots import UNUSABLE
-from cayley_adapters.circuits.qiskit import native_gates
 from cayley_adapters.core.errors import CayleyError, nearest
 
 if TYPE_CHECKING:

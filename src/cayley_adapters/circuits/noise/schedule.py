@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cayley_adapters.circuits.gates import Gate
     from cayley_adapters.circuits.noise.calibration import Line
-    from cayley_adapters.circuits.qiskit import Gate
 
 __all__ = ["scheduled"]
 

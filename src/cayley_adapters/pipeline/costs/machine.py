@@ -54,7 +54,7 @@ def measure_speeds(progress: Callable[[int, int, str], None] | None = None) -> d
         multiplication by NumPy, ``memory`` a byte read from a cached file, ``start`` a process that imports the
         libraries.
     """
-    from cayley_adapters.pipeline.table.costs import probes
+    from cayley_adapters.pipeline.costs import probes
 
     found: dict[str, float] = {"start": _start_seconds()}
     for done, (name, probe) in enumerate(probes.PROBES.items()):

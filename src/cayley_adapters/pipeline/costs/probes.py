@@ -40,7 +40,7 @@ def _einsum() -> dict[str, float]:
 def _simulation() -> dict[str, float]:
     from numba import set_num_threads
 
-    from cayley_adapters.adapters.transform import cayley
+    from cayley_adapters.adapters.cayley.transform import cayley
     from cayley_adapters.circuits.noise.device import DeviceNoise
     from cayley_adapters.circuits.synthesis import synthesise
     from cayley_adapters.simulation.compiled import compile_blocks, probabilities

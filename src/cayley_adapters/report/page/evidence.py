@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis import select_cells
+from cayley_adapters.analysis.curves import select_cells
 from cayley_adapters.core.tables import with_layers
 from cayley_adapters.report.plots.grid import average_seeds
 from cayley_adapters.settings import Settings

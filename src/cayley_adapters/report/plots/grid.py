@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis import select_cells
+from cayley_adapters.analysis.curves import select_cells
 from cayley_adapters.core.errors import CayleyError
 
 __all__ = [

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.plots.figure_files import save_figure
-from cayley_adapters.report.plots.files import save_html
+from cayley_adapters.report.plots.files import save_figure, save_html
 from cayley_adapters.report.plots.grid import (
     boundary_table,
     cell_table,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from cayley_adapters.analysis import select_cells
+from cayley_adapters.analysis.curves import select_cells
 
 __all__ = ["CURVES", "CURVE_AXIS", "METRICS", "CellRun", "cell_runs"]
 

@@ -9,7 +9,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
-from cayley_adapters.adapters.layer import CayleyLayer
+from cayley_adapters.adapters.cayley.layer import CayleyLayer
 from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["CayleyModel", "adapted_layers", "set_executor"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.adapters.config import CayleyConfig
-from cayley_adapters.adapters.loading import read_adapter
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.loading import read_adapter
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory
 
@@ -82,7 +82,7 @@ def to_oft(source: Path | str, target: Path | str) -> OFTConfig:
 
 def _block_dim(source: Path | str, tensors: dict[str, Any]) -> int:
     """The one dimension of all blocks."""
-    from cayley_adapters.adapters.transform import block_dimension
+    from cayley_adapters.adapters.cayley.transform import block_dimension
 
     dims = sorted({block_dimension(w.shape[-1]) for w in tensors.values()})
     if len(dims) != 1:

@@ -8,7 +8,7 @@ from peft.config import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner
 
-from cayley_adapters.adapters.config import PEFT_TYPE
+from cayley_adapters.adapters.cayley.config import PEFT_TYPE
 
 __all__ = ["register"]
 

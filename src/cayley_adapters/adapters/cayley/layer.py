@@ -9,9 +9,9 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import nn
 
-from cayley_adapters.adapters.config import CayleyConfig
-from cayley_adapters.adapters.rotation import rotate
-from cayley_adapters.adapters.transform import brickwork_blocks, cayley
+from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.rotation import rotate
+from cayley_adapters.adapters.cayley.transform import brickwork_blocks, cayley
 from cayley_adapters.circuits.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.core.errors import CayleyError
 
