@@ -18,10 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.pipeline.table.costs import summary
 from random_models import random_llama
 
-from cayley_adapters.pipeline.costs import planned_jobs, usable_cores
+from cayley_adapters.pipeline.costs import planned_jobs, summary, usable_cores
 from cayley_adapters.pipeline.costs.machine import kept_speeds, measure_speeds
 from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.settings import compose

@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pandas as pd
-from cayley_adapters.pipeline.table.verification import verify
+
+from cayley_adapters.pipeline.verification import verify
 
 
 def test_two_local_models_make_two_maps_and_a_page(fresh, tiny_folder):
