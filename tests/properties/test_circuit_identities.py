@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cayley_adapters.circuits import synthesis
 from cayley_adapters.circuits.ansatz import Ansatz, bricks, brickwork, full, qubits_of
 from cayley_adapters.circuits.blocks import BlockCircuits, block_gates, block_unitary
 from cayley_adapters.circuits.gates import Gate, circuit_summary, native_gates, skeleton
 from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
 from cayley_adapters.circuits.noise.device import DeviceNoise
-from cayley_adapters.circuits.qiskit import block_circuit, synthesis
+from cayley_adapters.circuits.qiskit import block_circuit
 from cayley_adapters.circuits.synthesis import (
     block_angles,
     brickwork_circuits,
