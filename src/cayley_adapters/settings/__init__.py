@@ -6,7 +6,7 @@ from cayley_adapters.settings.overrides import SWEEPABLE, split_overrides
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.reference import reference
-from cayley_adapters.settings.schema import Settings, fields, load_settings, validate
+from cayley_adapters.settings.schema import Settings, fields, load_settings, partial, validate
 from cayley_adapters.settings.sections import Compress, Data, Model, Track, Train
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "from_snakemake_config",
     "load_settings",
     "parse_cli",
+    "partial",
     "reference",
     "split_overrides",
     "validate",

@@ -266,19 +266,21 @@ def axis(order: Callable[[Any], Any] | None = None, empty: bool = False) -> Wrap
     return WrapValidator(check)
 
 
-def explain(error: ValidationError, known: Iterable[str]) -> list[str]:
+def explain(error: ValidationError, known: Iterable[str], within: str = "") -> list[str]:
     """Say what is wrong with a configuration, one line a mistake.
 
     Args:
         error: What the schema raised.
         known: All dotted keys, for the nearest one to an unknown key.
+        within: Key of the part that was checked alone.
 
     Returns:
         Lines such as ``train.steps=-3: must be a whole number between 0 and 10000000``.
     """
     known, lines = list(known), []
     for item in error.errors(include_url=False):
-        key, given, context = ".".join(p for p in item["loc"] if isinstance(p, str)), item["input"], item.get("ctx", {})
+        given, context = item["input"], item.get("ctx", {})
+        key = ".".join(part for part in (within, *item["loc"]) if part and isinstance(part, str))
         if item["type"] == "extra_forbidden":
             lines.append(f"unknown key '{key}'{nearest(key, known)}")
         elif item["type"] == "missing":

@@ -9,12 +9,12 @@ import itertools
 import math
 import types
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property, reduce
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from cayley_adapters.core.errors import CayleyError, nearest
@@ -36,7 +36,7 @@ from cayley_adapters.settings.sections import (
     Transpile,
 )
 
-__all__ = ["Settings", "fields", "holds", "load_settings", "validate"]
+__all__ = ["Settings", "fields", "holds", "load_settings", "partial", "validate"]
 
 
 class Settings(Section):
@@ -136,11 +136,14 @@ class Settings(Section):
 
         Raises:
             CayleyError: There is no such key.
+            AttributeError: These settings were made without it; see :func:`partial`.
         """
         value: Any = self._plain
         for part in dotted.split("."):
             if not isinstance(value, dict) or part not in value:
                 known = [*type(self).model_fields, *fields()]
+                if dotted in known:
+                    return reduce(getattr, dotted.split("."), self)  # says that it may not be read
                 raise CayleyError(f"unknown key '{dotted}'{nearest(dotted, known)}")
             value = value[part]
         return dict(value) if isinstance(value, dict) else value
@@ -153,6 +156,10 @@ class Settings(Section):
     def leaves(self, *dotted: str) -> dict[str, Any]:
         """Return the named values and sections under their keys, in plain JSON types."""
         return {key: self.leaf(key) for key in dotted}
+
+    def only(self, *dotted: str) -> Settings:
+        """Return settings that hold the named values and sections and nothing else; see :func:`partial`."""
+        return partial(self.leaves(*dotted))
 
     def to_yaml(self) -> str:
         """Write the settings as YAML, the same text for equal settings."""
@@ -172,11 +179,17 @@ def fields(section: type[BaseModel] = Settings, prefix: str = "") -> dict[str, F
     """Return the dotted key of each leaf and its field, in the order of the schema."""
     found: dict[str, FieldInfo] = {}
     for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found |= fields(field.annotation, f"{prefix}{name}.")
+        if section_type := _section(field):
+            found |= fields(section_type, f"{prefix}{name}.")
         else:
             found[prefix + name] = field
     return found
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    """The class of a field that is a section, else None."""
+    found = field.annotation
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def holds(field: FieldInfo, kind: type) -> bool:
@@ -205,6 +218,49 @@ def validate(raw: Any, where: str = "") -> Settings:
         return Settings.model_validate(raw)
     except ValidationError as error:
         raise CayleyError("\n".join(where + line for line in explain(error, fields()))) from None
+
+
+def partial(leaves: Mapping[str, Any]) -> Settings:
+    """Make settings that hold some values only: what a stage may read.
+
+    Args:
+        leaves: Key of a value or a section → its plain JSON value, as :meth:`Settings.leaves` gives them.
+
+    Returns:
+        Settings whose values have the types of the schema. Sections are checked, and single values, but not what
+        several sections have to do with each other. Reading any other key raises an ``AttributeError`` that names it.
+
+    Raises:
+        CayleyError: A key is unknown, or its value is out of range; one line each.
+
+    Example:
+        >>> partial({"train.steps": 4, "evaluate.shots": [8192, "inf"]}).evaluate.shots
+        (8192, 'inf')
+    """
+    sections = {name: _section(field) for name, field in Settings.model_fields.items()}
+    single: dict[str, dict[str, Any]] = {name: {} for name, section in sections.items() if section}
+    whole, known, lines = {}, fields(), []
+    for key, value in leaves.items():
+        parent, _, name = key.rpartition(".")
+        section = sections.get(parent) if parent else Settings
+        if section is None or name not in section.model_fields:
+            lines.append(f"unknown key '{key}'{nearest(key, [*sections, *known])}")
+            continue
+        try:
+            (single[parent] if parent else whole)[name] = _adapter(section, name).validate_python(value)
+        except ValidationError as error:
+            lines += explain(error, known, key)
+    if lines:
+        raise CayleyError("\n".join(lines))
+    parts = {name: section.model_construct(**single[name]) for name, section in sections.items() if section}
+    return Settings.model_construct(**(parts | whole))
+
+
+@cache
+def _adapter(section: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """What checks the value of one key alone."""
+    field = section.model_fields[name]
+    return TypeAdapter(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
 
 
 def load_settings(path: str | Path) -> Settings:

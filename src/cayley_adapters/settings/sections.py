@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -62,6 +62,21 @@ class Section(BaseModel):
     """A frozen group of keys that refuses unknown ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    if not TYPE_CHECKING:  # to a type checker every section is complete
+
+        def __getattr__(self, name: str) -> Any:
+            """Answer for a key that a stage's settings were made without; see :func:`.schema.partial`."""
+            if name not in type(self).model_fields:
+                return super().__getattr__(name)
+            raise AttributeError(
+                f"this stage may not read {_prefix(type(self))}{name}; name it among its leaves in pipeline/table.py"
+            )
+
+
+def _prefix(section: type[Section]) -> str:
+    """What comes before a key of a section: its name, which is that of its class, and a point."""
+    return "" if section.__name__ == "Settings" else f"{section.__name__.lower()}."
 
 
 def needs(section: str, source: str, wanted: dict[str, Any], refused: dict[str, tuple[Any, str]]) -> None:
