@@ -239,7 +239,8 @@ def partial(leaves: Mapping[str, Any]) -> Settings:
     """
     sections = {name: _section(field) for name, field in Settings.model_fields.items()}
     single: dict[str, dict[str, Any]] = {name: {} for name, section in sections.items() if section}
-    whole, known, lines = {}, fields(), []
+    whole: dict[str, Any] = {}
+    known, lines = fields(), []
     for key, value in leaves.items():
         parent, _, name = key.rpartition(".")
         section = sections.get(parent) if parent else Settings
@@ -260,7 +261,8 @@ def partial(leaves: Mapping[str, Any]) -> Settings:
 def _adapter(section: type[BaseModel], name: str) -> TypeAdapter[Any]:
     """What checks the value of one key alone."""
     field = section.model_fields[name]
-    return TypeAdapter(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
+    kind: Any = field.annotation
+    return TypeAdapter(Annotated[kind, *field.metadata] if field.metadata else kind)
 
 
 def load_settings(path: str | Path) -> Settings:
