@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
+from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.cli import _add_all, app
 from cayley_adapters.core.errors import CayleyError
@@ -24,7 +25,6 @@ from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import compose
-from cayley_adapters.settings.evaluation import MEASUREMENTS
 from cayley_adapters.stages.adapted_model import AdaptedModel
 
 OVERRIDES = [

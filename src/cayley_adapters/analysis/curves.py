@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.analysis.crossing import critical_noise, crossover, curve_at
 from cayley_adapters.analysis.resampling import bootstrap_means, interval, seed_deviations
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.settings.evaluation import MEASUREMENTS
 
 __all__ = ["Curve", "make_curves", "select_cells"]
 

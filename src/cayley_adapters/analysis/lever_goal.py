@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from cayley_adapters.analysis import GOALS
 from cayley_adapters.analysis.crossing import curve_at
 from cayley_adapters.analysis.levers import Arm, nll_at
 from cayley_adapters.analysis.resampling import finite, interval
-from cayley_adapters.settings.levers import GOALS
 
 __all__ = ["SEEDS", "describe_goal"]
 

@@ -8,9 +8,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
-__all__ = ["Progress", "printable", "say", "text_table", "without_secrets"]
+from cayley_adapters.core.errors import nearest
+
+__all__ = ["Progress", "printable", "say", "show", "suggest", "text_table", "without_secrets"]
 
 
 def say(text: str) -> None:
@@ -40,6 +43,25 @@ class Progress:
         elapsed = now - self._start
         ending = f"{elapsed:.0f} s" if done >= total else f"about {elapsed / max(done, 1) * (total - done):.0f} s left"
         say(f"{self._label}: {done}/{total}{' ' + note if note else ''}, {ending}")
+
+
+def show(value: Any) -> str:
+    """Write a given value the way it is typed, cut to a readable length, with what a terminal cannot show escaped."""
+    if isinstance(value, (list, tuple)):
+        text = f"[{','.join(map(show, value))}]"
+    elif isinstance(value, dict):
+        text = f"{{{','.join(f'{show(key)}:{show(item)}' for key, item in value.items())}}}"
+    else:
+        text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    text = text if len(text) <= 80 else f"{text[:77]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def suggest(name: str, options: Iterable[str]) -> str:
+    """Return the hint to the nearest option and to all of them."""
+    options = list(options)
+    close = nearest(name, options)
+    return f"{close} Known: {', '.join(options)}" if close else f"; known: {', '.join(options)}"
 
 
 def text_table(rows: Sequence[Mapping[str, str]], columns: Sequence[str], right: Collection[str] = ()) -> str:

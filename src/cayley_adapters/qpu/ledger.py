@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import show
 from cayley_adapters.qpu.ledger_file import LedgerFile
 from cayley_adapters.qpu.ledger_schema import MOVES
-from cayley_adapters.settings.fields import show
 
 if TYPE_CHECKING:
     import numpy as np

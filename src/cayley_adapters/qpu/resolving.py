@@ -7,11 +7,11 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import show
 from cayley_adapters.qpu.calls import Calls
 from cayley_adapters.qpu.finding import WAITING, Finder
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.payload import size_of_job
-from cayley_adapters.settings.fields import show
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import RuntimeJobV2

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cayley_adapters.settings.fields import show
-from cayley_adapters.settings.levers import GOALS, LEVER_BLOCK_DIMS, LEVERS
+from cayley_adapters.analysis import GOALS
+from cayley_adapters.core.messages import show
+from cayley_adapters.settings.levers import LEVER_BLOCK_DIMS, LEVERS
 
 if TYPE_CHECKING:
     from cayley_adapters.settings.schema import Settings

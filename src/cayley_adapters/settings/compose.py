@@ -13,8 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 
 from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.messages import show, suggest
 from cayley_adapters.settings.conf_files import composed
-from cayley_adapters.settings.fields import show, suggest
 from cayley_adapters.settings.overrides import Choices, read_overrides, split_overrides
 from cayley_adapters.settings.schema import Settings, fields, holds, validate
 from cayley_adapters.settings.user_files import wrong_files

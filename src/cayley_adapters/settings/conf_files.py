@@ -20,7 +20,7 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.settings.fields import show
+from cayley_adapters.core.messages import show
 from cayley_adapters.settings.plain_yaml import scalars
 
 __all__ = ["composed"]

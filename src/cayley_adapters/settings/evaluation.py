@@ -6,16 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.settings.fields import Between, BlockDim, Layout, Name, Shots, axis
 from cayley_adapters.settings.sections import Device, Section, Threads
 
-__all__ = ["LARGEST_NOISY_BLOCK", "MEASUREMENTS", "Evaluate", "Noise", "Sweep"]
-
-LARGEST_NOISY_BLOCK = 16
-"""Block dimensions above this are not run as noisy circuits."""
-
-MEASUREMENTS = 5
-"""How often blocks that are measured once are measured, to know what their shots leave open."""
+__all__ = ["Evaluate", "Noise", "Sweep"]
 
 
 class Noise(Section):

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from cayley_adapters.core.errors import nearest
+from cayley_adapters.core.messages import show
 
 __all__ = [
     "PROJECTIONS",
@@ -33,8 +34,6 @@ __all__ = [
     "Text",
     "axis",
     "explain",
-    "show",
-    "suggest",
 ]
 
 Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -44,25 +43,6 @@ PROJECTIONS: tuple[str, ...] = get_args(Projection)
 BLOCK_DIMS = (2, 4, 8, 16, 32, 64)
 LAYOUTS = ("median", "best")
 MOST_SHOTS = 1_000_000_000
-
-
-def show(value: Any) -> str:
-    """Write a given value the way it is typed, cut to a readable length, with what a terminal cannot show escaped."""
-    if isinstance(value, (list, tuple)):
-        text = f"[{','.join(map(show, value))}]"
-    elif isinstance(value, dict):
-        text = f"{{{','.join(f'{show(key)}:{show(item)}' for key, item in value.items())}}}"
-    else:
-        text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    text = text if len(text) <= 80 else f"{text[:77]}..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def suggest(name: str, options: Iterable[str]) -> str:
-    """Return the hint to the nearest option and to all of them."""
-    options = list(options)
-    close = nearest(name, options)
-    return f"{close} Known: {', '.join(options)}" if close else f"; known: {', '.join(options)}"
 
 
 def _plain(value: float) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field
 from cayley_adapters.settings.fields import PROJECTIONS, Between, axis
 from cayley_adapters.settings.sections import Section
 
-__all__ = ["FULL_STEP_LAYERS", "GOALS", "LEVERS", "LEVER_BLOCK_DIMS", "PLAIN", "RANKED_FROM", "Lever", "Levers"]
+__all__ = ["FULL_STEP_LAYERS", "LEVERS", "LEVER_BLOCK_DIMS", "PLAIN", "RANKED_FROM", "Lever", "Levers"]
 
 PLAIN = "plain"
 """The configuration as it is, which levers are compared with: the map's own cells."""
@@ -24,9 +24,6 @@ LEVER_BLOCK_DIMS = (4, 8, 16)
 FULL_STEP_LAYERS = 4
 """Layers of a brickwork that learn at the default's rate; deeper ones take steps shorter in proportion. A step moves a
 product of many layers far: at the default's rate 19 layers never get better than none."""
-
-GOALS = {8: 2.0, 16: 1.0}
-"""Block dimension → noise scale at which its blocks are to beat the compressed model and any blocks of two qubits."""
 
 
 @dataclass(frozen=True)

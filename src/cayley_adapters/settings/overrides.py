@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override, OverrideType, QuotedStrin
 from hydra.errors import HydraException
 
 from cayley_adapters.core.errors import CayleyError, nearest
-from cayley_adapters.settings.fields import show, suggest
+from cayley_adapters.core.messages import show, suggest
 
 __all__ = ["SWEEPABLE", "Choices", "read_overrides", "split_overrides"]
 

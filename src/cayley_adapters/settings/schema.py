@@ -17,10 +17,12 @@ import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.messages import show
 from cayley_adapters.settings.checks import wrong_levers
-from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK, Evaluate, Noise, Sweep
-from cayley_adapters.settings.fields import Name, explain, show
+from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
+from cayley_adapters.settings.fields import Name, explain
 from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.plain_yaml import load_yaml
 from cayley_adapters.settings.qpu import Qpu

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cayley_adapters.core.messages import show
 from cayley_adapters.settings.fields import (
     PROJECTIONS,
     Between,
@@ -22,7 +23,6 @@ from cayley_adapters.settings.fields import (
     Projection,
     Revision,
     axis,
-    show,
 )
 
 __all__ = [

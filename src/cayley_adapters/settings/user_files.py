@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import show
 from cayley_adapters.core.reading import read_text
-from cayley_adapters.settings.fields import show
 from cayley_adapters.settings.schema import Settings
 
 __all__ = ["wrong_files"]

@@ -11,6 +11,7 @@ from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import load_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
+from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.storage import load_compressed
@@ -18,7 +19,6 @@ from cayley_adapters.models.corpus import Windows
 from cayley_adapters.models.losses import shot_error, token_losses
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.settings.evaluation import MEASUREMENTS
 from cayley_adapters.simulation.arms import make_executor
 from cayley_adapters.stages.common import evaluation_windows
 

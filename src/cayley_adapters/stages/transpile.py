@@ -11,6 +11,7 @@ from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import read_adapter
 from cayley_adapters.adapters.cayley.transform import cayley
+from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.circuits.ansatz import full
 from cayley_adapters.circuits.files import save_circuits
 from cayley_adapters.circuits.gates import circuit_summary
@@ -18,7 +19,6 @@ from cayley_adapters.circuits.synthesis import brickwork_circuits, lengthened, s
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.settings.evaluation import LARGEST_NOISY_BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.pipeline.costs.sizes import Cell, Model, Work
 from cayley_adapters.pipeline.jobs import control_of
-from cayley_adapters.settings.evaluation import MEASUREMENTS
 
 __all__ = ["CIRCUIT_ANGLES", "stage_work"]
 
