@@ -1,8 +1,7 @@
-"""Fuzzing what is typed: overrides, Snakemake's configuration, files of ``conf/``, ``config.yaml``, jobs."""
+"""Fuzzing what is typed: overrides, Snakemake's configuration, ``config.yaml``, jobs."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from fuzzing import ODD, fuzz, spoilt, spoilt_text
@@ -13,7 +12,6 @@ from cayley_adapters.pipeline.run import job_from_json, job_to_json
 from cayley_adapters.settings import (
     compose,
     fields,
-    find_conf_dir,
     from_snakemake_config,
     load_settings,
     parse_cli,
@@ -69,25 +67,6 @@ def test_snakemake_configuration() -> None:
     drawn = st.one_of(texts, texts, st.dictionaries(keys, values, max_size=3))
     valid = [{"experiment": "ci", "overrides": text} for text in VALID]
     fuzz("Snakemake's --config", drawn, from_snakemake_config, 1500, valid)
-
-
-def test_files_of_the_configuration(tmp_path: Path) -> None:
-    source = find_conf_dir()
-    conf = tmp_path / "conf"
-    shutil.copytree(source, conf)
-    names = ["config.yaml", "experiment/ci.yaml", "model/tiny_random.yaml", "control/lora.yaml", "qpu/twin.yaml"]
-    originals = {name: (source / name).read_bytes() for name in names}
-    spoilt_file = st.tuples(st.sampled_from(names), spoilt(list(originals.values())))
-
-    def read(drawn: tuple[str, bytes]) -> None:
-        name, content = drawn
-        (conf / name).write_bytes(content)
-        try:
-            compose("ci", conf_dir=conf)
-        finally:
-            (conf / name).write_bytes(originals[name])
-
-    fuzz("files of conf/", spoilt_file, read, 700, list(originals.items()))
 
 
 def test_frozen_configuration(tmp_path: Path) -> None:

@@ -50,6 +50,24 @@ def test_an_enormous_value_is_answered_briefly(overrides: str, fragments: list[s
     assert len(text) < 2500
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        r"qpu.text=$\{oc.env\:CAYLEY_SECRET\}",
+        r"qpu.text=str($\{oc.env\:CAYLEY_SECRET\})",
+        r"questions.path=$\{oc.env\:CAYLEY_SECRET\}",
+        r"data.train=[x,[$\{oc.env\:CAYLEY_SECRET\}]]",
+        r"model.id=a,$\{oc.env\:CAYLEY_SECRET\}",
+        "run=${oc.env:CAYLEY_SECRET}",
+    ],
+)
+def test_an_override_cannot_read_the_environment(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAYLEY_SECRET", "a-marker-of-the-environment")
+    with pytest.raises(CayleyError, match="interpolation") as caught:
+        compose("ci", [typed])
+    assert "a-marker" not in str(caught.value)
+
+
 def test_all_mistakes_come_in_one_message_one_a_line() -> None:
     text = message("train.steps=-3 sweep.block_dim=3 track.mode=on")
     assert [line.partition("=")[0] for line in text.splitlines()] == ["train.steps", "sweep.block_dim", "track.mode"]

@@ -61,6 +61,10 @@ def test_a_frozen_configuration_needs_no_model_folder(tmp_path: Path) -> None:
         ("a: [", "cannot read the configuration"),
         ("run: x", "train: is missing"),
         ("!!python/object/apply:os.system [id]", "cannot read the configuration"),
+        ("run: !!timestamp x", "tags or aliases"),
+        ("run: &a [*a]", "tags or aliases"),
+        ("run: " + "[" * 5000, "cannot read the configuration"),
+        ("run: " + "[" * 200 + "]" * 200, "run="),
     ],
 )
 def test_a_wrong_frozen_configuration_is_a_plain_error(text: str, fragment: str, tmp_path: Path) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.messages import show, suggest
-from cayley_adapters.settings.conf_files import composed
 from cayley_adapters.settings.overrides import Choices, read_overrides, split_overrides
 from cayley_adapters.settings.schema import Settings, fields, holds, validate
 from cayley_adapters.settings.user_files import wrong_files
@@ -138,12 +142,20 @@ def _variants(choices: Choices) -> list[tuple[str | None, dict[str, Any]]]:
 def _merge(conf: Path, groups: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
     """Put the typed values on top of what the files say, and resolve what the files interpolate."""
     try:
-        config = OmegaConf.create(composed(conf, tuple(groups)))
+        edited = max(path.stat().st_mtime_ns for path in conf.rglob("*.yaml"))
+        config = OmegaConf.create(_composed(conf, tuple(groups), edited))
         for key, value in values.items():
             OmegaConf.update(config, key, value, merge=False)
         return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
-    except OmegaConfBaseException as error:
-        raise CayleyError(f"the configuration cannot be composed: {error}") from error
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
+        raise CayleyError(f"the configuration in {conf} cannot be composed: {' '.join(str(error).split())}") from error
+
+
+@lru_cache(maxsize=256)
+def _composed(conf: Path, groups: tuple[str, ...], edited: int) -> Any:
+    """Let Hydra compose the chosen files, once for each state of the folder: it takes a tenth of a second."""
+    with initialize_config_dir(config_dir=str(conf), job_name="cayley", version_base="1.3"):
+        return OmegaConf.to_container(hydra_compose(config_name="config", overrides=list(groups)))
 
 
 def _name_models(raws: Sequence[dict[str, Any]]) -> None:

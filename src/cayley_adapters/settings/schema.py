@@ -24,7 +24,6 @@ from cayley_adapters.settings.checks import wrong_levers
 from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, explain
 from cayley_adapters.settings.levers import Levers
-from cayley_adapters.settings.plain_yaml import load_yaml
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.sections import (
@@ -274,8 +273,12 @@ def load_settings(path: str | Path) -> Settings:
         CayleyError: The file cannot be read, or is not a complete configuration.
     """
     try:
-        raw = load_yaml(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        text = Path(path).read_text(encoding="utf-8")
+        # Neither is ever written here: tags ask for other types, and aliases may unfold without end.
+        if any(isinstance(token, (yaml.AliasToken, yaml.TagToken)) for token in yaml.scan(text)):
+            raise ValueError("it has tags or aliases")
+        raw = yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise CayleyError(f"cannot read the configuration {path}: {error}") from error
     if not isinstance(raw, Mapping):
         raise CayleyError(
