@@ -1,18 +1,114 @@
-"""What levers need of the configuration that they change."""
+"""What the sections of a configuration have to do with each other: one function each, which says what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cayley_adapters.analysis import GOALS
+from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.core.messages import show
 from cayley_adapters.settings.levers import LEVER_BLOCK_DIMS, LEVERS
 
 if TYPE_CHECKING:
     from cayley_adapters.settings.schema import Settings
 
-__all__ = ["wrong_levers"]
+__all__ = ["CHECKS"]
+
+
+def lines_hold_blocks(settings: Settings) -> Iterator[str]:
+    layout, qubits = settings.noise.layout, int(math.log2(max(settings.sweep.block_dim)))
+    lines = [] if isinstance(layout, str) else [line if isinstance(line, tuple) else layout for line in layout]
+    if lines and settings.sweep.noise_scale != (0.0,) and min(map(len, lines)) < qubits:
+        yield (
+            f"noise.layout={show(list(layout))}: block dimension {2**qubits} needs {qubits} qubits; list as many, "
+            f"or lower sweep.block_dim"
+        )
+
+
+def no_compression_has_no_ratio(settings: Settings) -> Iterator[str]:
+    if settings.compress.method == "none" and settings.sweep.compression_ratio != (0.0,):
+        yield (
+            f"sweep.compression_ratio={show(list(settings.sweep.compression_ratio))}: compress=none removes nothing; "
+            "type sweep.compression_ratio=0 as well"
+        )
+
+
+def qiskit_gates_are_counted(settings: Settings) -> Iterator[str]:
+    if settings.transpile.synthesis == "qiskit" and not settings.transpile.compared_blocks:
+        yield "transpile.compared_blocks=0: transpile.synthesis=qiskit counts the gates of such; type 1 or more"
+
+
+def noise_needs_circuits(settings: Settings) -> Iterator[str]:
+    if settings.transpile.synthesis == "none" and settings.sweep.noise_scale != (0.0,):
+        yield (
+            "transpile.synthesis=none: without circuits there is nothing that noise acts on; type "
+            "sweep.noise_scale=0 as well, or transpile.synthesis=exact"
+        )
+
+
+def noise_begins_at_zero(settings: Settings) -> Iterator[str]:
+    if 0.0 not in settings.sweep.noise_scale:
+        yield (
+            f"sweep.noise_scale={show(list(settings.sweep.noise_scale))}: costs are counted from noise scale 0; type "
+            "sweep.noise_scale=0 and the others after it"
+        )
+
+
+def refining_needs_an_axis(settings: Settings) -> Iterator[str]:
+    if settings.evaluate.refine and settings.sweep.noise_scale == (0.0,):
+        yield (
+            f"evaluate.refine={settings.evaluate.refine}: there is no noise axis to refine; add a positive noise scale "
+            "to sweep.noise_scale, or type evaluate.refine=0"
+        )
+
+
+def executor_needs_circuits(settings: Settings) -> Iterator[str]:
+    evaluate = settings.evaluate
+    without = settings.transpile.synthesis == "none" or max(settings.sweep.block_dim) > LARGEST_NOISY_BLOCK
+    if without and (evaluate.executor == "aer" or evaluate.mitigation != "none"):
+        yield (
+            f"evaluate.executor={evaluate.executor} evaluate.mitigation={evaluate.mitigation}: these blocks are not "
+            "run as circuits; type evaluate.executor=noisy evaluate.mitigation=none, or transpile.synthesis=exact with "
+            f"block dimensions up to {LARGEST_NOISY_BLOCK}"
+        )
+
+
+def brickwork_needs_pairs(settings: Settings) -> Iterator[str]:
+    if settings.train.ansatz == "brickwork" and min(settings.sweep.block_dim) < 4:
+        yield (
+            f"sweep.block_dim={min(settings.sweep.block_dim)}: train.ansatz=brickwork needs two qubits or more; "
+            "leave out block dimension 2, or type train.ansatz=full"
+        )
+
+
+def the_sweep_has_what_is_asked(settings: Settings) -> Iterator[str]:
+    for section in ("questions", "qpu"):
+        for key in ("block_dim", "compression_ratio"):
+            wanted, axis = getattr(getattr(settings, section), key), getattr(settings.sweep, key)
+            if wanted is not None and wanted not in axis:
+                known, wider = (",".join(map(show, values)) for values in (axis, sorted({*axis, wanted})))
+                yield (
+                    f"{section}.{key}={show(wanted)}: the sweep has no such model; type {section}.{key}=null or one of "
+                    f"{known}, or sweep.{key}={wider} as well"
+                )
+
+
+def a_token_runs_one_projection(settings: Settings) -> Iterator[str]:
+    qpu, train = settings.qpu, settings.train
+    several = len(qpu.targets or train.targets) > 1 or len(qpu.layers or train.layers or (0, 0)) > 1
+    if qpu.mode == "per_token" and several:
+        yield (
+            "qpu.mode=per_token: runs the slices of one projection of one layer, since those of a second depend on "
+            "what the first gave; type qpu.targets=[o_proj] qpu.layers=[15], or qpu.mode=characterise"
+        )
+
+
+def aer_does_not_characterise(settings: Settings) -> Iterator[str]:
+    if settings.evaluate.executor == "aer" and settings.evaluate.readout == "characterised":
+        yield "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"
+
 
 CHANGED = {
     "train.ansatz": "full",
@@ -26,15 +122,17 @@ CHANGED = {
 """Keys that levers change, or rely on, and what they have in the configuration itself."""
 
 
-def wrong_levers(settings: Settings) -> Iterator[str]:
-    """Say what keeps levers from being compared; nothing where none is asked for."""
-    names, sweep = settings.levers.names, settings.sweep
-    if not names:
-        return
-    for key, wanted in CHANGED.items():
+def levers_change_the_plain(settings: Settings) -> Iterator[str]:
+    for key, wanted in CHANGED.items() if settings.levers.names else ():
         section, _, leaf = key.partition(".")
         if (given := getattr(getattr(settings, section), leaf)) != wanted:
             yield f"{key}={show(given)}: levers are changes of {key}={show(wanted)}; type that, or levers=none"
+
+
+def levers_have_their_cells(settings: Settings) -> Iterator[str]:
+    names, sweep = settings.levers.names, settings.sweep
+    if not names:
+        return
     if others := [d for d in sweep.block_dim if d not in LEVER_BLOCK_DIMS]:
         yield (
             f"sweep.block_dim={','.join(map(show, others))}: levers are measured for "
@@ -60,3 +158,21 @@ def wrong_levers(settings: Settings) -> Iterator[str]:
                 f"levers.names={name}: is measured for block dimension "
                 f"{', '.join(map(str, LEVERS[name].block_dims))}; add one to sweep.block_dim, or leave it out"
             )
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
+    lines_hold_blocks,
+    no_compression_has_no_ratio,
+    qiskit_gates_are_counted,
+    noise_needs_circuits,
+    noise_begins_at_zero,
+    refining_needs_an_axis,
+    executor_needs_circuits,
+    brickwork_needs_pairs,
+    the_sweep_has_what_is_asked,
+    a_token_runs_one_projection,
+    aer_does_not_characterise,
+    levers_change_the_plain,
+    levers_have_their_cells,
+)
+"""In this order; the first that yields a sentence refuses the configuration with it."""

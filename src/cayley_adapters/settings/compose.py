@@ -15,12 +15,11 @@ from hydra import initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel
 
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.messages import show, suggest
 from cayley_adapters.settings.overrides import Choices, read_overrides, split_overrides
-from cayley_adapters.settings.schema import Settings, fields, holds, validate
+from cayley_adapters.settings.schema import Settings, fields, holds, sections, validate
 from cayley_adapters.settings.user_files import wrong_files
 
 __all__ = ["compose", "find_conf_dir", "from_snakemake_config", "parse_cli"]
@@ -84,17 +83,12 @@ def compose(
             f"{suggest(str(experiment), experiments)}; type experiment=NAME"
         )
     leaves = fields()
-    sections = [
-        name
-        for name, field in Settings.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    ]
     choices = read_overrides(
         overrides,
         keys=[key for key in leaves if key != "experiment"],
         text_keys=[key for key, field in leaves.items() if holds(field, str)],
         list_keys=[key for key, field in leaves.items() if holds(field, tuple)],
-        groups={name: _options(conf, name) for name in sections},
+        groups={name: _options(conf, name) for name in sections()},
     )
     if choices.values.get("levers.size") in _options(conf, "levers"):  # a size is more than a value: it sets other keys
         size = choices.values.pop("levers.size")

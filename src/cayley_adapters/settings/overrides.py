@@ -17,10 +17,11 @@ from hydra.errors import HydraException
 
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.messages import show, suggest
+from cayley_adapters.settings.evaluation import Sweep
 
 __all__ = ["SWEEPABLE", "Choices", "read_overrides", "split_overrides"]
 
-AXES = ("sweep.block_dim", "sweep.noise_scale", "sweep.compression_ratio", "sweep.seed")
+AXES = tuple(f"sweep.{name}" for name in Sweep.model_fields)
 MODEL_AXES = ("model", "model.path", "model.id", "model.revision")
 SWEEPABLE = ("model", *AXES)
 """Keys that take several values; ``model.path`` does with model=local, ``model.id`` and ``.revision`` with hub."""

@@ -5,7 +5,6 @@ A :class:`Settings` is frozen, complete and resolved: what it says is what runs.
 
 from __future__ import annotations
 
-import itertools
 import math
 import types
 from collections.abc import Iterator, Mapping
@@ -17,10 +16,8 @@ import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.core.errors import CayleyError, nearest
-from cayley_adapters.core.messages import show
-from cayley_adapters.settings.checks import wrong_levers
+from cayley_adapters.settings.checks import CHECKS
 from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, explain
 from cayley_adapters.settings.levers import Levers
@@ -37,7 +34,7 @@ from cayley_adapters.settings.sections import (
     Transpile,
 )
 
-__all__ = ["Settings", "fields", "holds", "load_settings", "partial", "validate"]
+__all__ = ["Settings", "fields", "holds", "load_settings", "partial", "sections", "validate"]
 
 
 class Settings(Section):
@@ -61,71 +58,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        layout = self.noise.layout
-        qubits = int(math.log2(max(self.sweep.block_dim)))
-        lines = [] if isinstance(layout, str) else [line if isinstance(line, tuple) else layout for line in layout]
-        if lines and self.sweep.noise_scale != (0.0,) and min(map(len, lines)) < qubits:
-            raise ValueError(
-                f"noise.layout={show(list(layout))}: block dimension {2**qubits} needs {qubits} qubits; list as many, "
-                f"or lower sweep.block_dim"
-            )
-        if self.compress.method == "none" and self.sweep.compression_ratio != (0.0,):
-            raise ValueError(
-                f"sweep.compression_ratio={show(list(self.sweep.compression_ratio))}: compress=none removes nothing; "
-                "type sweep.compression_ratio=0 as well"
-            )
-        if self.transpile.synthesis == "qiskit" and not self.transpile.compared_blocks:
-            raise ValueError(
-                "transpile.compared_blocks=0: transpile.synthesis=qiskit counts the gates of such; type 1 or more"
-            )
-        if self.transpile.synthesis == "none" and self.sweep.noise_scale != (0.0,):
-            raise ValueError(
-                "transpile.synthesis=none: without circuits there is nothing that noise acts on; type "
-                "sweep.noise_scale=0 as well, or transpile.synthesis=exact"
-            )
-        if 0.0 not in self.sweep.noise_scale:
-            raise ValueError(
-                f"sweep.noise_scale={show(list(self.sweep.noise_scale))}: costs are counted from noise scale 0; type "
-                "sweep.noise_scale=0 and the others after it"
-            )
-        if self.evaluate.refine and self.sweep.noise_scale == (0.0,):
-            raise ValueError(
-                f"evaluate.refine={self.evaluate.refine}: there is no noise axis to refine; add a positive noise scale "
-                "to sweep.noise_scale, or type evaluate.refine=0"
-            )
-        without_circuits = self.transpile.synthesis == "none" or max(self.sweep.block_dim) > LARGEST_NOISY_BLOCK
-        if without_circuits and (self.evaluate.executor == "aer" or self.evaluate.mitigation != "none"):
-            raise ValueError(
-                f"evaluate.executor={self.evaluate.executor} evaluate.mitigation={self.evaluate.mitigation}: these "
-                "blocks are not run as circuits; type evaluate.executor=noisy evaluate.mitigation=none, or "
-                f"transpile.synthesis=exact with block dimensions up to {LARGEST_NOISY_BLOCK}"
-            )
-        if self.train.ansatz == "brickwork" and min(self.sweep.block_dim) < 4:
-            raise ValueError(
-                f"sweep.block_dim={min(self.sweep.block_dim)}: train.ansatz=brickwork needs two qubits or more; "
-                "leave out block dimension 2, or type train.ansatz=full"
-            )
-        for section, key in itertools.product(("questions", "qpu"), ("block_dim", "compression_ratio")):
-            wanted, axis = getattr(getattr(self, section), key), getattr(self.sweep, key)
-            if wanted is not None and wanted not in axis:
-                known, wider = (",".join(map(show, values)) for values in (axis, sorted({*axis, wanted})))
-                raise ValueError(
-                    f"{section}.{key}={show(wanted)}: the sweep has no such model; type {section}.{key}=null or one of "
-                    f"{known}, or sweep.{key}={wider} as well"
-                )
-        several = (
-            len(self.qpu.targets or self.train.targets) > 1 or len(self.qpu.layers or self.train.layers or (0, 0)) > 1
-        )
-        if self.qpu.mode == "per_token" and several:
-            raise ValueError(
-                "qpu.mode=per_token: runs the slices of one projection of one layer, since those of a second depend on "
-                "what the first gave; type qpu.targets=[o_proj] qpu.layers=[15], or qpu.mode=characterise"
-            )
-        if self.evaluate.executor == "aer" and self.evaluate.readout == "characterised":
-            raise ValueError(
-                "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"
-            )
-        if line := next(wrong_levers(self), None):
+        if line := next((line for check in CHECKS for line in check(self)), None):
             raise ValueError(line)
         return self
 
@@ -187,6 +120,11 @@ def fields(section: type[BaseModel] = Settings, prefix: str = "") -> dict[str, F
     return found
 
 
+def sections() -> dict[str, type[BaseModel]]:
+    """Return the name and the class of each section, in the order of the schema."""
+    return {name: found for name, field in Settings.model_fields.items() if (found := _section(field))}
+
+
 def _section(field: FieldInfo) -> type[BaseModel] | None:
     """The class of a field that is a section, else None."""
     found = field.annotation
@@ -238,15 +176,14 @@ def partial(leaves: Mapping[str, Any]) -> Settings:
         >>> partial({"train.steps": 4, "evaluate.shots": [8192, "inf"]}).evaluate.shots
         (8192, 'inf')
     """
-    sections = {name: _section(field) for name, field in Settings.model_fields.items()}
-    single: dict[str, dict[str, Any]] = {name: {} for name, section in sections.items() if section}
+    single: dict[str, dict[str, Any]] = {name: {} for name in sections()}
     whole: dict[str, Any] = {}
     known, lines = fields(), []
     for key, value in leaves.items():
         parent, _, name = key.rpartition(".")
-        section = sections.get(parent) if parent else Settings
+        section = sections().get(parent) if parent else Settings
         if section is None or name not in section.model_fields:
-            lines.append(f"unknown key '{key}'{nearest(key, [*sections, *known])}")
+            lines.append(f"unknown key '{key}'{nearest(key, [*Settings.model_fields, *known])}")
             continue
         try:
             (single[parent] if parent else whole)[name] = _adapter(section, name).validate_python(value)
@@ -254,7 +191,7 @@ def partial(leaves: Mapping[str, Any]) -> Settings:
             lines += explain(error, known, key)
     if lines:
         raise CayleyError("\n".join(lines))
-    parts = {name: section.model_construct(**single[name]) for name, section in sections.items() if section}
+    parts = {name: section.model_construct(**single[name]) for name, section in sections().items()}
     return Settings.model_construct(**(parts | whole))
 
 
