@@ -11,10 +11,12 @@ import warnings
 from collections.abc import Container
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from cayley_adapters import __version__
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import printable, without_secrets
 from cayley_adapters.pipeline.failures import explain
@@ -25,7 +27,39 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+RUNS, SINGLE, RESULTS, PROCESSOR = "Whole runs", "Single stages", "Looking at results", "Processor"
+"""Sections of ``cayley --help``."""
+
+SHOWING = (
+    *("phase_diagram", "scaling", "recovery", "compare_circuits", "entanglement", "questions", "levers"),
+    *("report", "dashboard", "compare_models"),
+)
+"""Stages that show what others have made."""
+
+INTERNAL = (
+    *("configure", "teacher", "baseline", "reference", "evaluate_control", "aggregate", "question_set"),
+    *("answer_questions", "lever_survey", "lever_rank", "lever_train", "lever_transpile", "lever_evaluate"),
+)
+"""Stages that nobody needs alone: they can be called, and are not listed."""
+
+
+class _Sections(TyperGroup):
+    """Commands under the headings that they name, each with its whole sentence, in plain text."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str | None, str | None]]] = {name: [] for name in (RUNS, SINGLE, RESULTS)}
+        for command in self.commands.values():
+            if not command.hidden:
+                name = getattr(command, "rich_help_panel", None) or "Commands"
+                sections.setdefault(name, []).append((command.name, command.help))
+        for name, rows in sections.items():
+            if rows:
+                with formatter.section(name):
+                    formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=_Sections,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -37,6 +71,7 @@ app = typer.Typer(
 )
 
 qpu_app = typer.Typer(
+    cls=_Sections,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
@@ -50,9 +85,18 @@ Overrides = Annotated[
 ]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cayley-adapters {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
 ) -> None:
     if debug:
         os.environ["CAYLEY_DEBUG"] = "1"
@@ -120,7 +164,10 @@ def _command(stage: str) -> list[str]:
 def _add(stage: str, text: str) -> None:
     *group, name = _command(stage)
 
-    @(qpu_app if group else app).command(name, help=text[0].upper() + text[1:] + ".")
+    heading = None if group else RESULTS if stage in SHOWING else SINGLE
+    text = text[0].upper() + text[1:] + "."
+
+    @(qpu_app if group else app).command(name, help=text, rich_help_panel=heading, hidden=stage in INTERNAL)
     def command(overrides: Overrides = None) -> None:
         _run_stage(stage, overrides)
 
@@ -131,10 +178,10 @@ def _add_all() -> None:
 
     for name, stage in STAGES.items():
         _add(name, stage.help)
-    app.add_typer(qpu_app, name="qpu")
+    app.add_typer(qpu_app, name="qpu", rich_help_panel=PROCESSOR)
 
 
-@app.command("config")
+@app.command("config", rich_help_panel=RUNS)
 def show_config(
     overrides: Overrides = None,
     as_reference: Annotated[bool, typer.Option("--reference", help="Print what every key means instead.")] = False,
@@ -149,7 +196,7 @@ def show_config(
         typer.echo(settings.to_yaml(), nl=False)
 
 
-@app.command("estimate")
+@app.command("estimate", rich_help_panel=RUNS)
 def estimate(
     overrides: Overrides = None,
     target: Annotated[str, typer.Option(help="What would be asked of snakemake.")] = "phase_diagram",
@@ -164,7 +211,7 @@ def estimate(
     typer.echo(estimate_run(_settings(overrides), target, cores, remaining, measure, as_json))
 
 
-@app.command("verify")
+@app.command("verify", rich_help_panel=RUNS)
 def verify_results(
     results: Annotated[
         list[str],
@@ -233,7 +280,7 @@ def qpu_resolve(
     typer.echo(desk_of(job).resolve(tag, adopt))
 
 
-@app.command("chat")
+@app.command("chat", rich_help_panel=PROCESSOR)
 def chat(
     overrides: Overrides = None,
     executor: Annotated[str, typer.Option(help="What runs the blocks: exact, noisy or qpu.")] = "exact",
@@ -284,7 +331,7 @@ def main() -> None:
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
-        app()
+        app(prog_name="cayley")
     # The last boundary before the user: what gets here by another class is a defect, and is told as one.
     except Exception as error:
         if os.environ.get("CAYLEY_DEBUG"):
@@ -303,3 +350,7 @@ def _unexpected(error: Exception) -> str:
     what = " ".join(f"{type(error).__name__}: {error}".split())
     again = shlex.join(["cayley", "--debug", *(word for word in sys.argv[1:] if word != "--debug")])
     return f"this is a defect of cayley-adapters ({what[:300]}); please report it with all that this prints: {again}"
+
+
+if __name__ == "__main__":
+    main()
