@@ -55,7 +55,8 @@ def rows_of(arms):
     for arm in arms:
         (twin,) = make("identity-plain", {arm.block_dim: [1.9, 2.9, 3.9]})
         identities[arm.name, arm.block_dim] = twin
-    rows = lever_rows(arms, identities, AXIS, len(np.unique(DOCUMENTS)), 80)
+    labels = {arm.name: (arm.name.title(), "training") for arm in arms}
+    rows = lever_rows(arms, identities, AXIS, len(np.unique(DOCUMENTS)), 80, labels)
     return pd.DataFrame(rows, columns=columns_of(AXIS)).set_index(["lever", "block_dim"])
 
 

@@ -14,7 +14,6 @@ import pandas as pd
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.resampling import interval
 from cayley_adapters.circuits.ansatz import bricks
-from cayley_adapters.pipeline.levers import lever_of
 
 __all__ = ["LEVER_COLUMNS", "Arm", "arms_of", "columns_of", "control_rows", "lever_rows", "nll_at"]
 
@@ -130,6 +129,7 @@ def lever_rows(
     noise_scales: Sequence[float],
     clusters: int,
     steps: int,
+    labels: Mapping[str, tuple[str, str]],
 ) -> list[dict[str, Any]]:
     """One row a lever and block dimension.
 
@@ -139,6 +139,7 @@ def lever_rows(
         noise_scales: of the configured axis, 1 among them.
         clusters: test documents.
         steps: of training.
+        labels: name of a lever → its title and kind.
     """
     rows = []
     for arm in arms:
@@ -150,8 +151,8 @@ def lever_rows(
         blocks = _blocks(first)
         row = {
             "lever": arm.name,
-            "title": lever_of(arm.name).title,
-            "kind": lever_of(arm.name).kind,
+            "title": labels[arm.name][0],
+            "kind": labels[arm.name][1],
             "seeds": curve.seeds,
             "lambda_c": critical[0],
             "lambda_c_low": low,

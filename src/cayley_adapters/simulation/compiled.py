@@ -23,6 +23,7 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.kernels.batches import back_propagate
 from cayley_adapters.kernels.batches import probabilities as _probabilities
 from cayley_adapters.simulation.programs import (
+    LARGEST,
     Preparation,
     preparation_of,
     program_of,
@@ -46,9 +47,6 @@ __all__ = [
 ]
 
 Array = TypeVar("Array", np.ndarray, "torch.Tensor")
-
-LARGEST = 4
-"""Qubits of the largest blocks that are simulated."""
 
 
 @dataclass(frozen=True)

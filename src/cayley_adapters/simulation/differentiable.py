@@ -24,8 +24,7 @@ from cayley_adapters.circuits.preparation import preparation_angles
 from cayley_adapters.circuits.synthesis import quaternion_tensor, synthesise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.kernels.pauli import CZ, RZ, SX
-from cayley_adapters.simulation.compiled import LARGEST
-from cayley_adapters.simulation.programs import Program, preparation_of, program_of, readout_effects
+from cayley_adapters.simulation.programs import LARGEST, Program, preparation_of, program_of, readout_effects
 from cayley_adapters.simulation.surrogate import surrogate
 
 __all__ = ["block_units", "noisy_probabilities", "slice_units"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cayley_adapters.circuits.noise.calibration import Line
 
 __all__ = [
+    "LARGEST",
     "Preparation",
     "Program",
     "preparation_of",
@@ -34,10 +35,13 @@ __all__ = [
     "turn_coefficients",
 ]
 
+LARGEST = 4
+"""Qubits of the largest blocks that are simulated."""
+
 
 @dataclass(frozen=True)
 class Program:
-    """Operations on Pauli vectors, see :func:`cayley_adapters.kernels.run`.
+    """Operations on Pauli vectors, see :func:`cayley_adapters.kernels.pauli.run`.
 
     Attributes:
         operations: (m, 3) integers: operation, qubit, second qubit or row of the angle.

@@ -23,7 +23,7 @@ from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.report.plots.levers import levers_figure
 from cayley_adapters.report.plots.phase_diagram import save_figure
 from cayley_adapters.report.wandb.runs import log_run
-from cayley_adapters.settings.levers import PLAIN, RANKED_FROM
+from cayley_adapters.settings.levers import LEVERS, PLAIN, RANKED_FROM
 
 __all__ = ["run"]
 
@@ -61,7 +61,8 @@ def run(job: Job) -> None:
         for arm in measured
     }
     scales = leaves["sweep.noise_scale"]
-    rows = lever_rows(measured, identities, scales, clusters, leaves["train.steps"])
+    labels = {name: (lever.title, lever.kind) for name, lever in LEVERS.items()}
+    rows = lever_rows(measured, identities, scales, clusters, leaves["train.steps"], labels)
     baselines = read_baselines(inputs["baselines"][0])
     ratio = measured[0].curve.compression_ratio
     table = write_table(rows + control_rows(baselines, ratio), outputs["table"], columns_of(scales))

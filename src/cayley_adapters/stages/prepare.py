@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from cayley_adapters.core.files import atomic_file, sha256
+from cayley_adapters.core.files import atomic_file
 from cayley_adapters.core.messages import say
 from cayley_adapters.models.base import check_model, load_tokenizer, locate
 from cayley_adapters.models.corpus import build_windows, save_windows
+from cayley_adapters.models.hashes import model_hashes, text_hashes
 from cayley_adapters.pipeline.jobs import Job
 
-__all__ = ["model_hashes", "run", "text_hashes"]
+__all__ = ["run"]
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -34,15 +33,3 @@ def run(job: Job) -> dict[str, Any]:
     with atomic_file(outputs["model"]) as temporary:
         temporary.write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
     return {"model": model_hashes(folder), "text": text_hashes(job.leaves["data"])}
-
-
-def model_hashes(folder: Path) -> dict[str, str]:
-    """Name → SHA-256 of a model's files."""
-    found = sorted({path for kind in ("*.safetensors", "*.json", "*.model") for path in folder.glob(kind)})
-    return {path.name: sha256(path) for path in found}
-
-
-def text_hashes(data: Mapping[str, Any]) -> dict[str, str]:
-    """Number and name → SHA-256 of the user's own files of text, none for the other sources."""
-    found = [Path(name) for part in ("train", "test") for name in data[part] or ()]
-    return {f"{number} {path.name}": sha256(path) for number, path in enumerate(found, start=1)}

@@ -14,10 +14,10 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import sha256
 from cayley_adapters.core.tables import read_table
 from cayley_adapters.models.base import cached_folder
+from cayley_adapters.models.hashes import model_hashes, text_hashes
 from cayley_adapters.pipeline.fingerprint import fingerprint
 from cayley_adapters.pipeline.provenance import calibration_digest, settings_digest, written
 from cayley_adapters.pipeline.verification.folder import Folder
-from cayley_adapters.stages.prepare import model_hashes, text_hashes
 
 __all__ = ["Check", "differences", "integrity"]
 
