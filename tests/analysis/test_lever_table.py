@@ -13,6 +13,7 @@ from cayley_adapters.analysis.lever_goal import describe_goal
 from cayley_adapters.analysis.levers import arms_of, columns_of, control_rows, lever_rows
 from cayley_adapters.core.tables import CELL_COLUMNS, write_table
 from cayley_adapters.report.plots.levers import levers_figure
+from cayley_adapters.settings.levers import LEVERS
 
 AXIS = (0.0, 1.0, 2.0)
 TOKENS = 12
@@ -55,7 +56,7 @@ def rows_of(arms):
     for arm in arms:
         (twin,) = make("identity-plain", {arm.block_dim: [1.9, 2.9, 3.9]})
         identities[arm.name, arm.block_dim] = twin
-    labels = {arm.name: (arm.name.title(), "training") for arm in arms}
+    labels = {name: (lever.title, lever.kind) for name, lever in LEVERS.items()}
     rows = lever_rows(arms, identities, AXIS, len(np.unique(DOCUMENTS)), 80, labels)
     return pd.DataFrame(rows, columns=columns_of(AXIS)).set_index(["lever", "block_dim"])
 
