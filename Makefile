@@ -79,6 +79,7 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 bench: $(READY)
 	for file in benchmarks/bench_*.py; do $(VENV)/bin/python $$file || exit 1; done

@@ -1,1 +1,0 @@
-"""Ways to move the boundary between help and harm, measured one by one and together."""
