@@ -1,0 +1,196 @@
+"""Reads one definition: what it uses, and what of it counts."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from cayley_adapters.pipeline.fingerprint.definitions import Definition, Part, Use
+from cayley_adapters.pipeline.fingerprint.scopes import type_checking
+from cayley_adapters.pipeline.fingerprint.walk import HOLE, Walk, imports_by_name, last_name, names_in
+
+__all__ = ["Reader"]
+
+SPEECH = ("say", "print", "warn")
+"""Functions that write to the terminal, or to a job's log, which nobody reads results from."""
+
+LOGS = ("logging", "logger", "log", "warnings")
+"""Objects whose methods do."""
+
+ERRORS = ("Error", "Exception", "Warning", "Exit")
+"""How the names of classes of errors end."""
+
+
+class Reader(Walk):
+    """Reads definitions of one module.
+
+    Docstrings, annotations of functions and of variables, and the texts of errors and of messages leave no trace.
+
+    Args:
+        module: dotted name of the module.
+        home: the package that its relative imports start from.
+        fields: whether annotations of a class's fields count: pydantic acts on them.
+        ours: says of a global name whether a call of it may be that of a class of the package.
+        given: names of classes that stages are given instances of.
+    """
+
+    def __init__(
+        self, module: str, home: str, fields: bool, ours: Callable[[str], bool], given: Collection[str]
+    ) -> None:
+        super().__init__(module, home, given)
+        self._fields, self._ours = fields, ours
+        self._parts: list[Part] = []
+        self._visitors |= {
+            ast.AnnAssign: self._annotated,
+            ast.Assert: lambda node: self._visit(node.test),
+            ast.Call: self._call,
+            ast.ClassDef: self._class,
+            ast.Expr: self._expression,
+            ast.If: self._if,
+            ast.Raise: self._raise,
+        }
+
+    def read(self, nodes: Iterable[ast.AST]) -> Definition:
+        """What the statements of one definition come to."""
+        for node in nodes:
+            self._visit(node)
+        if self._has_given:
+            self._reads |= {f"given {name}" for name in self._reads}
+        return Definition(_digest(self._tokens), frozenset(self._uses), frozenset(self._reads), tuple(self._parts))
+
+    def part(self, field: str | int, nodes: Iterable[ast.AST], callee: Use | None = None, text: bool = False) -> Part:
+        """The same of something that counts only where it is read."""
+        kept = self._tokens, self._uses, self._reads
+        self._tokens, self._uses, self._reads = [], set(), set()
+        for node in nodes:
+            self._visit(node)
+        found = Part(field, callee, text, _digest(self._tokens), frozenset(self._uses), frozenset(self._reads))
+        self._tokens, self._uses, self._reads = kept
+        return found
+
+    def _class(self, node: ast.ClassDef) -> None:
+        self._tokens += ["ClassDef", node.name]
+        for part in (node.decorator_list, node.bases, node.keywords):
+            self._value(part)
+        # Of a plain class annotations decide nothing, but that they say what is no field.
+        counted = self._fields and bool(node.bases or node.decorator_list)
+        self._tokens.append("(")
+        for item in node.body:
+            if isinstance(item, ast.AnnAssign):
+                if counted or {"ClassVar", "InitVar", "KW_ONLY"} & names_in(item.annotation):
+                    self._visit(item.annotation)
+                self._tokens.append("field")
+                self._visit(item.target)
+            self._visit(item)
+        self._tokens.append(")")
+
+    def _expression(self, node: ast.Expr) -> None:
+        if not (isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)):
+            self._tokens.append("Expr")
+            self._visit(node.value)
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self._tokens.append("Assign")
+            self._value([node.target])
+            self._visit(node.value)
+
+    def _if(self, node: ast.If) -> None:
+        runs = type_checking(node)
+        if runs is not None:
+            self._value(runs)
+            return
+        self._tokens.append("If")
+        self._visit(node.test)
+        self._value(node.body)
+        self._value(node.orelse)
+
+    def _raise(self, node: ast.Raise) -> None:
+        self._tokens.append("Raise")
+        self._hushed("texts", [node.exc])
+        self._value(node.cause)
+
+    def _hushed(self, quiet: str, values: Iterable[Any]) -> None:
+        kept, self._quiet = self._quiet, self._quiet or quiet
+        for value in values:
+            self._value(value)
+        self._quiet = kept
+
+    def _call(self, node: ast.Call) -> None:
+        self._tokens.append("Call")
+        self._visit(node.func)
+        name = last_name(node.func)
+        given = [*node.args, *node.keywords]
+        if name.endswith(ERRORS):
+            self._hushed("texts", given)
+        elif _speaks(node, name):
+            self._hushed("calls", given)
+        elif name == "register_post_import_hook" and len(node.args) == 2 and isinstance(node.args[1], ast.Constant):
+            self._hook(node)
+        elif name.lstrip("_")[:1].isupper() and (callee := self._callee(node.func)) is not None:
+            for index, argument in enumerate(node.args):
+                if isinstance(argument, ast.Starred):
+                    self._visit(argument)
+                else:
+                    self._tokens.append("part")
+                    self._parts.append(self.part(index, [argument], callee, _is_text(argument)))
+            for keyword in node.keywords:
+                if keyword.arg is None:
+                    self._visit(keyword)
+                else:
+                    text = _is_text(keyword.value)
+                    self._tokens.append("part")
+                    self._parts.append(self.part(keyword.arg, [keyword], callee, text))
+        else:
+            if (
+                imports_by_name(node)
+                and node.args
+                and (below := self._folded(node.args[0])).startswith((".", HOLE + "."))
+            ):
+                anchors = [*node.args[1:2], *(item.value for item in node.keywords)]
+                anchor = self._folded(anchors[0]).strip(HOLE) if anchors else ""
+                self._text((anchor or self._home) + below.lstrip(HOLE))
+            self._value(given)
+
+    def _relative(self, name: str, anchors: list[ast.expr]) -> None:
+        """A module that is imported by its name below a package, this one's if none is named."""
+        if name.startswith((".", HOLE + ".")):
+            anchor = self._folded(anchors[0]).strip(HOLE) if anchors else ""
+            self._text((anchor or self._home) + name.lstrip(HOLE))
+
+    def _callee(self, function: ast.expr) -> Use | None:
+        """The class that is called, where it may be one of the package or pydantic's ``Field``."""
+        attributes: tuple[str, ...] = ()
+        while isinstance(function, ast.Attribute):
+            attributes = (function.attr, *attributes)
+            function = function.value
+        if not isinstance(function, ast.Name):
+            return None
+        local = self._use_of(function.id, attributes)
+        if local is None:
+            return ("name", function.id, *attributes) if self._ours(function.id) else None
+        return local[0] if len(local) == 1 else None
+
+    def _hook(self, node: ast.Call) -> None:
+        """What is to run once another package is imported counts where that is; a module is then imported only."""
+        assert isinstance(node.args[1], ast.Constant)  # see where this is called
+        part = self.part(f"import {node.args[1].value!s}", node.args)
+        uses = {("module", use[1]) if use[0] == "text" else use for use in part.uses}
+        self._parts.append(Part(part.field, None, False, part.digest, frozenset(uses), part.reads))
+
+
+def _digest(tokens: list[Any]) -> bytes:
+    return hashlib.sha256(repr(tokens).encode()).digest()
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def _speaks(node: ast.Call, name: str) -> bool:
+    if isinstance(node.func, ast.Attribute):
+        return isinstance(node.func.value, ast.Name) and node.func.value.id.strip("_") in LOGS
+    files = [keyword.value for keyword in node.keywords if keyword.arg == "file"]
+    return name in SPEECH and all(isinstance(file, ast.Attribute) and file.attr == "stderr" for file in files)

@@ -1,0 +1,94 @@
+"""Which names are local to a function, and what the statements that import stand for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["Scope", "bound", "hints", "imported", "parameters", "type_checking"]
+
+Scope = dict[str, tuple[tuple[str, str], ...]]
+"""Local name → modules and names that it may be imported as; empty if it is not imported."""
+
+_INNER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def imported(node: ast.Import | ast.ImportFrom, home: str) -> Iterator[tuple[str, str, str]]:
+    """Each name that a statement binds, and the module and name that it stands for.
+
+    Args:
+        node: the statement.
+        home: the package that relative imports start from.
+
+    Yields:
+        Bound name, module, and name there: empty for the module itself, ``*`` for all of it.
+    """
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield (alias.asname or alias.name.partition(".")[0]), alias.name, ""
+        return
+    above = home.split(".")[: len(home.split(".")) - node.level + 1] if node.level else []
+    module = ".".join([*above, *([node.module] if node.module else [])])
+    for alias in node.names:
+        yield alias.asname or alias.name, module, alias.name
+
+
+def parameters(arguments: ast.arguments) -> list[str]:
+    """Names of all parameters of a function."""
+    return [item.arg for item in _all(arguments)]
+
+
+def hints(arguments: ast.arguments) -> list[ast.expr]:
+    """What is said of the types of a function's parameters."""
+    return [item.annotation for item in _all(arguments) if item.annotation is not None]
+
+
+def _all(arguments: ast.arguments) -> list[ast.arg]:
+    plain = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [item for item in (*plain, arguments.vararg, arguments.kwarg) if item is not None]
+
+
+def bound(nodes: Iterable[ast.AST], home: str) -> Scope:
+    """The names that statements bind in their own scope; those of functions and comprehensions in them are not.
+
+    Args:
+        nodes: the statements, or targets.
+        home: the package that relative imports start from.
+    """
+    found: Scope = {}
+    elsewhere: set[str] = set()
+    waiting: list[ast.AST] = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        names: Sequence[str | None] = ()
+        if isinstance(node, ast.Name):
+            names = () if isinstance(node.ctx, ast.Load) else (node.id,)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names = (node.name,)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for name, module, member in imported(node, home):
+                whole = isinstance(node, ast.Import) and module.partition(".")[0] == name
+                found[name] = (*found.get(name, ()), (name if whole else module, member))
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            elsewhere.update(node.names)
+        elif not isinstance(node, _INNER):
+            if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+                names = (node.name,)
+            elif isinstance(node, ast.MatchMapping):
+                names = (node.rest,)
+            waiting += ast.iter_child_nodes(node)
+        for bare in names:
+            if bare is not None:
+                found.setdefault(bare, ())
+    return {name: target for name, target in found.items() if name not in elsewhere}
+
+
+def type_checking(node: ast.If) -> list[ast.stmt] | None:
+    """What runs of a statement ``if TYPE_CHECKING`` or ``if not TYPE_CHECKING``; None for any other one."""
+    test, negated = node.test, False
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, negated = test.operand, True
+    name = test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else ""
+    if name != "TYPE_CHECKING":
+        return None
+    return node.body if negated else node.orelse

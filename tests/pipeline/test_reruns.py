@@ -1,0 +1,177 @@
+"""What an edit of the library runs again: a table of edits and, for each, the stages that it touches."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from cayley_adapters.pipeline.fingerprint import ROOT, fingerprint, reached
+from cayley_adapters.pipeline.table import STAGES
+
+GROUPS = {"nothing": ""}
+GROUPS["TRAIN"] = "train qpu_train lever_survey lever_train"
+GROUPS["TRANSPILE"] = "transpile lever_transpile"
+GROUPS["EVALUATE"] = "evaluate lever_evaluate"
+# They load the model whose blocks are sent to a processor.
+GROUPS["PROCESSOR"] = "qpu_plan qpu_evaluate"
+# They talk to a processor: its offline twin, which runs the simulator, answers within them.
+GROUPS["TWIN"] = "qpu_submit qpu_collect"
+# They evaluate a model with its blocks on a simulated device.
+GROUPS["ARMS"] = "EVALUATE lever_rank answer_questions"
+GROUPS["SIMULATE"] = "ARMS qpu_evaluate"
+# They measure what a model loses on the test text.
+GROUPS["LOSSES"] = "EVALUATE lever_rank reference baseline evaluate_control qpu_evaluate"
+# They load the compressed model, and with it what a method put in place of a projection.
+GROUPS["LOAD"] = "TRAIN PROCESSOR ARMS baseline control evaluate_control"
+# They load PEFT, which is then told of our method: its classes know what to do with an adapter.
+GROUPS["PEFT"] = "TRAIN PROCESSOR ARMS TRANSPILE entanglement control evaluate_control"
+# They bring blocks to gates, or run the simulator, which makes circuits of blocks that come without.
+GROUPS["SYNTHESISE"] = "TRANSPILE PROCESSOR ARMS TWIN compare_circuits"
+
+# What is edited: a piece of code that occurs exactly once in the file → what stands in its place ⇒ the stages. Where
+# code has moved, its row fails and is to be moved after it. Stages are to be thought, not copied from what fails.
+EDITS = """
+models/compression/methods/svd.py
+    svd: s.norm() → s.max() ⇒ LOAD compress
+models/compression/methods/whitened_svd.py
+    whitened svd: down = basis.T @ w → down = w ⇒ LOAD compress
+models/compression/methods/mpo.py
+    mpo: rank=[1, size, 1] → rank=[1, 2, 1] ⇒ LOAD compress
+models/compression/allocation.py
+    allocation: range(200) → range(100) ⇒ compress
+adapters/cayley/layer.py
+    signed and constrained: torch.where(x < 0 → torch.where(x <= 0 ⇒ PEFT
+kernels/shots.py
+    of measured frequencies: if signs[row, k] < 0.0 → if signs[row, k] <= 0.0 ⇒ SIMULATE
+simulation/measurement.py
+    characterised: np.where(overlap < 0 → np.where(overlap <= 0 ⇒ SIMULATE
+simulation/arms.py
+    ideal signs: arm["readout"] == "ideal_sign" → True ⇒ ARMS
+simulation/measurement.py
+    readout errors undone: < 1e6 → < 1e3 ⇒ SIMULATE
+    background undone: background[blocks] = shares → background[blocks] = 2 * shares ⇒ SIMULATE
+adapters/training/controls.py
+    lora: lora_alpha=rank → lora_alpha=1 ⇒ control
+    oft: use_cayley_neumann=False → use_cayley_neumann=True ⇒ control
+    boft: boft_n_butterfly_factor=1 → boft_n_butterfly_factor=2 ⇒ control
+    ia3: name == "down_proj" → name == "up_proj" ⇒ control
+adapters/cayley/transform.py
+    full blocks: def cayley( → def cayley(*_, ⇒ PEFT
+    brickwork's blocks: d, pairs = 2**n → d, pairs = 3**n ⇒ PEFT
+circuits/synthesis.py
+    exact synthesis: angles = _search(q)[0] → angles = _search(q)[1] ⇒ SYNTHESISE
+    noise-aware synthesis: costs = shrunk**2 → costs = shrunk**3 ⇒ TRANSPILE PROCESSOR
+    brickwork's synthesis: slot = n + 4 * g → slot = n + 5 * g ⇒ TRANSPILE PROCESSOR
+    as many gates as Qiskit's: pairs = -(-( → pairs = +(-( ⇒ TRANSPILE
+kernels/rotation.py
+    kernel of rotations: total += q[i, j, b] * row[b * d + j] → total -= 1 ⇒ PEFT
+kernels/descent.py
+    kernel of the search: if square > 1e-4: → if square > 1e-3: ⇒ SYNTHESISE
+adapters/training/loop.py
+    training's loop: if self.first_layer == 0: → if self.first_layer < 1: ⇒ TRAIN control
+models/losses.py
+    losses: def token_losses( → def token_losses(*_, ⇒ LOSSES
+stages/evaluate.py
+    evaluation: len(arms) + options → 1 + options ⇒ EVALUATE
+stages/aggregate.py
+    gathering: cells.compression_ratio > 0 → cells.compression_ratio >= 0 ⇒ aggregate
+questions/encyclopedia.py
+    question set: def encyclopedia_questions( → def encyclopedia_questions(*_, ⇒ question_set
+qpu/submission.py
+    sending: class Submission → class Sent ⇒ TWIN
+report/plots/recovery.py
+    plot: capsize=2 → capsize=3 ⇒ recovery
+report/plots/lines.py
+    processor's plot: Lines that run at once → Lines at once ⇒ qpu_plan
+report/page/report.html.j2
+    template: <html lang="en"> → <html> ⇒ report
+report/page/report.css
+    style: --ink: #1a1a1a → --ink: #000 ⇒ report
+report/page/report.js
+    script: actions: false → actions: true ⇒ report
+report/wandb/dashboard.py
+    dashboard: wr.H1("Training") → wr.H1("Trained") ⇒ dashboard
+settings/qpu.py
+    description of a setting: Where jobs go: → Where all go: ⇒ nothing
+pipeline/table.py
+    stage's help: factor projections of the model → factor them ⇒ nothing
+settings/levers.py
+    lever's title: Lever("blocks measured once" → Lever("blocks seen once" ⇒ levers report
+adapters/training/controls.py
+    error: leave that block dimension out → leave it out ⇒ nothing
+report/wandb/runs.py
+    warning: results are not affected → never mind ⇒ nothing
+stages/compress.py
+    message: parameters removed → parameters gone ⇒ nothing
+stages/train.py
+    docstring: Write the trained adapter. → Write it. ⇒ nothing
+    comment: # A block's rotation grows → # Its rotation grows ⇒ nothing
+    layout: block_dim=block_dim, **where, **shape → ⏎        block_dim=block_dim, **where, **shape⏎     ⇒ nothing
+    annotation: modules: list[str] | None → modules: list | None ⇒ nothing
+settings/sections.py
+    bound of a setting: float, Between(0, 1000)] → float, Between(0, 10)] ⇒ nothing
+    check of a setting: if source == self.source → if source ⇒ nothing
+pipeline/costs/coefficients.json
+    estimates: "start": 4.492 → "start": 4 ⇒ nothing
+pipeline/locks.py
+    locks: def hold_as_job( → def hold_as_job(*_, ⇒ nothing
+"""
+
+
+def stages(words):
+    """The stages of a row, with groups written out."""
+    return {stage for word in words.split() for stage in (stages(GROUPS[word]) if word in GROUPS else [word])}
+
+
+def edits():
+    """What is edited, file, old and new code, and the stages that must run again."""
+    for line in EDITS.strip().splitlines():
+        if not line.startswith(" "):
+            file = line
+            continue
+        what, _, rest = line.strip().partition(": ")
+        code, _, words = rest.rpartition(" ⇒ ")
+        old, _, new = code.partition(" → ")
+        yield pytest.param(file, old, new.replace("⏎", "\n"), stages(words), id=what)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """A copy that tests may edit and must put right again: most of its files are then read once."""
+    folder = tmp_path_factory.mktemp("package") / "p"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def before(package):
+    return codes(package)
+
+
+def codes(package):
+    return {stage: fingerprint(f"stages.{stage}", package) for stage in STAGES}
+
+
+@pytest.mark.parametrize(("file", "old", "new", "again"), edits())
+def test_an_edit_runs_these_stages_again_and_no_others(file, old, new, again, package, before):
+    assert again <= set(STAGES), "the row names stages that there are not"
+    path = package / file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {file}: move this row after the code"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    try:
+        after = codes(package)
+    finally:
+        path.write_text(text, encoding="utf-8")
+    assert sorted(stage for stage in STAGES if after[stage] != before[stage]) == sorted(again)
+
+
+def test_the_package_is_left_as_it_was(package, before):
+    assert codes(package) == before
+
+
+def test_what_is_reached_can_be_told():
+    found = reached("stages.report")
+    assert {"cayley_adapters.stages.report:run", "cayley_adapters/report/page/report.css"} <= found
+    assert not any(name.startswith("cayley_adapters.models.compression.methods.") for name in found)
