@@ -10,6 +10,7 @@ __all__ = ["Scope", "bound", "hints", "imported", "parameters", "type_checking"]
 Scope = dict[str, tuple[tuple[str, str], ...]]
 """Local name → modules and names that it may be imported as; empty if it is not imported."""
 
+_BARE = frozenset({"ctx", "attr", "op", "ops", "annotation", "arg", "name", "type_comment"})  # hold no names
 _INNER = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -66,9 +67,9 @@ def bound(nodes: Iterable[ast.AST], home: str) -> Scope:
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names = (node.name,)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            for name, module, member in imported(node, home):
-                whole = isinstance(node, ast.Import) and module.partition(".")[0] == name
-                found[name] = (*found.get(name, ()), (name if whole else module, member))
+            for alias, module, member in imported(node, home):
+                whole = isinstance(node, ast.Import) and module.partition(".")[0] == alias
+                found[alias] = (*found.get(alias, ()), (alias if whole else module, member))
         elif isinstance(node, (ast.Global, ast.Nonlocal)):
             elsewhere.update(node.names)
         elif not isinstance(node, _INNER):
@@ -76,10 +77,15 @@ def bound(nodes: Iterable[ast.AST], home: str) -> Scope:
                 names = (node.name,)
             elif isinstance(node, ast.MatchMapping):
                 names = (node.rest,)
-            waiting += ast.iter_child_nodes(node)
-        for bare in names:
-            if bare is not None:
-                found.setdefault(bare, ())
+            for name in node._fields:
+                value = getattr(node, name, None) if name not in _BARE else None
+                if isinstance(value, list):
+                    waiting += [item for item in value if isinstance(item, ast.AST)]
+                elif isinstance(value, ast.AST):
+                    waiting.append(value)
+        for named in names:
+            if named is not None:
+                found.setdefault(named, ())
     return {name: target for name, target in found.items() if name not in elsewhere}
 
 

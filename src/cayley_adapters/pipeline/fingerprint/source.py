@@ -35,25 +35,22 @@ def read_module(name: str, package: bool, text: str) -> Module:
         package: whether it is an ``__init__``.
         text: its source.
     """
-    return _Source(name, package, ast.parse(text)).module
+    tree = ast.parse(text)
+    # Most modules are given nothing; those that are import it, be it for its type only.
+    given = _given(tree, name if package else name.rpartition(".")[0]) if SETTINGS in text or JOB in text else set()
+    return _Source(name, package, tree, given).module
 
 
 class _Source:
     """Sorts the statements of a module."""
 
-    def __init__(self, name: str, package: bool, tree: ast.Module) -> None:
+    def __init__(self, name: str, package: bool, tree: ast.Module, given: set[str]) -> None:
         self.module = Module(name, package)
         self._home = name if package else name.rpartition(".")[0]
         self._statements: dict[str, list[ast.AST]] = defaultdict(list)
         self._body: list[ast.AST] = []
         self._methods: dict[str, list[Part]] = defaultdict(list)
-        self._given = {
-            name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            for name, module, _ in imported(node, self._home)
-            if module == JOB or module.startswith(SETTINGS)
-        }
+        self._given = given
         statements = list(_running(tree.body))
         for node in statements:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -147,6 +144,17 @@ class _Source:
                 reads = part.reads | {f"given {name}" for name in part.reads}
                 self.module.given.append(replace(part, reads=reads))
                 self._methods[node.name].append(replace(part, field=method.name))
+
+
+def _given(tree: ast.Module, home: str) -> set[str]:
+    """Names of classes of settings and of jobs, as a module imports them."""
+    return {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for name, module, _ in imported(node, home)
+        if module == JOB or module.startswith(SETTINGS)
+    }
 
 
 def _running(nodes: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
