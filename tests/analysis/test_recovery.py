@@ -8,7 +8,7 @@ import pytest
 
 from cayley_adapters.analysis.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.plots.files import save_figure
 from cayley_adapters.report.plots.recovery import recovery_figure
 
 TOKENS, DOCUMENTS = 600, 30

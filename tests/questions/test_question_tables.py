@@ -9,7 +9,7 @@ import pytest
 from cayley_adapters.questions.items import Item, QuestionSet, prompted
 from cayley_adapters.questions.statistics import compare, wilson
 from cayley_adapters.questions.tables import SAMPLE_COLUMNS, TABLE_COLUMNS, Marked, flips, samples, table
-from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.plots.files import save_figure
 from cayley_adapters.report.plots.questions import neighbours, questions_figure
 
 ARMS = ["uncompressed", "compressed", "blocks_exact", "blocks_noise1", "lora"]

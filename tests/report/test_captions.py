@@ -9,12 +9,20 @@ import pandas as pd
 import pytest
 from synthetic import VARIED, Parsed, evidence_of
 
-from cayley_adapters.report.page import SECTIONS, calibration_date, render_report
+from cayley_adapters.core.registry import load
+from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.figures import FIGURES
+from cayley_adapters.report.page import calibration_date, render_report
 from cayley_adapters.report.page.headline import headline, limits, verdict, verdicts
 from cayley_adapters.report.page.methods import REFERENCES, methods
 from cayley_adapters.report.page.page import _cite
 from cayley_adapters.report.page.provenance import environment
-from cayley_adapters.report.page.words import interval, significant
+from cayley_adapters.report.words import interval, significant
+
+
+def caption(name: str, evidence: Evidence) -> list[str]:
+    """What the report says of a figure."""
+    return load(FIGURES[name].caption)(evidence)
 
 
 def numbers(text: str) -> set[float]:
@@ -26,8 +34,8 @@ def test_captions_state_the_configuration_and_no_other_number(overrides):
     evidence = evidence_of(*overrides, files={"circuits.csv": b"compression_ratio,cz\n0.2,3\n0.3,4\n"})
     settings = evidence.settings
     sweep, train = settings.sweep, settings.train
-    shown = [section for section in SECTIONS if section.anchor not in ("levers", "processor")]
-    text = {section.anchor: " ".join(section.caption(evidence)) for section in shown}
+    shown = [figure for figure in FIGURES.values() if figure.section and figure.name not in ("levers", "lines")]
+    text = {figure.section: " ".join(caption(figure.name, evidence)) for figure in shown}
     axes = {*sweep.block_dim, *sweep.noise_scale, *sweep.compression_ratio}
     counts = {*map(float, settings.evaluate.shots), *sweep.seed, *(train.layers or ()), 240, 8}
     assert axes | counts <= numbers(text["phase-diagram"])
@@ -159,8 +167,7 @@ def test_a_processors_section_states_what_was_measured():
         "phase_diagram.csv": pd.concat([plain.cells, row]).to_csv(index=False).encode(),
     }
     evidence = evidence_of("qpu.quality=0.8", files=files)
-    [section] = [section for section in SECTIONS if section.anchor == "processor"]
-    text = " ".join(section.caption(evidence))
+    text = " ".join(caption("lines", evidence))
     for words in (
         "d = 4 on o_proj of layer 15 at compression ratio 0.2, run on FakeFez through the offline twin",
         "2 lines of qubits at once (spacing dense, quality 0.8), 8,192 shots",
@@ -170,8 +177,7 @@ def test_a_processors_section_states_what_was_measured():
         "χ² = 35,804 for 35,856 degrees of freedom, p = 0.58",
     ):
         assert words in text
-    phase = next(section for section in SECTIONS if section.anchor == "phase-diagram")
-    assert ("A star" in " ".join(phase.caption(evidence)), "A star" in " ".join(phase.caption(plain))) == (True, False)
+    assert ["A star" in " ".join(caption("phase_diagram", run)) for run in (evidence, plain)] == [True, False]
     assert 'href="#processor"' in render_report(evidence, "2025-02-26")
     assert 'href="#processor"' not in render_report(plain, "2025-02-26")
 
@@ -185,8 +191,7 @@ def test_the_levers_caption_says_what_of_the_goal_is_reached():
     rows = "kind,lever\nreference,plain\nreadout,characterised\ncontrol,lora\n"
     files = {"levers.csv": rows.encode(), "levers.json": json.dumps({"goals": [goal, near, never]}).encode()}
     evidence = evidence_of(files=files)
-    (section,) = (section for section in SECTIONS if section.anchor == "levers")
-    first, reached, other, hopeless = section.caption(evidence)
+    first, reached, other, hopeless = caption("levers", evidence)
     assert "with each of 1 lever;" in first
     assert "d = 8 at λ = 2 with blocks that the device measures once: reached, but not for certain." in reached
     assert (

@@ -6,13 +6,10 @@ import dataclasses
 
 from synthetic import evidence_of
 
-from cayley_adapters.report.page.findings import (
-    budget_findings,
-    collapse_findings,
-    entanglement_findings,
-    prediction_findings,
-    question_findings,
-)
+from cayley_adapters.report.captions.entanglement import entanglement_findings
+from cayley_adapters.report.captions.noise_budget import budget_findings
+from cayley_adapters.report.captions.questions import question_findings
+from cayley_adapters.report.captions.transition import collapse_findings, prediction_findings
 
 COLLAPSE = [
     {

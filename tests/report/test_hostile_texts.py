@@ -12,10 +12,10 @@ import pytest
 from synthetic import Parsed, evidence_of
 
 from cayley_adapters.report.page import render_report
-from cayley_adapters.report.plots.files import save_html
-from cayley_adapters.report.plots.models import models_page
+from cayley_adapters.report.plots.files import save_figure, save_html
+from cayley_adapters.report.plots.models import models_chart
 from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
-from cayley_adapters.report.plots.phase_diagram import phase_diagram_figure, save_figure
+from cayley_adapters.report.plots.phase_diagram import phase_diagram_figure
 from cayley_adapters.settings import Settings
 
 RAN = "window.ran=1"
@@ -66,7 +66,8 @@ def folder(hostile, tmp_path_factory):
     (folder / "report.html").write_text(render_report(hostile, ALL), encoding="utf-8")
     parts = (hostile.cells, hostile.baselines, hostile.transition)
     save_html(phase_diagram_chart(*parts), folder / "phase_diagram.html", title=ALL)
-    models_page([(text, hostile.cells, hostile.transition) for text in (ALL, TEXTS[0])], folder / "models.html")
+    maps = [(text, hostile.cells, hostile.transition) for text in (ALL, TEXTS[0])]
+    save_html(models_chart(maps), folder / "models.html", "Models compared")
     save_figure(phase_diagram_figure(*parts), folder / "phase_diagram.png", folder / "phase_diagram.svg")
     return folder
 

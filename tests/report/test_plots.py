@@ -14,15 +14,11 @@ import pytest
 
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.report.plots.files import save_figure, save_html
 from cayley_adapters.report.plots.grid import boundary_table, cell_table, column_of, short
 from cayley_adapters.report.plots.models import models_chart
-from cayley_adapters.report.plots.phase_diagram import (
-    models_page,
-    phase_diagram_chart,
-    phase_diagram_figure,
-    save_figure,
-    save_html,
-)
+from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
+from cayley_adapters.report.plots.phase_diagram import phase_diagram_figure
 
 AXIS = [0, 0.1, 0.3, 1, 3, 10]
 UNCOMPRESSED, COMPRESSED = 17.3, {0.1: 44.5, 0.2: 66.8}
@@ -174,7 +170,7 @@ def test_censored_and_overflowing_maps_are_drawn(curves, drawn, tmp_path):
     cells, result = edge_case(curves)
     save_figure(phase_diagram_figure(cells, drawn[1], result), tmp_path / "a.png", tmp_path / "a.svg")
     save_html(phase_diagram_chart(cells, drawn[1], result), tmp_path / "a.html")
-    models_page([("one", cells, result)], tmp_path / "models.html")
+    save_html(models_chart([("one", cells, result)]), tmp_path / "models.html")
 
 
 def test_boundaries_off_the_axis_lie_at_the_edge_of_what_is_known():
@@ -254,7 +250,8 @@ def test_charts_compile(drawn):
 
 def test_models_are_compared_on_one_page(drawn, tmp_path):
     cells, _, result = drawn
-    models_page([("SmolLM2-135M", cells, result), ("SmolLM2-360M", cells, result)], tmp_path / "models.html")
+    chart = models_chart([("SmolLM2-135M", cells, result), ("SmolLM2-360M", cells, result)])
+    save_html(chart, tmp_path / "models.html", "Models compared")
     page = (tmp_path / "models.html").read_text(encoding="utf-8")
     assert "SmolLM2-135M" in page
     assert "SmolLM2-360M" in page
@@ -265,7 +262,7 @@ def test_models_are_compared_on_one_page(drawn, tmp_path):
 
 
 def test_importing_the_modules_loads_no_plotting_library():
-    code = "import sys, cayley_adapters.report.plots.phase_diagram as _; "
+    code = "import sys, cayley_adapters.report.drawing as _; "
     code += "print({'matplotlib', 'altair', 'vl_convert'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

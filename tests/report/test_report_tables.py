@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cayley_adapters.report.page.tables import table_view
-from cayley_adapters.report.page.words import listing, significant
+from cayley_adapters.report.words import listing, significant
 
 
 def test_tables_have_headings_units_and_sensible_digits():

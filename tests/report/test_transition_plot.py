@@ -9,8 +9,8 @@ import pytest
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, transition_rows
 from cayley_adapters.circuits.noise.budget import Circuit
+from cayley_adapters.report.plots.files import save_figure
 from cayley_adapters.report.plots.noise_budget import noise_budget_figure
-from cayley_adapters.report.plots.phase_diagram import save_figure
 from cayley_adapters.report.plots.transition import transition_figure
 
 BUDGETS = {1: 0.008, 2: 0.04, 3: 0.13, 4: 0.4}

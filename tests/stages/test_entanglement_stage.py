@@ -21,7 +21,7 @@ from cayley_adapters.models.base import load_model
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.report.plots.entanglement import entanglement_figure
-from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.plots.files import save_figure
 from cayley_adapters.settings import compose
 
 COMMON = ["sweep.compression_ratio=0.2,0.3", "track.mode=disabled"]
@@ -132,7 +132,7 @@ def test_blocks_at_the_identity_have_none(tmp_path, monkeypatch, tiny_folder):
     distances = read_table(job.outputs()["differences"]).query("measure == 'distance'")
     assert (distances["difference"] == 0).all()
     assert distances["ratio"].isna().all()
-    assert job.outputs()["picture_png"].stat().st_size > 10_000
+    assert job.outputs()["entanglement_png"].stat().st_size > 10_000
 
 
 def test_a_brickwork_and_one_qubit_alone(tmp_path, monkeypatch, tiny_folder):
@@ -146,7 +146,7 @@ def test_a_brickwork_and_one_qubit_alone(tmp_path, monkeypatch, tiny_folder):
     save_adapters(alone, tiny_folder, 0.3)
     run_job(alone)
     assert set(read_table(alone.outputs()["differences"])["measure"]) == {"distance"}
-    assert alone.outputs()["picture_svg"].stat().st_size > 10_000
+    assert alone.outputs()["entanglement_svg"].stat().st_size > 10_000
 
 
 def made(layers, factor, generator, blocks=40, projection="v_proj"):

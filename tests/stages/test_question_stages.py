@@ -62,7 +62,7 @@ def test_every_arm_answers_every_question(ask):
     assert set(samples["number"]) == {0, 1}
     assert set(samples["temperature"]) == {0.5, 1, 2}
     assert samples.groupby(["arm", "number", "temperature", "kind"]).size().unique().tolist() == [4, 2]
-    assert outputs["picture_png"].stat().st_size > 10_000
+    assert outputs["questions_png"].stat().st_size > 10_000
 
 
 def test_no_model_is_loaded_twice(ask, monkeypatch):

@@ -202,7 +202,7 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
         there = device or all(Path(path.format(base=base)).exists() for path in DEVICE_RESULTS.values())
         axes["device"] = ["qpu"] if there else []
     if stage == "report":
-        axes["comparison"] = ["levers"] if settings.levers.names else []
+        axes["comparison"] = [""] if settings.levers.names else []
     leaves = leaves_of(lever_settings(settings, stage, cell), stage)
     if stage in LEVER_STAGES:
         axes |= lever_axes(settings, stage, cell)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cayley_adapters.pipeline.paths import CELL, COMPRESSED, DEVICE_ADAPTER, PREPARED, TABLES, TEACHER
 from cayley_adapters.pipeline.stage import Stage
+from cayley_adapters.report import figures
+from cayley_adapters.report.contents import paths_of
 
 __all__ = ["LEVER_STAGES", "lever_basis"]
 
@@ -95,8 +97,7 @@ LEVER_STAGES: dict[str, Stage] = {
             "table": "{base}/levers.csv",
             "costs": "{base}/levers_costs.csv",
             "goal": "{base}/levers.json",
-            "picture_png": "{base}/levers.png",
-            "picture_svg": "{base}/levers.svg",
+            **paths_of(figures.LEVERS),
         },
         ("evaluate.shots", "noise", "sweep.noise_scale", "train.steps"),
         (),

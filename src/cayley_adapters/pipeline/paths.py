@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from cayley_adapters.report.figures import FIGURES
+from cayley_adapters.report.result_tables import TABLES as TABLES_SHOWN
+
 __all__ = [
     "ADAPTER",
     "ANSWERS",
@@ -13,10 +16,8 @@ __all__ = [
     "CONTROL_ROW",
     "COUNTS",
     "DEVICE_ADAPTER",
-    "DEVICE_REPORTED",
     "DEVICE_RESULTS",
     "EVALUATION",
-    "LEVERS_REPORTED",
     "PREPARED",
     "PROVENANCE",
     "QPU_ADAPTER",
@@ -89,26 +90,21 @@ ANSWERS = {
     "texts": "{base}/questions/texts.csv",
 }
 TRANSITION = {"transition": "{base}/transition.json"}
-REPORTED = (
-    "transition.json",
-    *(
-        f"{name}.csv"
-        for name in (
-            *("phase_diagram", "transition", "baselines", "recovery", "recovery_differences", "noise_budget"),
-            *("circuits", "questions", "question_comparisons", "question_flips", "question_samples"),
-            *("entanglement", "entanglement_differences"),
-        )
-    ),
-    *(
-        f"{name}.{kind}"
-        for name in ("phase_diagram", "transition", "recovery", "noise_budget", "questions", "entanglement")
-        for kind in ("png", "svg")
-    ),
-)
-"""Files that the report shows; in which of its sections, report/sections.py says."""
+_WHERE_MADE = {"{base}/qpu/": "{base}/{device}/", "{base}/levers": "{base}/{comparison}levers"}
+"""Of files that some runs lack: their place, with an axis that has no value in such a run."""
 
-LEVERS_REPORTED = ("csv", "json", "png", "svg")
-"""Endings of the comparison of levers that the report shows, where levers are measured."""
 
-DEVICE_REPORTED = ("inference.csv", "modes.csv", "plan.csv", "lines.png", "lines.svg")
-"""Files of a processor's run that the report shows, once they are there."""
+def _reported(path: str) -> str:
+    for place, axis in _WHERE_MADE.items():
+        path = path.replace(place, axis)
+    return path
+
+
+REPORTED = {
+    name: _reported(path)
+    for shown in (*FIGURES.values(), *TABLES_SHOWN.values())
+    if shown.section
+    for name, path in (shown.paths() | shown.more_paths()).items()
+    if not path.endswith(".html")
+}
+"""Files that the report shows or reads, see :mod:`cayley_adapters.report.figures`."""

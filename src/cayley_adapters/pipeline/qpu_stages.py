@@ -15,6 +15,8 @@ from cayley_adapters.pipeline.paths import (
     WORKLOAD,
 )
 from cayley_adapters.pipeline.stage import Stage
+from cayley_adapters.report import figures
+from cayley_adapters.report.contents import paths_of
 
 __all__ = ["QPU_STAGES"]
 
@@ -40,8 +42,7 @@ QPU_STAGES: dict[str, Stage] = {
         | {
             "plan": "{base}/qpu/plan.csv",
             "lines": "{base}/qpu/lines.csv",
-            "lines_png": "{base}/qpu/lines.png",
-            "lines_svg": "{base}/qpu/lines.svg",
+            **paths_of(figures.QPU_PLAN),
         },
         (
             *("transpile.synthesis", "transpile.noise_scale", "noise"),

@@ -16,9 +16,7 @@ from cayley_adapters.pipeline.paths import (
     CONTROL,
     CONTROL_ADAPTER,
     CONTROL_ROW,
-    DEVICE_REPORTED,
     EVALUATION,
-    LEVERS_REPORTED,
     PREPARED,
     PROVENANCE,
     QUESTION_SET,
@@ -29,6 +27,8 @@ from cayley_adapters.pipeline.paths import (
 )
 from cayley_adapters.pipeline.qpu_stages import QPU_STAGES
 from cayley_adapters.pipeline.stage import Stage
+from cayley_adapters.report import figures
+from cayley_adapters.report.contents import paths_of
 
 __all__ = ["STAGES"]
 
@@ -181,7 +181,7 @@ STAGES: dict[str, Stage] = {
             "budgets": EVALUATION["budget"],
             "compressed": "{base}/baselines/{ratio}/losses.safetensors",
         },
-        TRANSITION | {f"picture_{kind}": f"{{base}}/phase_diagram.{kind}" for kind in ("png", "svg", "html")},
+        TRANSITION | paths_of(figures.PHASE_DIAGRAM),
         ("run", "evaluate.shots", "evaluate.readout", "noise", "train.ansatz"),
         (),
         "find the boundary and draw the map",
@@ -190,11 +190,8 @@ STAGES: dict[str, Stage] = {
         {"cells": TABLES["cells"], "budgets": EVALUATION["budget"]} | TRANSITION,
         {
             "table": "{base}/transition.csv",
-            "picture_png": "{base}/transition.png",
-            "picture_svg": "{base}/transition.svg",
             "budget": "{base}/noise_budget.csv",
-            "budget_png": "{base}/noise_budget.png",
-            "budget_svg": "{base}/noise_budget.svg",
+            **paths_of(figures.SCALING),
         },
         ("noise", "train.ansatz"),
         (),
@@ -211,8 +208,7 @@ STAGES: dict[str, Stage] = {
         {
             "table": "{base}/recovery.csv",
             "differences": "{base}/recovery_differences.csv",
-            "picture_png": "{base}/recovery.png",
-            "picture_svg": "{base}/recovery.svg",
+            **paths_of(figures.RECOVERY),
         },
         ("evaluate.shots",),
         (),
@@ -223,8 +219,7 @@ STAGES: dict[str, Stage] = {
         {
             "table": "{base}/entanglement.csv",
             "differences": "{base}/entanglement_differences.csv",
-            "picture_png": "{base}/entanglement.png",
-            "picture_svg": "{base}/entanglement.svg",
+            **paths_of(figures.ENTANGLEMENT),
         },
         ("model.name",),
         (),
@@ -265,8 +260,7 @@ STAGES: dict[str, Stage] = {
             "comparisons": "{base}/question_comparisons.csv",
             "flips": "{base}/question_flips.csv",
             "samples": "{base}/question_samples.csv",
-            "picture_png": "{base}/questions.png",
-            "picture_svg": "{base}/questions.svg",
+            **paths_of(figures.QUESTIONS),
         },
         ("questions.temperatures", "questions.draws"),
         (),
@@ -277,9 +271,8 @@ STAGES: dict[str, Stage] = {
             "config": "{base}/config.yaml",
             "model": PREPARED["model"],
             **PROVENANCE,
-            **{name.replace(".", "_"): f"{{base}}/{name}" for name in REPORTED},
-            **{f"device_{name}": f"{{base}}/{{device}}/{name}" for name in DEVICE_REPORTED},
-            **{f"levers_{kind}": f"{{base}}/{{comparison}}.{kind}" for kind in LEVERS_REPORTED},
+            **TRANSITION,
+            **REPORTED,
         },
         {"report": "{base}/report.html"},
         (),
@@ -296,7 +289,7 @@ STAGES: dict[str, Stage] = {
     # One page for several models: its base is the run's folder, one level above the models' own.
     "compare_models": Stage(
         {"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
-        {"page": "{base}/models.html"},
+        paths_of(figures.COMPARE_MODELS),
         (),
         (),
         "compare the maps of several models on one page",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from cayley_adapters.analysis.transition_table import load_transition
 from cayley_adapters.core.tables import read_cells
 from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.report.plots.phase_diagram import models_page
+from cayley_adapters.report.drawing import draw_figures
+from cayley_adapters.report.figures import COMPARE_MODELS
 
 __all__ = ["run"]
 
@@ -17,4 +18,4 @@ def run(job: Job) -> None:
         (name, read_cells(cells), load_transition(transition))
         for name, cells, transition in zip(job.axes["model"], inputs["cells"], inputs["transitions"], strict=True)
     ]
-    models_page(maps, job.outputs()["page"])
+    draw_figures(COMPARE_MODELS, job.outputs(), {"models": maps})

@@ -25,8 +25,8 @@ from cayley_adapters.circuits.entanglement import random_directions
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.pipeline.jobs import Job, manifest_columns
-from cayley_adapters.report.plots.entanglement import entanglement_figure
-from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
+from cayley_adapters.report.figures import ENTANGLEMENT
 from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 
 __all__ = ["run"]
@@ -43,8 +43,8 @@ def run(job: Job) -> None:
     values = ENTANGLEMENT_COLUMNS[ENTANGLEMENT_COLUMNS.index("max_entropy") :]
     write_table(table.astype(dict.fromkeys(values, np.float32)), outputs["table"], ENTANGLEMENT_COLUMNS)
     write_table(differences, outputs["differences"], DIFFERENCE_COLUMNS)
-    figure = entanglement_figure(table, differences, job.leaves["model.name"], ansatz)
-    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
+    given = {"entanglement": table, "entanglement_differences": differences, "ansatz": ansatz}
+    draw_figures(ENTANGLEMENT, outputs, given | {"model": job.leaves["model.name"]})
     overall = differences[(differences["bipartition"] == "all") & differences["measure"].isin(["entropy", "distance"])]
     summary: dict[str, Any] = {}
     for row in overall.itertuples():
@@ -54,7 +54,6 @@ def run(job: Job) -> None:
             f"ratio {row.compression_ratio:g}, d = {row.block_dim}, {row.projection}: {row.measure} {row.trained:.4f}, "
             f"random {row.random:.4f}, ratio {row.ratio:.3f} ({row.ratio_ci95_low:.3f} to {row.ratio_ci95_high:.3f})"
         )
-    figures = TrackedFiles("figures-entanglement", "figures", [outputs["picture_png"], outputs["picture_svg"]])
     log_run(
         job.base,
         "entanglement",
@@ -62,8 +61,8 @@ def run(job: Job) -> None:
         {"model": job.leaves["model.name"], "cell": "map"},
         summary=summary,
         tables={"entanglement_table": differences},
-        pictures={"entanglement_figure": outputs["picture_png"]},
-        made=[figures],
+        pictures=pictures_of(ENTANGLEMENT, outputs),
+        made=[TrackedFiles("figures-entanglement", "figures", files_of(ENTANGLEMENT, outputs))],
     )
 
 

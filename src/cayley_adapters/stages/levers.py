@@ -20,8 +20,8 @@ from cayley_adapters.core.tables import read_baselines, read_cells, write_table
 from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, ranked
 from cayley_adapters.pipeline.records import read_records
-from cayley_adapters.report.plots.levers import levers_figure
-from cayley_adapters.report.plots.phase_diagram import save_figure
+from cayley_adapters.report.drawing import draw_figures, pictures_of
+from cayley_adapters.report.figures import LEVERS
 from cayley_adapters.report.wandb.runs import log_run
 from cayley_adapters.settings.levers import LEVERS, PLAIN, RANKED_FROM
 
@@ -72,8 +72,8 @@ def run(job: Job) -> None:
     with atomic_file(outputs["goal"]) as temporary:
         temporary.write_text(json.dumps(goal, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     model = str(measured[0].cells["model"].iloc[0])
-    figure = levers_figure(table, model, leaves["noise"]["backend"], ratio)
-    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
+    given = {"levers": table, "model": model, "backend": leaves["noise"]["backend"], "ratio": ratio}
+    draw_figures(LEVERS, outputs, given)
     for row in rows:
         say(f"{row['lever']}, n = {row['qubits']}: λ_c = {row['lambda_c']:.3g}")
     log_run(
@@ -82,7 +82,7 @@ def run(job: Job) -> None:
         "levers",
         {"model": model, "cell": "levers", "noise": leaves["noise"]},
         tables={"levers_table": table},
-        pictures={"levers_figure": outputs["picture_png"]},
+        pictures=pictures_of(LEVERS, outputs),
     )
 
 

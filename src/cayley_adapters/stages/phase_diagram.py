@@ -19,7 +19,8 @@ from cayley_adapters.core.messages import say
 from cayley_adapters.core.reading import damaged, load_arrays
 from cayley_adapters.core.tables import read_baselines, read_cells
 from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.report.plots.phase_diagram import phase_diagram_chart, phase_diagram_figure, save_figure, save_html
+from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
+from cayley_adapters.report.figures import PHASE_DIAGRAM
 from cayley_adapters.report.wandb.cells import CURVE_AXIS, cell_runs
 from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 from cayley_adapters.stages.tracked import evaluation_files
@@ -51,9 +52,8 @@ def run(job: Job) -> None:
     )
     with atomic_file(outputs["transition"]) as temporary:
         temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    figure = phase_diagram_figure(cells, baselines, result)
-    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
-    save_html(phase_diagram_chart(cells, baselines, result), outputs["picture_html"])
+    given = {"phase_diagram": cells, "baselines": baselines, "transition": result}
+    draw_figures(PHASE_DIAGRAM, outputs, given)
     for ratio in result["ratios"]:
         for block in ratio["blocks"]:
             censored = f" (censored {block['censored']})" if block["censored"] else ""
@@ -78,7 +78,6 @@ def _log(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[st
     """Track the map with its tables, picture and lineage, and one run a cell with all that is known of it."""
     inputs, outputs = job.inputs(), job.outputs()
     critical = pd.DataFrame(transition_rows(result), columns=TRANSITION_COLUMNS)
-    pictures = [outputs[name] for name in ("picture_png", "picture_svg", "picture_html")]
     tables = [*inputs["cells"], *inputs["baselines"], outputs["transition"]]
     settings = {key.rpartition(".")[2]: value for key, value in job.leaves.items()}
     log_run(
@@ -92,11 +91,11 @@ def _log(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[st
             for block in ratio["blocks"]
         },
         tables={"phase_table": cells, "baselines_table": baselines, "critical_noise": critical},
-        pictures={"phase_diagram_figure": outputs["picture_png"]},
+        pictures=pictures_of(PHASE_DIAGRAM, outputs),
         used=[evaluation_files(path.with_name("cells.csv")) for path in inputs["losses"]],
         made=[
             TrackedFiles("phase_diagram", "phase-diagram", tables),
-            TrackedFiles("figures-phase_diagram", "figures", pictures),
+            TrackedFiles("figures-phase_diagram", "figures", files_of(PHASE_DIAGRAM, outputs)),
         ],
     )
     for run in cell_runs(cells, baselines, result):

@@ -20,8 +20,8 @@ from cayley_adapters.qpu.packing import packing_on
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.sent import kept_calibration, kept_path
 from cayley_adapters.qpu.workload import Workload, characterise_workload, join_circuits, per_token_workload
-from cayley_adapters.report.plots.files import save_figure
-from cayley_adapters.report.plots.lines import lines_figure
+from cayley_adapters.report.drawing import draw_figures
+from cayley_adapters.report.figures import QPU_PLAN
 from cayley_adapters.simulation.measurement import preparation_slices
 from cayley_adapters.stages.device import device_of
 from cayley_adapters.stages.device_model import DeviceModel
@@ -55,7 +55,7 @@ def run(job: Job) -> None:
 
     tradeoff = pd.concat([line_tradeoff(calibration, n, sparse) for sparse in (False, True)], ignore_index=True)
     write_table(tradeoff, outputs["lines"], list(tradeoff))
-    save_figure(lines_figure(tradeoff, _heading(job, n), quality), outputs["lines_png"], outputs["lines_svg"])
+    draw_figures(QPU_PLAN, outputs, {"lines": tradeoff, "heading": _heading(job, n), "quality": quality})
     about = {
         "date": date,
         "repetition_delay": backend.default_rep_delay,

@@ -18,8 +18,8 @@ from cayley_adapters.questions.tables import (
     samples,
     table,
 )
-from cayley_adapters.report.plots.phase_diagram import save_figure
-from cayley_adapters.report.plots.questions import questions_figure
+from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
+from cayley_adapters.report.figures import QUESTIONS
 from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 
 __all__ = ["run"]
@@ -48,7 +48,8 @@ def run(job: Job) -> None:
     write_table(comparisons, outputs["comparisons"], COMPARISON_COLUMNS)
     write_table(changed, outputs["flips"], list(changed.columns))
     write_table(drawn, outputs["samples"], SAMPLE_COLUMNS)
-    save_figure(questions_figure(accuracy, comparisons), outputs["picture_png"], outputs["picture_svg"])
+    given = {"questions": accuracy, "question_comparisons": comparisons, "question_flips": changed}
+    draw_figures(QUESTIONS, outputs, given | {"question_samples": drawn})
     for row in accuracy.itertuples():
         interval = f"{row.accuracy_ci95_low:.1%} to {row.accuracy_ci95_high:.1%}"
         say(f"{row.arm}: {row.correct} of {row.questions} right, {row.accuracy:.1%} ({interval})")
@@ -64,6 +65,6 @@ def run(job: Job) -> None:
         },
         summary={f"accuracy/{row.arm}": row.accuracy for row in accuracy.itertuples()},
         tables={"questions_table": accuracy, "question_comparisons_table": read_table(outputs["comparisons"])},
-        pictures={"questions_figure": outputs["picture_png"]},
-        made=[TrackedFiles("figures-questions", "figures", [outputs["picture_png"], outputs["picture_svg"]])],
+        pictures=pictures_of(QUESTIONS, outputs),
+        made=[TrackedFiles("figures-questions", "figures", files_of(QUESTIONS, outputs))],
     )

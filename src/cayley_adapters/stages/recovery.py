@@ -10,8 +10,8 @@ from cayley_adapters.core.messages import say
 from cayley_adapters.core.reading import damaged, load_arrays
 from cayley_adapters.core.tables import read_baselines, read_cells, write_table
 from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.report.plots.phase_diagram import save_figure
-from cayley_adapters.report.plots.recovery import recovery_figure
+from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
+from cayley_adapters.report.figures import RECOVERY
 from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 
 __all__ = ["run"]
@@ -46,8 +46,9 @@ def run(job: Job) -> None:
     write_table(differences, outputs["differences"], DIFFERENCE_COLUMNS)
     uncompressed = float(baselines.query("method == 'uncompressed'").perplexity.iloc[0])
     references = ratios.rename(columns={"perplexity": "compressed"}).assign(uncompressed=uncompressed)
-    figure = recovery_figure(table, references, str(baselines["model"].iloc[0]))
-    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
+    model = str(baselines["model"].iloc[0])
+    given = {"recovery": table, "recovery_differences": differences, "references": references, "model": model}
+    draw_figures(RECOVERY, outputs, given)
     for row in table.itertuples():
         size = "" if np.isnan(row.block_dim) else f" d = {row.block_dim:.0f}"
         say(
@@ -58,10 +59,10 @@ def run(job: Job) -> None:
         job.base,
         "recovery",
         "recovery",
-        {"model": str(baselines["model"].iloc[0]), "cell": "map"},
+        {"model": model, "cell": "map"},
         tables={"recovery_table": table, "recovery_differences": differences},
-        pictures={"recovery_figure": outputs["picture_png"]},
-        made=[TrackedFiles("figures-recovery", "figures", [outputs["picture_png"], outputs["picture_svg"]])],
+        pictures=pictures_of(RECOVERY, outputs),
+        made=[TrackedFiles("figures-recovery", "figures", files_of(RECOVERY, outputs))],
     )
 
 

@@ -10,9 +10,8 @@ from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import read_cells, write_table
 from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.report.plots.noise_budget import noise_budget_figure
-from cayley_adapters.report.plots.phase_diagram import save_figure
-from cayley_adapters.report.plots.transition import transition_figure
+from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
+from cayley_adapters.report.figures import SCALING
 from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
 
 __all__ = ["run"]
@@ -30,16 +29,14 @@ def run(job: Job) -> None:
     circuits = model_circuits(budgets, noise, leaves["train.ansatz"])
     model = str(read_cells(inputs["cells"][0])["model"].iloc[0])
     heading = f"{model} on {leaves['noise']['backend']}, readout {result['readout']}, {result['shots']} shots"
-    figure = transition_figure(result, heading)
-    save_figure(figure, outputs["picture_png"], outputs["picture_svg"])
     costs = budgets.dropna(subset="cost")
     means = costs.groupby(["compression_ratio", "qubits", "source"], as_index=False)[["cost", "cost_se"]].mean()
     gains = pd.DataFrame(rows, columns=["compression_ratio", "qubits", "gain"]).dropna()
-    save_figure(noise_budget_figure(means, gains, circuits, heading), outputs["budget_png"], outputs["budget_svg"])
+    given = {"transition": result, "noise_budget": budgets, "costs": means, "gains": gains, "circuits": circuits}
+    draw_figures(SCALING, outputs, given | {"model": model, "heading": heading})
     for entry in result["scaling"]["collapse"]:
         verdict = "one curve" if entry["holds"] else "no single curve"
         say(f"cost over {entry['x']}: {verdict}, scatter by a factor of {entry['residual_factor']:.2f}")
-    figures = [outputs[f"{name}_{kind}"] for name in ("picture", "budget") for kind in ("png", "svg")]
     log_run(
         job.base,
         "scaling",
@@ -47,6 +44,6 @@ def run(job: Job) -> None:
         {"model": model, "cell": "map", "noise": leaves["noise"]},
         summary={f"collapse/{entry['x']}": entry["residual_factor"] for entry in result["scaling"]["collapse"]},
         tables={"transition_table": table, "noise_budget_table": budgets},
-        pictures={"transition_figure": outputs["picture_png"], "noise_budget_figure": outputs["budget_png"]},
-        made=[TrackedFiles("figures-scaling", "figures", figures)],
+        pictures=pictures_of(SCALING, outputs),
+        made=[TrackedFiles("figures-scaling", "figures", files_of(SCALING, outputs))],
     )

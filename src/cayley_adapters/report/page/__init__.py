@@ -1,14 +1,13 @@
 """The report of a run: one page with its numbers, pictures, methods and environment, which opens without a network.
 
-What it shows is one row a section in :mod:`cayley_adapters.report.page.sections`; captions and paragraphs are computed
-from the configuration and the tables.
+What it shows is one object each, see :mod:`cayley_adapters.report.contents`; captions and paragraphs are computed from
+the configuration and the tables.
 """
 
 from __future__ import annotations
 
-from cayley_adapters.report.page.evidence import Evidence
+from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.page.page import render_report
 from cayley_adapters.report.page.provenance import calibration_date
-from cayley_adapters.report.page.sections import SECTIONS, Section
 
-__all__ = ["SECTIONS", "Evidence", "Section", "calibration_date", "render_report"]
+__all__ = ["Evidence", "calibration_date", "render_report"]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.page.captions import CONTROL_NAMES, READOUTS, shots_text
-from cayley_adapters.report.page.evidence import Evidence
-from cayley_adapters.report.page.words import count, interval, listing, perplexity, significant, whole
+from cayley_adapters.report.captions.common import CONTROL_NAMES, READOUTS, shots_text
+from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.words import count, interval, listing, perplexity, significant, whole
 
 __all__ = ["VERDICTS", "headline", "limits", "verdict", "verdicts"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cayley_adapters.report.page.captions import CONTROL_NAMES, READOUTS, device, shots_text, where_adapted
-from cayley_adapters.report.page.evidence import Evidence
-from cayley_adapters.report.page.words import count, listing, whole
+from cayley_adapters.report.captions.common import CONTROL_NAMES, READOUTS, device, shots_text, where_adapted
+from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.words import count, listing, whole
 
 __all__ = ["REFERENCES", "methods"]
 

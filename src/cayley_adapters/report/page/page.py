@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from cayley_adapters.report.page.evidence import Evidence
+from cayley_adapters.core.registry import load
+from cayley_adapters.report.contents import SECTIONS, Figure, Section, Table
+from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.figures import FIGURES
 from cayley_adapters.report.page.headline import headline, limits, verdicts
 from cayley_adapters.report.page.methods import REFERENCES, methods
 from cayley_adapters.report.page.provenance import command, environment, public
-from cayley_adapters.report.page.sections import SECTIONS, Section
 from cayley_adapters.report.page.tables import TableView, averages, table_view
 from cayley_adapters.report.plots.files import chart_json, vega_script
 from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
+from cayley_adapters.report.result_tables import TABLES
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -30,9 +31,14 @@ _KINDS = {"csv": "text/csv", "png": "image/png", "svg": "image/svg+xml", "yaml":
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture as the template shows it: data links of its PNG and, where there is one, of its SVG."""
+    """A picture as the template shows it: data links of its PNG and, where there is one, of its SVG.
+
+    The first of a section is what the section's own paragraphs are about; it has neither title nor caption.
+    """
 
     name: str
+    title: str
+    caption: list[str]
     alt: str
     png: str
     svg: str | None
@@ -79,7 +85,7 @@ def render_report(evidence: Evidence, calibrated: str | None) -> str:
         headline=headline(evidence),
         limits=limits(evidence),
         verdicts=table_view(verdicts(evidence), "Does it help?", gather=False),
-        sections=[shown for section in SECTIONS if (shown := _shown(section, evidence))],
+        sections=[shown for section in SECTIONS.values() if (shown := _shown(section, evidence))],
         methods=paragraph,
         references=[REFERENCES[key] for key in cited],
         configuration=settings.to_yaml(),
@@ -112,32 +118,49 @@ def _link(name: str, content: bytes) -> str:
 
 def _shown(section: Section, evidence: Evidence) -> _Shown | None:
     """The section with what there is of it; None where there is nothing."""
-    given = evidence.files
+    figures = [figure for figure in FIGURES.values() if figure.section == section.name]
     pictures = [
-        _Picture(
-            name,
-            alt,
-            _link(f"{name}.png", given[f"{name}.png"]),
-            _link(f"{name}.svg", given[f"{name}.svg"]) if f"{name}.svg" in given else None,
-        )
-        for name, alt in section.pictures.items()
-        if f"{name}.png" in given
+        _picture(figure, evidence, first=figure is figures[0])
+        for figure in figures
+        if f"{figure.name}.png" in evidence.files
     ]
-    tables = []
-    for name, title in section.tables.items():
-        if name in given:
-            table = evidence.tables[name]
-            view = table_view(table, title)
-            tables.append((name, _link(name, given[name]), _averages(table, section.summary.get(name), view), view))
+    tables = [
+        _table(table, evidence)
+        for table in TABLES.values()
+        if table.section == section.name and f"{table.name}.csv" in evidence.files
+    ]
     if not pictures and not tables:
         return None
-    return _Shown(section.anchor, section.title, section.caption(evidence), pictures, tables)
+    caption = _caption(figures[0], evidence) if figures else []
+    return _Shown(section.name, section.title, caption, pictures, tables)
 
 
-def _averages(table: pd.DataFrame, keys: tuple[str, ...] | None, view: TableView) -> TableView | None:
-    if keys is None or view.open:
-        return None
-    return table_view(averages(table, keys), f"{view.title}: means", gather=False)
+def _caption(figure: Figure, evidence: Evidence) -> list[str]:
+    if not figure.caption:
+        return [f"{figure.sentence}."]
+    paragraphs: list[str] = load(figure.caption)(evidence)
+    return paragraphs
+
+
+def _picture(figure: Figure, evidence: Evidence, first: bool) -> _Picture:
+    png, svg = (
+        _link(name, evidence.files[name]) if name in evidence.files else None
+        for name in (f"{figure.name}.png", f"{figure.name}.svg")
+    )
+    assert png is not None
+    if first:
+        return _Picture(figure.name, "", [], figure.sentence, png, svg)
+    return _Picture(figure.name, figure.title, _caption(figure, evidence), figure.sentence, png, svg)
+
+
+def _table(table: Table, evidence: Evidence) -> tuple[str, str, TableView | None, TableView]:
+    name = f"{table.name}.csv"
+    rows = evidence.tables[name]
+    view = table_view(rows, table.title)
+    means = None
+    if table.averaged and not view.open:
+        means = table_view(averages(rows, table.averaged), f"{table.title}: means", gather=False)
+    return name, _link(name, evidence.files[name]), means, view
 
 
 def _cite(text: str) -> tuple[list[tuple[str, int | None]], list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cayley_adapters.core.environment import MACHINE, NUMERIC
 from cayley_adapters.models import wheels
-from cayley_adapters.report.page.evidence import Evidence
+from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.settings import Settings, compose
 from cayley_adapters.settings.schema import fields
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from cayley_adapters.report.page.words import share, significant, whole
+from cayley_adapters.report.words import share, significant, whole
 
 __all__ = ["SHOWN_ROWS", "Column", "TableView", "averages", "table_view"]
 

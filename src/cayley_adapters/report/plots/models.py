@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import pandas as pd
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.report.plots.encodings import COLOURS, numbers, plain, recovery_colour, tooltips, width_of
-from cayley_adapters.report.plots.files import save_html
 from cayley_adapters.report.plots.grid import boundary_table, cell_table, with_words
 
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["models_chart", "models_page"]
+__all__ = ["models_chart"]
 
 
 def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) -> alt.VConcatChart:
@@ -89,8 +87,3 @@ def models_chart(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]]) 
     chart: alt.VConcatChart = alt.vconcat(facets, below, title=heading)
     chart = chart.resolve_scale(color="independent", shape="independent")
     return chart
-
-
-def models_page(models: Sequence[tuple[str, pd.DataFrame, Mapping[str, Any]]], path: Path | str) -> None:
-    """Write :func:`models_chart` as one page that works offline."""
-    save_html(models_chart(models), path, title="Models compared")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.plots.files import save_figure, save_html
 from cayley_adapters.report.plots.grid import (
     boundary_table,
     cell_table,
@@ -19,14 +18,12 @@ from cayley_adapters.report.plots.grid import (
     text_shift,
 )
 from cayley_adapters.report.plots.marks import device_marks, draw_device_marks, mark_handle, mark_note
-from cayley_adapters.report.plots.models import models_page
-from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["models_page", "phase_diagram_chart", "phase_diagram_figure", "save_figure", "save_html"]
+__all__ = ["phase_diagram_figure"]
 
 _CELL = (0.44, 0.46)  # inches
 _LEFT, _RIGHT, _BETWEEN = 1.12, 0.78, 0.22  # inches beside the panels

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cayley_adapters.report.figures import PHASE_DIAGRAM, RECOVERY, SCALING
+from cayley_adapters.report.result_tables import TABLES
 from cayley_adapters.report.wandb.cells import CURVE_AXIS, METRICS, cell_runs
 
 if TYPE_CHECKING:
@@ -34,15 +36,10 @@ TRAINING = {
     "train/gradient_norm": "Gradient norm",
     "train/validation": "Validation loss (nats a token)",
 }
-PICTURES = {
-    "phase_diagram_figure": "Phase diagram",
-    "transition_figure": "The transition: gain, cost and critical noise",
-    "noise_budget_figure": "Cost by source of errors",
-    "recovery_figure": "Recovery without noise",
-}
-TABLES = (
-    "phase_table", "critical_noise", "baselines_table", "recovery_table", "circuits_table", "noise_budget_table",
-)  # fmt: skip
+PICTURES = (*PHASE_DIAGRAM, *SCALING, *RECOVERY)
+"""Figures that every run of the map has."""
+
+DRAWN = tuple(dict.fromkeys(figure.stage for figure in PICTURES))
 AXIS_TITLE = "noise scale (0 ideal, 1 the device as calibrated)"
 COLUMNS = ("compression_ratio", "block_dim", "seed", "method")
 PAPER = "https://arxiv.org/abs/2605.05914"
@@ -193,14 +190,14 @@ def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
             wr.UnorderedList(items=[*findings(measured.result)]),
             wr.MarkdownBlock(critical_noise_table(measured.result)),
             wr.MarkdownBlock(_reading(measured)),
-            grid("Pictures", "phase_diagram", "scaling", "recovery"),
+            grid("Pictures", *DRAWN),
             wr.H1("Perplexity and recovery by cell"),
             grid("By cell", "cell"),
             *curves,
             wr.H1("Training"),
             grid("Training", "train", "control"),
             wr.H1("Tables"),
-            grid("Tables", "phase_diagram", "scaling", "recovery", "compare_circuits"),
+            grid("Tables", *DRAWN, "compare_circuits"),
             wr.H1("Where the numbers come from"),
             wr.MarkdownBlock(
                 "Each adapter was trained on a compressed model and evaluated along the noise axis, and its evaluation "
@@ -254,12 +251,15 @@ def _panels(measured: Measured) -> dict[str, list[Any]]:
         if key != "train/validation" or measured.validated
     ]
     sections["Pictures"] = [
-        wr.MediaBrowser(title=title, media_keys=[key], num_columns=1) for key, title in PICTURES.items()
+        wr.MediaBrowser(title=figure.title, media_keys=[figure.picture], num_columns=1) for figure in PICTURES
     ]
     sections["Tables"] = [
-        wr.WeavePanelSummaryTable(table_name=name)
-        for name in TABLES
-        if name not in ("circuits_table", "noise_budget_table") or "two_qubit_gates" in logged
+        *(
+            wr.WeavePanelSummaryTable(table_name=table.tracked)
+            for table in TABLES.values()
+            if table.tracked and (table.section != "noise-budget" or "two_qubit_gates" in logged)
+        ),
+        wr.WeavePanelSummaryTable(table_name="critical_noise"),
     ]
     return sections
 

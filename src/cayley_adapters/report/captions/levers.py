@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cayley_adapters.report.page.evidence import Evidence
-from cayley_adapters.report.page.words import count, interval, listing, perplexity, significant
+from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.words import count, interval, listing, perplexity, significant
 from cayley_adapters.settings.levers import LEVERS
 
 __all__ = ["levers_caption"]

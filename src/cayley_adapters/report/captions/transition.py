@@ -1,14 +1,15 @@
-"""What the tables of a run say, as sentences under the captions of their sections."""
+"""Of gain, cost and critical noise: what collapses, and what other blocks' costs predict."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.page.evidence import Evidence
-from cayley_adapters.report.page.words import count, interval, listing, share, significant
+from cayley_adapters.report.captions.common import READOUTS, device, shots_text
+from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.words import count, interval, listing, significant
 
-__all__ = ["budget_findings", "collapse_findings", "entanglement_findings", "prediction_findings", "question_findings"]
+__all__ = ["collapse_findings", "prediction_findings", "transition_caption"]
 
 _X = {
     "noise_scale": "λ alone",
@@ -16,7 +17,32 @@ _X = {
     "noise_scale * depth": "λ × depth",
     "noise_scale * error_budget": "λ × error budget",
 }
-_SOURCES = {"cz": "two-qubit gates", "sx": "one-qubit gates", "readout": "readout"}
+
+
+def transition_caption(evidence: Evidence) -> list[str]:
+    """Of gain, cost and critical noise."""
+    transition = evidence.transition
+    bootstrap, law = transition["bootstrap"], transition["scaling"]
+    text = (
+        "Gain G(n) = nll_compressed − nll(n, 0), cost C(n, λ) = nll(n, λ) − nll(n, 0) and critical noise λ_c "
+        "for blocks "
+        f"of d = {listing(evidence.settings.sweep.block_dim)} at ratio "
+        f"{listing(evidence.settings.sweep.compression_ratio)}; readout {READOUTS[transition['readout']]}, "
+        f"{shots_text(transition['shots'])}; {device(evidence)}. "
+        + (
+            f"Intervals: 95 %, {bootstrap['replicates']:,} paired bootstrap replicates over "
+            f"{count(bootstrap['documents'], 'document')}."
+            if bootstrap["documents"] > 1
+            else "No intervals: one document cannot be resampled."
+        )
+    )
+    fit = (
+        f"λ_c = {significant(law['a'])} · g^−{significant(law['b'])} describes {law['points']} points over g two-qubit "
+        f"gates a block ({law['note']})."
+        if law["a"] is not None and law["b"] is not None
+        else f"The law λ_c = a · g^−b over g two-qubit gates a block is {law['note']}."
+    )
+    return [text, *collapse_findings(evidence), *prediction_findings(evidence), fit]
 
 
 def collapse_findings(evidence: Evidence) -> list[str]:
@@ -42,10 +68,6 @@ def collapse_findings(evidence: Evidence) -> list[str]:
         f"Costs lie on one curve {'; '.join(parts)}. {verdict} The error budget of a block is the sum of "
         "−ln(1 − error) over its circuit's gates, and of its qubits' mean readout flips, at λ = 1."
     ]
-
-
-def _of_two_digits(low: float | None, high: float | None) -> str:
-    return interval(low, high, lambda end: significant(end, 2))
 
 
 def prediction_findings(evidence: Evidence) -> list[str]:
@@ -85,6 +107,10 @@ def prediction_findings(evidence: Evidence) -> list[str]:
     return [paragraph.strip() for paragraph in paragraphs]
 
 
+def _of_two_digits(low: float | None, high: float | None) -> str:
+    return interval(low, high, lambda end: significant(end, 2))
+
+
 def _with_readout(error: float | None) -> str:
     """What gates would need while readout stays as it is; nothing where that was not measured."""
     if error is None or np.isnan(error):
@@ -92,72 +118,3 @@ def _with_readout(error: float | None) -> str:
     if error == 0:
         return ", none with readout as it is, which alone costs more than the gain"
     return f", {significant(error, 2)} with readout as it is"
-
-
-def budget_findings(evidence: Evidence) -> list[str]:
-    """Which source of errors costs most, for each number of qubits."""
-    table = evidence.tables.get("noise_budget.csv")
-    if table is None or not table["cost"].notna().any():
-        return []
-    parts = []
-    for (ratio, n), rows in table.dropna(subset="cost").groupby(["compression_ratio", "qubits"]):
-        cost = rows.groupby("source")["cost"].mean()
-        alone = cost.drop("all").sort_values(ascending=False)
-        sources = [f"{_SOURCES[name]} {significant(value, 2)}" for name, value in alone.items()]
-        parts.append(f"n = {n} at ratio {ratio:g}: {listing(sources)}, together {significant(cost['all'], 2)}")
-    return [f"Cost at λ = 1 of each source alone, nats a token: {'; '.join(parts)}."]
-
-
-def question_findings(evidence: Evidence) -> list[str]:
-    """How many questions each model answers, and which differences are more than luck."""
-    table, pairs = (evidence.tables.get(f"{name}.csv") for name in ("questions", "question_comparisons"))
-    if table is None or pairs is None or not len(table):
-        return []
-    one = table.iloc[0]
-    rights = [
-        f"{_arm(row.arm)} {100 * row.accuracy:.1f} % "
-        f"({100 * row.accuracy_ci95_low:.1f} to {100 * row.accuracy_ci95_high:.1f})"
-        for row in table.itertuples()
-    ]
-    text = (
-        f"Right answers to {count(int(one['questions']), 'question')} of {one['question_set']} (version "
-        f"{one['question_set_version']}, format {one['format']}; chance {100 * one['chance']:.0f} %), 95 % Wilson "
-        f"intervals: {listing(rights)}."
-    )
-    flips = [
-        f"{_arm(row.first)} → {_arm(row.second)}: {row.only_first} lost, {row.only_second} won (p = "
-        f"{significant(row.mcnemar_p_holm, 2)})"
-        for row in pairs[pairs["first"] != "uncompressed"].itertuples()
-    ]
-    tested = (
-        f"Exact McNemar tests, p adjusted for {int(pairs['comparisons'].iloc[0])} comparisons (Holm): "
-        f"{'; '.join(flips)}. They cover questions, not training seeds."
-    )
-    return [text, tested] if flips else [text]
-
-
-def _arm(name: str) -> str:
-    """``blocks_noise1`` as ``blocks at λ = 1``."""
-    if name.startswith("blocks_noise"):
-        return f"blocks at λ = {name.removeprefix('blocks_noise')}"
-    return {"blocks_exact": "exact blocks", "lora": "LoRA"}.get(name, name)
-
-
-def entanglement_findings(evidence: Evidence) -> list[str]:
-    """Trained blocks against random ones of the same norm."""
-    table = evidence.tables.get("entanglement_differences.csv")
-    if table is None:
-        return []
-    rows = table[(table["measure"] == "entropy") & (table["bipartition"] == "all") & (table["projection"] == "all")]
-    parts = [
-        f"d = {row.block_dim} at ratio {row.compression_ratio:g}: {significant(row.trained)} bits, {share(row.ratio)} "
-        f"({interval(row.ratio_ci95_low, row.ratio_ci95_high, share)}) times that of random blocks"
-        for row in rows.itertuples()
-    ]
-    if not parts:
-        return []
-    seeds = count(int(rows["seeds"].max()), "seed")
-    return [
-        f"Entropy, mean over bipartitions, projections and blocks ({seeds}): {'; '.join(parts)}. Random blocks have "
-        "the norm of the trained ones and a random direction; 95 % intervals by a bootstrap over layers."
-    ]

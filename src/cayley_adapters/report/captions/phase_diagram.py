@@ -1,0 +1,40 @@
+"""Of the map: the interactive chart and its printed form."""
+
+from __future__ import annotations
+
+from cayley_adapters.report.captions.common import READOUTS, device, shots_text, where_adapted
+from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.words import count, listing
+
+__all__ = ["phase_diagram_caption"]
+
+
+def phase_diagram_caption(evidence: Evidence) -> list[str]:
+    """Of the interactive chart and its printed form."""
+    settings, transition = evidence.settings, evidence.transition
+    sweep, evaluate = settings.sweep, settings.evaluate
+    noise = (
+        f"; λ = 0 is ideal, λ = 1 {device(evidence)} as calibrated" if evidence.noisy else "; no noise was evaluated"
+    )
+    text = (
+        f"Perplexity with blocks of d = {listing(sweep.block_dim)} on {where_adapted(evidence)}, at noise scale λ = "
+        f"{listing(sweep.noise_scale)}{noise}. {settings.model.name}, compression {settings.compress.method} at ratio "
+        f"{listing(sweep.compression_ratio)} on {listing(settings.compress.targets)}; ansatz {settings.train.ansatz}; "
+        f"readout {READOUTS[transition['readout']]}, {shots_text(transition['shots'])}, mitigation "
+        f"{evaluate.mitigation}, executor {transition['executor']}; "
+        f"{'seed' if len(sweep.seed) == 1 else 'mean of seeds'} {listing(sweep.seed)}; {evidence.tokens:,} test tokens "
+        f"of {count(evidence.documents, 'document')}."
+    )
+    marks = (
+        "Numbers are perplexities, colours the recovered share of nll within ±1. Left of the black line (λ_c; "
+        "the bar is "
+        "its 95 % interval) blocks help: expressive, gain G above cost C. Right of it the compressed model is better "
+        "without them: noise-dominated, C above G, marked by crosses (hatched in print)."
+    )
+    if (evidence.cells["executor"] == "qpu").any():
+        marks += " A star is what a processor measured, on blocks and a text of its own: white where they helped there."
+    use = (
+        "On the screen, point at a cell or a mark to see its numbers; a click on a block in the legend picks out its "
+        "lines."
+    )
+    return [text, marks, use]
