@@ -84,6 +84,8 @@ report/plots/recovery.py
     plot: capsize=2 → capsize=3 ⇒ recovery
 report/plots/lines.py
     processor's plot: Lines that run at once → Lines at once ⇒ qpu_plan
+report/captions/recovery.py
+    caption: No reversal → None ⇒ report
 report/page/report.html.j2
     template: <html lang="en"> → <html> ⇒ report
 report/page/report.css

@@ -28,21 +28,18 @@ class Shown(Entry):
 
     Attributes:
         name: the files' name without its ending.
+        kinds: endings of its files.
         stage: that writes them.
         section: of the report where they stand; in none if empty.
         folder: where they lie in the results folder.
         reads: further files there, whole names, that what is said of it needs.
     """
 
+    kinds: tuple[str, ...]
     stage: str
     section: str = ""
     folder: str = ""
     reads: tuple[str, ...] = ()
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Endings of its files."""
-        raise NotImplementedError
 
     def paths(self) -> dict[str, str]:
         """Output of its stage → path pattern of each file."""
@@ -70,15 +67,11 @@ class Figure(Shown):
             :class:`~cayley_adapters.report.evidence.Evidence`; its sentence alone if empty.
     """
 
+    kinds: tuple[str, ...] = ("png", "svg")
     takes: tuple[str, ...]
     drawn: str = ""
     chart: str = ""
     caption: str = ""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """``png`` and ``svg`` for print, ``html`` for the screen."""
-        return ("png", "svg") * bool(self.drawn) + ("html",) * bool(self.chart)
 
     @property
     def picture(self) -> str:
@@ -95,13 +88,9 @@ class Table(Shown):
         tracked: its name among the W&B pages' tables; not shown there if empty.
     """
 
+    kinds: tuple[str, ...] = ("csv",)
     averaged: tuple[str, ...] = ()
     tracked: str = ""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """``csv``."""
-        return ("csv",)
 
 
 SECTIONS = Registry(

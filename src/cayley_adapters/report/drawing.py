@@ -23,15 +23,15 @@ def draw_figures(figures: Sequence[Figure], outputs: Mapping[str, Path], given: 
     """
     for figure in figures:
         values = [given[name] for name in figure.takes]
-        if figure.drawn:
+        if "png" in figure.kinds:
             save_figure(load(figure.drawn)(*values), *(outputs[f"{figure.name}_{kind}"] for kind in ("png", "svg")))
-        if figure.chart:
+        if "html" in figure.kinds:
             save_html(load(figure.chart)(*values), outputs[f"{figure.name}_html"], figure.title)
 
 
 def pictures_of(figures: Sequence[Figure], outputs: Mapping[str, Path]) -> dict[str, Path]:
     """The pictures that a stage's run shows in W&B: key → PNG."""
-    return {figure.picture: outputs[f"{figure.name}_png"] for figure in figures if figure.drawn}
+    return {figure.picture: outputs[f"{figure.name}_png"] for figure in figures if "png" in figure.kinds}
 
 
 def files_of(figures: Sequence[Figure], outputs: Mapping[str, Path]) -> list[Path]:

@@ -32,6 +32,7 @@ PHASE_DIAGRAM = (
         takes=("phase_diagram", "baselines", "transition"),
         drawn="cayley_adapters.report.plots.phase_diagram:phase_diagram_figure",
         chart="cayley_adapters.report.plots.phase_chart:phase_diagram_chart",
+        kinds=("png", "svg", "html"),
         caption="cayley_adapters.report.captions.phase_diagram:phase_diagram_caption",
     ),
 )
@@ -127,6 +128,7 @@ COMPARE_MODELS = (
         stage="compare_models",
         takes=("models",),
         chart="cayley_adapters.report.plots.models:models_chart",
+        kinds=("html",),
     ),
 )
 

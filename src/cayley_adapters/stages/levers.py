@@ -21,7 +21,7 @@ from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, ranked
 from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.report.drawing import draw_figures, pictures_of
-from cayley_adapters.report.figures import LEVERS
+from cayley_adapters.report.figures import LEVERS as LEVER_FIGURES
 from cayley_adapters.report.wandb.runs import log_run
 from cayley_adapters.settings.levers import LEVERS, PLAIN, RANKED_FROM
 
@@ -73,7 +73,7 @@ def run(job: Job) -> None:
         temporary.write_text(json.dumps(goal, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     model = str(measured[0].cells["model"].iloc[0])
     given = {"levers": table, "model": model, "backend": leaves["noise"]["backend"], "ratio": ratio}
-    draw_figures(LEVERS, outputs, given)
+    draw_figures(LEVER_FIGURES, outputs, given)
     for row in rows:
         say(f"{row['lever']}, n = {row['qubits']}: λ_c = {row['lambda_c']:.3g}")
     log_run(
@@ -82,7 +82,7 @@ def run(job: Job) -> None:
         "levers",
         {"model": model, "cell": "levers", "noise": leaves["noise"]},
         tables={"levers_table": table},
-        pictures=pictures_of(LEVERS, outputs),
+        pictures=pictures_of(LEVER_FIGURES, outputs),
     )
 
 
