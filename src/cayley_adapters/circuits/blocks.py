@@ -20,6 +20,12 @@ class BlockCircuits:
         ansatz: Their CZ gates.
         angles: (B, m) RY angles in radians, in the order of :func:`cayley_adapters.circuits.gates.skeleton`.
         lengths: (B,) CZ gates of each block: circuits may stop early, and their further angles are 0.
+
+    Example:
+        >>> import numpy as np
+        >>> circuits = synthesise(np.eye(4)[None])
+        >>> len(circuits), np.allclose(circuits.unitaries(), np.eye(4))
+        (1, True)
     """
 
     ansatz: Ansatz

@@ -36,6 +36,11 @@ def block_circuit(q: ArrayLike | BlockCircuits, x: ArrayLike, noise: DeviceNoise
 
     Raises:
         CayleyError: If the shapes do not fit, the block is no rotation or its dimension has no circuit.
+
+    Example:
+        >>> circuit = block_circuit([[0.0, -1.0], [1.0, 0.0]], [0.6, 0.8])
+        >>> dict(circuit.count_ops())
+        {'ry': 1, 'measure': 1}
     """
     from qiskit import QuantumCircuit
 

@@ -60,6 +60,12 @@ def synthesise(q: ArrayLike) -> BlockCircuits:
 
     Raises:
         CayleyError: If a matrix is no rotation, or if no angles were found for it.
+
+    Example:
+        >>> import numpy as np
+        >>> angle = np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
+        >>> synthesise(angle[None]).angles.round(6)
+        array([[0.6]])
     """
     q = rotations(q)
     ansatz = full(qubits_of(q.shape[-1]))
@@ -134,6 +140,12 @@ def brickwork_circuits(gates: ArrayLike, n: int, depth: int) -> BlockCircuits:
 
     Raises:
         CayleyError: If the number of rotations is not that of the brickwork, or one is no rotation.
+
+    Example:
+        >>> import numpy as np
+        >>> circuits = brickwork_circuits(np.tile(np.eye(4), (1, 2, 1, 1)), n=3, depth=2)
+        >>> int(circuits.lengths[0]), np.allclose(circuits.unitaries(), np.eye(8))
+        (4, True)
     """
     gates, pairs, ansatz = np.asarray(gates), bricks(n, depth), brickwork(n, depth)
     if gates.ndim != 4 or gates.shape[1:] != (len(pairs), 4, 4):

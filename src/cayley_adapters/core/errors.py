@@ -9,7 +9,16 @@ __all__ = ["CayleyError", "nearest"]
 
 
 class CayleyError(Exception):
-    """A mistake that the user can mend: the message says what was given, what is allowed and what to do."""
+    """A mistake that the user can mend: the message says what was given, what is allowed and what to do.
+
+    Example:
+        >>> import torch
+        >>> try:
+        ...     cayley(torch.zeros(2))
+        ... except CayleyError as error:
+        ...     print(error)
+        theta has 2 entries in its last axis; a d×d block has d(d−1)/2: 1, 3, 6, 10, …
+    """
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -30,6 +30,16 @@ class QpuExecutor(NoisyExecutor):
         noise: The processor's, which mitigation trusts.
         mitigation: ``none``, ``readout`` or ``readout+depolarizing``.
         run: What runs a workload.
+
+    Example:
+        >>> import torch
+        >>> from cayley_adapters.qpu.executor import simulation
+        >>> blocks = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]], dtype=torch.float64)
+        >>> noise, circuits = DeviceNoise.from_backend("FakeFez"), synthesise(blocks.numpy())
+        >>> runner = simulation(noise, shots=8192, seed=0)
+        >>> run = QpuExecutor({"o_proj": blocks}, {"o_proj": circuits}, [[42]], noise, "none", runner)
+        >>> run("o_proj", torch.tensor([[0.6, 0.8]])).round(decimals=1)
+        tensor([[0.8000, 0.6000]])
     """
 
     def __init__(

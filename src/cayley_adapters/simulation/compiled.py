@@ -79,6 +79,12 @@ def compile_blocks(q: np.ndarray | torch.Tensor | BlockCircuits, noise: DeviceNo
 
     Raises:
         CayleyError: If a block is no rotation, no circuit is found for it, or the device has no line for it.
+
+    Example:
+        >>> import numpy as np
+        >>> compiled = compile_blocks(np.eye(4)[None], DeviceNoise.from_backend("FakeFez"))
+        >>> noisy_probabilities(compiled, np.ones((1000, 1, 4))).shape
+        (1000, 1, 4)
     """
     from cayley_adapters.circuits.blocks import BlockCircuits
     from cayley_adapters.circuits.synthesis import synthesise
@@ -167,6 +173,14 @@ def noisy_probabilities(
 
     Raises:
         CayleyError: If the shapes do not fit, a block is no rotation, or the device has no line for it.
+
+    Example:
+        >>> import numpy as np
+        >>> q, x = np.array([[[0.0, -1], [1, 0]]]), np.array([[[0.6, 0.8]]])
+        >>> noisy_probabilities(q, x).round(6)
+        array([[[0.64, 0.36]]])
+        >>> noisy_probabilities(q, x, DeviceNoise.depolarizing(p1=1, p2=1)).round(6)
+        array([[[0.5, 0.5]]])
     """
     if isinstance(q, CompiledBlocks):
         if noise is not None:

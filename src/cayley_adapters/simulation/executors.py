@@ -27,7 +27,16 @@ __all__ = ["AerExecutor", "ExactExecutor", "Executor", "NoisyExecutor", "charact
 
 
 class Executor(Protocol):
-    """Activations of a layer in, activations out."""
+    """Activations of a layer in, activations out.
+
+    Example:
+        >>> class Unrotated:
+        ...     def __call__(self, key, x):
+        ...         return x
+        >>> executor: Executor = Unrotated()
+        >>> executor("o_proj", [0.6, 0.8])
+        [0.6, 0.8]
+    """
 
     def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
         """Run every slice of ``x`` through its block.
@@ -48,6 +57,15 @@ class ExactExecutor:
     Args:
         blocks: projection → ``(B, d, d)``.
         readout: ``signed`` y = Qx, or ``sign_constrained`` y = sign(x)·|Qx|.
+
+    Example:
+        >>> import torch
+        >>> quarter_turn = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
+        >>> x = torch.tensor([[0.6, 0.8]])
+        >>> ExactExecutor({"o_proj": quarter_turn}, "signed")("o_proj", x)
+        tensor([[-0.8000,  0.6000]])
+        >>> ExactExecutor({"o_proj": quarter_turn}, "sign_constrained")("o_proj", x)
+        tensor([[0.8000, 0.6000]])
     """
 
     def __init__(self, blocks: Mapping[str, torch.Tensor], readout: str) -> None:
@@ -74,6 +92,13 @@ class NoisyExecutor:
         seed: of the shots; the same seed gives the same counts.
         mitigation: projection → what is undone in the measured frequencies.
         ideal: projection → trained blocks ``(B, d, d)``, whose products lend their signs; the inputs' if None.
+
+    Example:
+        >>> import numpy as np, torch
+        >>> blocks = compile_blocks(np.array([[[0.0, -1], [1, 0]]]), DeviceNoise.from_backend("FakeFez"))
+        >>> run = NoisyExecutor({"o_proj": blocks}, shots=8192)
+        >>> run("o_proj", torch.tensor([[0.6, 0.8]])).round(decimals=1)
+        tensor([[0.8000, 0.6000]])
     """
 
     def __init__(
@@ -119,6 +144,13 @@ class AerExecutor(NoisyExecutor):
         circuits: projection → synthesised blocks.
         noise: the device.
         **options: as for :class:`NoisyExecutor`.
+
+    Example:
+        >>> import numpy as np, torch
+        >>> circuits = synthesise(np.array([[[0.0, -1], [1, 0]]]))
+        >>> run = AerExecutor({"o_proj": circuits}, DeviceNoise.from_backend("FakeFez"))
+        >>> run("o_proj", torch.tensor([[0.6, 0.8]])).round(decimals=1)
+        tensor([[0.8000, 0.6000]])
     """
 
     def __init__(self, circuits: Mapping[str, BlockCircuits], noise: DeviceNoise, **options: Any) -> None:

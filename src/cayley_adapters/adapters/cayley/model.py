@@ -57,6 +57,15 @@ def adapted_layers(model: nn.Module) -> dict[str, CayleyLayer]:
 
 
 def set_executor(model: nn.Module, executor: Callable[[str, torch.Tensor], torch.Tensor] | None) -> None:
-    """Choose what runs the blocks of an adapted model; None goes back to the exact product."""
+    """Choose what runs the blocks of an adapted model; None goes back to the exact product.
+
+    Example:
+        >>> import peft, torch
+        >>> config = CayleyConfig(block_dim=2, target_modules=["0"])
+        >>> model = peft.get_peft_model(torch.nn.Sequential(torch.nn.Linear(4, 4)), config)
+        >>> set_executor(model, lambda key, x: torch.zeros_like(x))
+        >>> bool((model(torch.ones(1, 4)) == model.base_model.model[0].bias).all())
+        True
+    """
     for layer in adapted_layers(model).values():
         layer.executor = executor

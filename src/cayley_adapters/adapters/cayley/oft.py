@@ -37,6 +37,14 @@ def from_oft(source: Path | str, target: Path | str) -> CayleyConfig:
     Raises:
         CayleyError: the folder holds no OFT adapter, or one whose blocks are not exact Cayley rotations of their own
             (Cayley–Neumann series, constrained, shared), or not of a dimension that is a power of two.
+
+    Example:
+        >>> import peft, tempfile, torch
+        >>> folder = tempfile.mkdtemp()
+        >>> config = peft.OFTConfig(r=0, oft_block_size=4, use_cayley_neumann=False, target_modules=["0"])
+        >>> peft.get_peft_model(torch.nn.Sequential(torch.nn.Linear(8, 8)), config).save_pretrained(folder)
+        >>> from_oft(folder, f"{folder}/cayley").block_dim
+        4
     """
     from peft import OFTConfig
 
@@ -67,6 +75,13 @@ def to_oft(source: Path | str, target: Path | str) -> OFTConfig:
 
     Raises:
         CayleyError: the folder holds no Cayley adapter, or one that OFT cannot express (brickwork, sign-constrained).
+
+    Example:
+        >>> import peft, tempfile, torch
+        >>> folder, config = tempfile.mkdtemp(), CayleyConfig(block_dim=4, target_modules=["0"])
+        >>> peft.get_peft_model(torch.nn.Sequential(torch.nn.Linear(8, 8)), config).save_pretrained(folder)
+        >>> to_oft(folder, f"{folder}/oft").oft_block_size
+        4
     """
     from peft import OFTConfig
 

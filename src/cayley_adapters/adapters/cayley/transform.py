@@ -130,6 +130,11 @@ def inverse_cayley(q: torch.Tensor) -> torch.Tensor:
 
     Raises:
         CayleyError: an eigenvalue is −1 (a rotation by half a turn), where no theta exists.
+
+    Example:
+        >>> import torch
+        >>> inverse_cayley(cayley(torch.tensor([0.25])))
+        tensor([0.2500])
     """
     d = q.shape[-1]
     identity = torch.eye(d, dtype=q.dtype, device=q.device)

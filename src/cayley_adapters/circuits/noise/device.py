@@ -95,6 +95,11 @@ class DeviceNoise:
         layout: ``median``, ``best``, or lines of qubits over which blocks are dealt in turn.
         idle: Whether qubits that wait for their neighbours relax.
         source: The only source of errors, one of :data:`SOURCES`; all if None.
+
+    Example:
+        >>> noise = DeviceNoise.from_backend("FakeFez", scale=0.5)
+        >>> noise.name, noise.scaled(2.0).scale, len(noise.line(3).couplers)
+        ('fake_fez', 2.0, 2)
     """
 
     calibration: Calibration

@@ -87,6 +87,14 @@ def compress(
     Raises:
         CayleyError: unknown method, allocation, target or layer, impossible ratio, no calibration text or one of
             another shape, a target that is no linear map, non-finite weights.
+
+    Example:
+        >>> from transformers import LlamaConfig, LlamaForCausalLM
+        >>> sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+        >>> model = LlamaForCausalLM(LlamaConfig(vocab_size=8, **sizes))
+        >>> records = compress(model, 0.5, method="svd", targets=("up_proj",))
+        >>> [(record["parameters_before"], record["parameters_after"]) for record in records]
+        [(512, 252)]
     """
     if not 0 <= ratio < 1:
         raise CayleyError(f"compression ratio {ratio} is not allowed; use at least 0 and below 1")

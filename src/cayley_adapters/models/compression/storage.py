@@ -139,6 +139,17 @@ def load_compressed(folder: Path | str) -> Any:
 
     Raises:
         CayleyError: a file is missing or does not fit the others.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from transformers import LlamaConfig, LlamaForCausalLM
+        >>> from cayley_adapters.models.compression.storage import save_compressed
+        >>> sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+        >>> model, folder = LlamaForCausalLM(LlamaConfig(vocab_size=8, **sizes)), Path(tempfile.mkdtemp(), "model")
+        >>> save_compressed(model, folder, compress(model, 0.5, method="svd"), {"method": "svd"})
+        >>> type(load_compressed(folder).model.layers[0].mlp.up_proj).__name__
+        'FactoredLinear'
     """
     folder = Path(folder)
     try:
