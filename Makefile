@@ -9,6 +9,7 @@
 # make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
 # make test-reproducible   the same bytes again under other cores, locales, folders and shells, and how far threads matter
+# make docs            the documentation as a site, in site/
 # make rooms           the picture of the rooms in docs/architecture.md, from the code
 # make audit           pins, licences and known vulnerabilities of all packages, and what of it could not be checked
 # make browser         Chromium for the tests of the report, where it is missing
@@ -20,7 +21,7 @@ SEED ?= 0
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test test-faults test-fuzz test-mutation test-reproducible test-slurm test-gpu coverage audit slurm bench bench-large lint rooms browser clean
+.PHONY: phase_diagram test test-faults test-fuzz test-mutation test-reproducible test-slurm test-gpu coverage audit slurm bench bench-large docs lint rooms browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -81,6 +82,11 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
+
+docs: export NO_MKDOCS_2_WARNING := 1
+
+docs: $(READY)
+	$(VENV)/bin/mkdocs build --strict
 
 rooms: $(READY)
 	$(VENV)/bin/python docs/draw_rooms.py
