@@ -31,7 +31,7 @@ ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
 PACKAGE = "cayley_adapters"
 HEAVY = ("numba", "peft", "torch", "transformers", "pytest", "hypothesis.extra.numpy", "scipy.stats", "scipy.linalg")
 HEAVY += ("qiskit_aer", "qiskit_ibm_runtime.fake_provider", "qiskit.quantum_info", "safetensors.torch")
-COMPILED = {"circuits/ansatz", "circuits/blocks", "circuits/qiskit", "circuits/synthesis"}
+COMPILED = {f"circuits/{name}" for name in ("ansatz", "blocks", "gates", "qiskit", "synthesis")}
 """Modules whose tests search for circuits, which takes numba. Elsewhere its compilation would only cost time."""
 PLUGINS = ("-p", "_hypothesis_pytestplugin")
 """All others that are installed are left out: importing them takes longer than most tests."""

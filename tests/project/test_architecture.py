@@ -57,15 +57,32 @@ def graph() -> grimp.ImportGraph:
     return grimp.build_graph("cayley_adapters", cache_dir=None)
 
 
-def strings() -> list[tuple[Path, str, str]]:
-    """File, module and name of all that is named as ``"cayley_adapters.module:name"``."""
-    found = []
-    for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-            if match := re.fullmatch(r"(cayley_adapters(?:\.\w+)+):(\w+)", text):
-                found.append((path, match[1], match[2]))
-    return found
+def texts() -> list[tuple[Path, str]]:
+    """File and content of each text within the code, docstrings included."""
+    return [
+        (path, node.value)
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def module_of(dotted: str) -> tuple[Path, list[str]]:
+    """The file of a dotted name's module, and what of the name lies within it."""
+    parts = dotted.split(".")
+    for length in range(len(parts), 0, -1):
+        place = SOURCE.parent.joinpath(*parts[:length])
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if file.is_file():
+                return file, parts[length:]
+    raise AssertionError(dotted)
+
+
+def defines(file: Path, name: str) -> bool:
+    """Whether a module has a name, or passes it on."""
+    return bool(
+        re.search(rf"\b(def|class) {name}\b|^ *{name}\b.*[=:]|\"{name}\"", file.read_text(encoding="utf-8"), re.M)
+    )
 
 
 def test_the_table_has_the_rooms_on_disk_each_on_its_floor():
@@ -103,15 +120,17 @@ def test_what_the_page_points_at_is_there():
     assert not [name for name in pointed if not ((SOURCE / name).exists() or (SOURCE / f"{name}.py").exists())]
 
 
-def test_whatever_is_named_in_a_text_exists():
-    for path, module, name in strings():
-        file = ROOT / "src" / Path(*module.split("."))
-        file = file.with_suffix(".py") if file.with_suffix(".py").is_file() else file / "__init__.py"
-        if path.name != "registry.py":  # which shows how they are written
-            assert re.search(rf"^(def|class) {name}\b|^{name}\b.*=", file.read_text(encoding="utf-8"), re.M), (
-                path,
-                name,
-            )
+def test_whatever_a_text_names_exists():
+    """What is built by name, ``"cayley_adapters.module:name"``, and what docstrings refer to."""
+    named = [
+        (path.name, *module_of(name.replace(":", ".")))
+        for path, text in texts()
+        for name in re.findall(r"^cayley_adapters[\w.]+:\w+$|(?<=`)cayley_adapters\.[\w.]+(?=`)", text)
+    ]
+    assert len(named) > 20
+    assert not [
+        (path, file.name, names) for path, file, names in named if not all(defines(file, name) for name in names)
+    ]
 
 
 def test_registries_import_nothing_heavy():

@@ -1,7 +1,7 @@
 """What runs the blocks of an adapted model: exact arithmetic, the batched simulator, or Qiskit Aer.
 
 An executor takes the activations that enter a projection and returns them with every slice run through its block.
-:func:`cayley_adapters.adapters.model.set_executor` gives one to a model; switching needs no reload.
+:func:`cayley_adapters.adapters.cayley.model.set_executor` gives one to a model; switching needs no reload.
 """
 
 from __future__ import annotations
