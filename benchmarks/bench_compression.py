@@ -80,10 +80,10 @@ def fitting(
 def main() -> None:
     (settings,) = compose(overrides=["run=bench_compression"])
     (prepare,) = jobs([settings], "prepare")
-    if not prepare.outputs()["tokens"].exists():
+    if not prepare.outputs["tokens"].exists():
         run_job(prepare)
     set_threads(psutil.cpu_count())
-    tokens = prepare.outputs()["tokens"]
+    tokens = prepare.outputs["tokens"]
     calibration = load_windows(tokens, "calibration").first(96, "windows").tokens
     test = load_windows(tokens, "test").first(9, "windows").tokens
     folder = locate(settings.leaf("model"))

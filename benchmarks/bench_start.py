@@ -113,12 +113,12 @@ def main() -> None:
     options = parser.parse_args()
     (settings,) = compose(overrides=["run=bench_compression"])
     (prepare,) = jobs([settings], "prepare")
-    if not prepare.outputs()["tokens"].exists():
+    if not prepare.outputs["tokens"].exists():
         run_job(prepare)
     set_threads(psutil.cpu_count())
     check()
-    calibration = load_windows(prepare.outputs()["tokens"], "calibration").first(96, "windows").tokens
-    held_out = load_windows(prepare.outputs()["tokens"], "train").tokens[-9:]
+    calibration = load_windows(prepare.outputs["tokens"], "calibration").first(96, "windows").tokens
+    held_out = load_windows(prepare.outputs["tokens"], "train").tokens[-9:]
     folder = locate(settings.leaf("model"))
     teacher = load_model(folder)
     for ratio in (0.1, 0.3):

@@ -25,9 +25,9 @@ from random_model import shape_of, write_model
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory, cache_directory
+from cayley_adapters.core.job import Job, job_to_json
 from cayley_adapters.models.base import locate
-from cayley_adapters.pipeline.jobs import Job, jobs
-from cayley_adapters.pipeline.run import job_to_json
+from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.settings import compose
 
 STAGES = ("prepare", "teacher", "compress", "train", "transpile", "baseline", "evaluate")
@@ -136,7 +136,7 @@ def main() -> int:
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir()
         for job in stage_jobs(model, results, options.layers, options.threads, options.device):
-            output = next(iter(job.outputs().values()))
+            output = next(iter(job.outputs.values()))
             command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(job), str(output)]
             rows.append({"stage": job.stage, **measured(command, results / f"{job.stage}.log")})
             print("{stage:10s} {seconds:7.0f} s".format(**rows[-1]), flush=True)

@@ -22,7 +22,7 @@ from cayley_adapters.core.messages import printable, without_secrets
 from cayley_adapters.pipeline.failures import explain
 
 if TYPE_CHECKING:
-    from cayley_adapters.pipeline.jobs import Job
+    from cayley_adapters.core.job import Job
     from cayley_adapters.settings import Settings
 
 __all__ = ["app", "main"]
@@ -104,8 +104,7 @@ def _options(
 
 def _run_stage(stage: str, arguments: list[str] | None) -> None:
     from cayley_adapters.core.messages import say
-    from cayley_adapters.pipeline.jobs import jobs
-    from cayley_adapters.pipeline.lever_stages import LEVER_STAGES
+    from cayley_adapters.pipeline.jobs import LEVERS, jobs
     from cayley_adapters.pipeline.levers import NO_LEVERS
     from cayley_adapters.pipeline.locks import hold_as_command
     from cayley_adapters.pipeline.run import limit_threads, run_job
@@ -115,12 +114,12 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
     settings = _settings(arguments)
     track_with(settings[0].track.model_dump(mode="json"))
     todo = list(jobs(settings, stage))
-    if not todo and stage in LEVER_STAGES:
+    if not todo and stage in LEVERS:
         raise CayleyError(f"{stage}: nothing to do, {NO_LEVERS}")
     if stage == "compress":
         # A compressed model is worth having alone, and all that it needs is the model and the text.
-        todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs().values()))] + todo
-    made = {path for job in todo for path in job.outputs().values()}
+        todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs.values()))] + todo
+    made = {path for job in todo for path in job.outputs.values()}
     for job in todo:
         _check_inputs(job, job.label, made, arguments or [])
     limit_threads(max((job.threads for job in todo), default=1))
@@ -138,7 +137,7 @@ def _run_stage(stage: str, arguments: list[str] | None) -> None:
 def _check_inputs(
     job: Job, label: str, made: Container[Path], arguments: list[str], names: Container[str] | None = None
 ) -> None:
-    for paths in (paths for name, paths in job.inputs().items() if names is None or name in names):
+    for paths in (paths for name, paths in job.inputs.items() if names is None or name in names):
         if missing := [path for path in paths if path not in made and not path.exists()]:
             command = shlex.join(["cayley", *_command(_maker(missing[0], job.base)), *arguments])
             raise CayleyError(f"{label} needs {missing[0]}, which is not there. Make it with: {command}")
@@ -177,7 +176,7 @@ def _add_all() -> None:
     from cayley_adapters.pipeline.table import STAGES
 
     for name, stage in STAGES.items():
-        _add(name, stage.help)
+        _add(name, stage.sentence)
     app.add_typer(qpu_app, name="qpu", rich_help_panel=PROCESSOR)
 
 
@@ -251,12 +250,13 @@ def qpu_status(overrides: Overrides = None) -> None:
     """Print what was sent, how it fares at the service, what it used and what came back."""
     from cayley_adapters.core.messages import say
     from cayley_adapters.qpu.desk import status_table, under_way
+    from cayley_adapters.settings.schema import partial
     from cayley_adapters.stages.device_desk import desk_of
 
     job = _device_job(overrides)
     if under_way(job.base):
         try:
-            desk_of(job, quiet=True).refresh()
+            desk_of(job, partial(job.leaves).qpu, quiet=True).refresh()
         except CayleyError as error:
             say(f"as last known, since the service could not be asked: {error}")
     typer.echo(printable(status_table(job.base)))
@@ -273,11 +273,12 @@ def qpu_resolve(
     if bool(adopt) == resubmit:
         raise CayleyError(f"{tag}: give one of --adopt JOB and --resubmit")
     from cayley_adapters.qpu.desk import status_table
+    from cayley_adapters.settings.schema import partial
     from cayley_adapters.stages.device_desk import desk_of
 
     job = _device_job(overrides)
     status_table(job.base)  # says so if nothing was ever sent from there
-    typer.echo(desk_of(job).resolve(tag, adopt))
+    typer.echo(desk_of(job, partial(job.leaves).qpu).resolve(tag, adopt))
 
 
 @app.command("chat", rich_help_panel=PROCESSOR)
@@ -298,15 +299,13 @@ def chat(
 
 
 def _device_job(overrides: list[str] | None) -> Job:
-    """A job that may read what the last stage of a processor's run does, and all that is set about the processor."""
-    from cayley_adapters.pipeline.jobs import Job, device_axes
+    """The job of the processor that ``overrides`` ask for."""
+    from cayley_adapters.pipeline.jobs import device_job
 
     [(base, settings), *others] = _results_folders(overrides)
     if others:
         raise CayleyError("model: several are given; give one")
-    keys = [f"qpu.{name}" for name in settings.leaf("qpu")]
-    leaves = settings.leaves("model.name", "transpile.synthesis", "transpile.noise_scale", "noise", *keys)
-    return Job("qpu_evaluate", base, {}, leaves, device_axes(settings))
+    return device_job(base, settings)
 
 
 def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:

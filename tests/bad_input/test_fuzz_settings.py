@@ -7,8 +7,9 @@ from pathlib import Path
 from fuzzing import ODD, fuzz, spoilt, spoilt_text
 from hypothesis import strategies as st
 
+from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.jobs import jobs
-from cayley_adapters.pipeline.run import job_from_json, job_to_json
+from cayley_adapters.pipeline.run import job_from_json
 from cayley_adapters.settings import (
     compose,
     fields,

@@ -16,8 +16,8 @@ from harness import Command, left_running, names
 from project_copy import Project, copy_project
 
 from cayley_adapters.core.files import PARTIAL
+from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.jobs import jobs
-from cayley_adapters.pipeline.run import job_to_json
 from cayley_adapters.settings import compose
 
 SMALL = "train.steps=2000 train.validate_every=5 sweep.block_dim=2 control=none"
@@ -128,7 +128,7 @@ def test_too_little_memory_is_named_with_what_to_lower(training, project, tmp_pa
     training.kill_all()
     assert not left_running(project.folder)
     [job] = jobs(compose("ci", SMALL.split()), "baseline")
-    output, log = job.outputs()["row"], RESULTS / "logs" / "baseline-ratio0.3.log"
+    output, log = job.outputs["row"], RESULTS / "logs" / "baseline-ratio0.3.log"
     shell = 'ulimit -v "$4"; set -o pipefail; "$0" -m cayley_adapters.pipeline.run "$1" "$2" 2>&1 | tee "$3"'
     shell += ' || "$0" -m cayley_adapters.pipeline.failures "$3" ${PIPESTATUS[*]}'
     said = {}

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
+from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.costs import estimate_of, machine
 from cayley_adapters.pipeline.costs.processor import processor_cost
 from cayley_adapters.pipeline.jobs import bases, jobs
-from cayley_adapters.pipeline.run import job_to_json
 from cayley_adapters.settings import compose
 
 
@@ -67,7 +67,7 @@ def test_an_unknown_target_is_answered_with_the_nearest(measured, tmp_path):
 def test_what_is_there_is_left_out_where_the_rest_is_asked_for(measured, tmp_path):
     [settings] = compose("ci", [])
     for job in (job for stage in ("prepare", "compress") for job in jobs([settings], stage)):
-        for path in job.outputs().values():
+        for path in job.outputs.values():
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).touch()
     whole, rest = (

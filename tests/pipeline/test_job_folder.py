@@ -16,7 +16,7 @@ from cayley_adapters.settings import from_snakemake_config
 def test_a_jobs_paths_start_where_its_first_output_says(stage):
     experiment = "levers" if stage.startswith("lever") else "ci"
     job = next(jobs(from_snakemake_config({"experiment": experiment}), stage))
-    first = next(iter(job.outputs().values()))
+    first = next(iter(job.outputs.values()))
     assert folder_of(job, str(first)) == Path()
     assert folder_of(job, f".snakemake/storage/s3/bucket/{first}") == Path(".snakemake/storage/s3/bucket")
     assert folder_of(job, f"/mnt/volume/{first}") == Path("/mnt/volume")

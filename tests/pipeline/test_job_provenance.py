@@ -39,7 +39,7 @@ def recorded(tmp_path, monkeypatch):
 def test_a_record_says_what_was_written_and_by_what(recorded):
     job, path = recorded
     record = read_record(path)
-    assert record["outputs"] == {"config.yaml": sha256(job.outputs()["config"])}
+    assert record["outputs"] == {"config.yaml": sha256(job.outputs["config"])}
     assert record["environment"]["packages"]["torch"].startswith("2.")
     assert "cayley-adapters" in record["environment"]["packages"]
     assert record["threads"] == 1

@@ -9,15 +9,15 @@ import time
 import pytest
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.records import read_records, record_path
-from cayley_adapters.pipeline.run import job_to_json
 from cayley_adapters.settings import compose
 
 
 def run(stage, folder):
     job = next(jobs(compose("ci", []), stage))
-    first = next(iter(job.outputs().values()))
+    first = next(iter(job.outputs.values()))
     command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(job), str(first)]
     return job, subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 

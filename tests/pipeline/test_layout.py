@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.pipeline.jobs import bases, jobs, make_job, manifest_columns
+from cayley_adapters.core.job import job_to_json, manifest_columns
+from cayley_adapters.pipeline.jobs import bases, jobs, make_job
 from cayley_adapters.pipeline.paths import CELL
-from cayley_adapters.pipeline.run import job_from_json, job_to_json
+from cayley_adapters.pipeline.run import job_from_json
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import compose
 
@@ -59,11 +60,11 @@ def test_jobs_and_paths_of_the_default():
     job = next(jobs(settings, "train"))
     assert job.label == "train ratio0.2 d2 seed0"
     assert (
-        job.outputs()["adapter"].as_posix() == "results/quickstart/adapters/ratio0.2/d2/seed0/adapter_model.safetensors"
+        job.outputs["adapter"].as_posix() == "results/quickstart/adapters/ratio0.2/d2/seed0/adapter_model.safetensors"
     )
     (aggregate,) = jobs(settings, "aggregate")
-    assert len(aggregate.inputs()["cells"]) == 6
-    assert job_from_json(job_to_json(aggregate)).inputs() == aggregate.inputs()
+    assert len(aggregate.inputs["cells"]) == 6
+    assert job_from_json(job_to_json(aggregate)).inputs == aggregate.inputs
     assert manifest_columns("ratio0.1/d4/seed7") == {"compression_ratio": "0.1", "block_dim": "4", "seed": "7"}
 
 
@@ -96,7 +97,7 @@ def asked(*overrides):
 def test_questions_are_put_to_one_cell():
     job = asked()
     assert job.axes == {"ratio": ["ratio0.2"], "block": ["d4"], "control": ["lora-d4"], "seed": ["seed0"]}
-    assert all(len(paths) == 1 for paths in job.inputs().values())
+    assert all(len(paths) == 1 for paths in job.inputs.values())
     assert asked("sweep.seed=1,2", "sweep.block_dim=2,8", "sweep.compression_ratio=0,0.3,0.2").axes == {
         "ratio": ["ratio0.2"],
         "block": ["d2"],
@@ -105,7 +106,7 @@ def test_questions_are_put_to_one_cell():
     }
     chosen = asked("questions.block_dim=8", "questions.compression_ratio=0.3", "control.block_dims=[4,8]")
     assert [folders[0] for folders in chosen.axes.values()] == ["ratio0.3", "d8", "lora-d8", "seed0"]
-    assert asked("control=none").inputs()["control"] == []
+    assert asked("control=none").inputs["control"] == []
     assert asked("compress=none", "sweep.compression_ratio=0").axes["ratio"] == ["ratio0"]
 
 
@@ -130,14 +131,14 @@ def test_the_cell_of_a_processor_is_one_and_its_model_the_maps_or_its_own():
     [job] = jobs([settings], "qpu_train")
     assert job.cell == {"ratio": "ratio0.2", "block": "d4", "seed": "seed3"}
     [plan] = jobs([settings], "qpu_plan")
-    assert plan.inputs()["adapter"] == [job.outputs()["adapter"]]
+    assert plan.inputs["adapter"] == [job.outputs["adapter"]]
     [settings] = compose(
         "quickstart", ["qpu.targets=null", "qpu.layers=null", "qpu.mode=characterise", "qpu.block_dim=8"]
     )
     assert list(jobs([settings], "qpu_train")) == []
     [plan] = jobs([settings], "qpu_plan")
-    [path] = plan.inputs()["adapter"]
-    assert path in [job.outputs()["adapter"] for job in jobs([settings], "train")]
+    [path] = plan.inputs["adapter"]
+    assert path in [job.outputs["adapter"] for job in jobs([settings], "train")]
     assert "d8" in path.parts
 
 
@@ -145,8 +146,8 @@ def test_what_was_measured_is_gathered_once_it_is_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     [settings] = compose("ci")
     [job] = jobs([settings], "aggregate")
-    assert job.inputs()["device"] == []
-    assert make_job("aggregate", "results/ci", settings, {}, device=True).inputs()["device"] == [
+    assert job.inputs["device"] == []
+    assert make_job("aggregate", "results/ci", settings, {}, device=True).inputs["device"] == [
         Path("results/ci/qpu/cells.csv")
     ]
     for name in ("cells", "inference", "modes"):
@@ -154,4 +155,4 @@ def test_what_was_measured_is_gathered_once_it_is_there(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     [job] = jobs([settings], "aggregate")
-    assert job.inputs()["device"] == [Path("results/ci/qpu/cells.csv")]
+    assert job.inputs["device"] == [Path("results/ci/qpu/cells.csv")]

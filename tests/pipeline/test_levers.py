@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.feasibility import require_feasible
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.levers import (
@@ -17,7 +18,6 @@ from cayley_adapters.pipeline.levers import (
     exact_circuits_folder,
     training_folder,
 )
-from cayley_adapters.pipeline.run import job_to_json
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import compose
 from cayley_adapters.settings.levers import LEVERS
@@ -83,10 +83,10 @@ def test_every_job_finds_what_it_reads(size):
     for stage in STAGES:
         if stage != "compare_models":
             for job in jobs(settings, stage):
-                missing = [path for paths in job.inputs().values() for path in paths if path not in made]
+                missing = [path for paths in job.inputs.values() for path in paths if path not in made]
                 assert not missing, job.label
-                assert not made & set(job.outputs().values())
-                made |= set(job.outputs().values())
+                assert not made & set(job.outputs.values())
+                made |= set(job.outputs.values())
     assert Path("results/levers/levers.csv") in made
 
 
@@ -151,7 +151,7 @@ def test_further_levers_leave_files_where_they_are():
     def made(*names):
         found = compose("levers", [f"levers.names=[{','.join(names)}]"])
         return {path for stage in ("lever_train", "lever_transpile", "lever_evaluate") for job in jobs(found, stage)
-                for path in job.outputs().values()}  # fmt: skip
+                for path in job.outputs.values()}  # fmt: skip
 
     few = made("combined_characterised", "qiskit_synthesis")
     assert few < made("ranked_projections", "combined_characterised", "qiskit_synthesis", "characterised")

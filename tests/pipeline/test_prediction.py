@@ -186,8 +186,8 @@ def test_a_job_starts_after_those_that_it_needs():
     stages = [item.job.stage for item in plan]
     for index, item in enumerate(plan):
         assert all(earlier < index for earlier in item.after)
-        made = {path for earlier in item.after for path in plan[earlier].job.outputs().values()}
-        wanted = {path for paths in item.job.inputs().values() for path in paths}
+        made = {path for earlier in item.after for path in plan[earlier].job.outputs.values()}
+        wanted = {path for paths in item.job.inputs.values() for path in paths}
         assert made & wanted or not item.after
     assert {"evaluate", "questions", "entanglement", "report"} <= set(stages)
     assert "qpu_plan" not in stages

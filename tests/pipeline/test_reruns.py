@@ -20,12 +20,14 @@ GROUPS["TWIN"] = "qpu_submit qpu_collect"
 # They evaluate a model with its blocks on a simulated device.
 GROUPS["ARMS"] = "EVALUATE lever_rank answer_questions"
 GROUPS["SIMULATE"] = "ARMS qpu_evaluate"
+# One stage: a model without blocks, whichever it is.
+GROUPS["REFERENCE"] = "reference baseline evaluate_control"
 # They measure what a model loses on the test text.
-GROUPS["LOSSES"] = "EVALUATE lever_rank reference baseline evaluate_control qpu_evaluate"
+GROUPS["LOSSES"] = "EVALUATE lever_rank REFERENCE qpu_evaluate"
 # They load the compressed model, and with it what a method put in place of a projection.
-GROUPS["LOAD"] = "TRAIN PROCESSOR ARMS baseline control evaluate_control"
+GROUPS["LOAD"] = "TRAIN PROCESSOR ARMS control REFERENCE"
 # They load PEFT, which is then told of our method: its classes know what to do with an adapter.
-GROUPS["PEFT"] = "TRAIN PROCESSOR ARMS TRANSPILE entanglement control evaluate_control"
+GROUPS["PEFT"] = "TRAIN PROCESSOR ARMS TRANSPILE entanglement control REFERENCE"
 # They bring blocks to gates, or run the simulator, which makes circuits of blocks that come without.
 GROUPS["SYNTHESISE"] = "TRANSPILE PROCESSOR ARMS TWIN compare_circuits"
 
@@ -47,7 +49,7 @@ kernels/shots.py
 simulation/measurement.py
     characterised: np.where(overlap < 0 → np.where(overlap <= 0 ⇒ SIMULATE
 simulation/arms.py
-    ideal signs: arm["readout"] == "ideal_sign" → True ⇒ ARMS
+    ideal signs: arm.readout == "ideal_sign" → True ⇒ ARMS
 simulation/measurement.py
     readout errors undone: < 1e6 → < 1e3 ⇒ SIMULATE
     background undone: background[blocks] = shares → background[blocks] = 2 * shares ⇒ SIMULATE
@@ -96,7 +98,7 @@ report/wandb/dashboard.py
     dashboard: wr.H1("Training") → wr.H1("Trained") ⇒ dashboard
 settings/qpu.py
     description of a setting: Where jobs go: → Where all go: ⇒ nothing
-pipeline/table.py
+pipeline/map_stages.py
     stage's help: factor projections of the model → factor them ⇒ nothing
 settings/levers.py
     lever's title: Lever("blocks measured once" → Lever("blocks seen once" ⇒ levers report
@@ -107,10 +109,10 @@ report/wandb/runs.py
 stages/compress.py
     message: parameters removed → parameters gone ⇒ nothing
 stages/train.py
-    docstring: Write the trained adapter. → Write it. ⇒ nothing
+    docstring: Write the trained adapter, on → Write it, on ⇒ nothing
     comment: # A block's rotation grows → # Its rotation grows ⇒ nothing
-    layout: block_dim=block_dim, **where, **shape → ⏎        block_dim=block_dim, **where, **shape⏎     ⇒ nothing
-    annotation: modules: list[str] | None → modules: list | None ⇒ nothing
+    layout: readout=options.readout, → readout=options.readout,⏎ ⇒ nothing
+    annotation: -> dict[str, Any]: → -> dict: ⇒ nothing
 settings/sections.py
     bound of a setting: float, Between(0, 1000)] → float, Between(0, 10)] ⇒ nothing
     check of a setting: if source == self.source → if source ⇒ nothing
@@ -152,7 +154,7 @@ def before(package):
 
 
 def codes(package):
-    return {stage: fingerprint(f"stages.{stage}", package) for stage in STAGES}
+    return {stage: fingerprint(STAGES[stage].module, package) for stage in STAGES}
 
 
 @pytest.mark.parametrize(("file", "old", "new", "again"), edits())

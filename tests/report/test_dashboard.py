@@ -113,7 +113,7 @@ def project(tmp_path):
     """A folder with the results that the dashboard is made from."""
     cells, baselines, result = small_map()
     (job,) = jobs(compose("ci", ["run=mine"]), "dashboard")
-    paths = {name: tmp_path / path for name, (path,) in job.inputs().items()}
+    paths = {name: tmp_path / path for name, (path,) in job.inputs.items()}
     write_table(cells, paths["cells"], CELL_COLUMNS)
     write_table(baselines, paths["baselines"], BASELINE_COLUMNS)
     paths["transition"].write_text(json.dumps(result))

@@ -15,7 +15,8 @@ import pytest
 from offline_runs import read_run, read_runs
 from wandb_server import KEY, wandb_server
 
-from cayley_adapters.report.wandb.runs import ENVIRONMENT, TrackedFiles, log_run, track_with, tracking_group
+from cayley_adapters.report.wandb.runs import ENVIRONMENT, log_run, track_with, tracking_group
+from cayley_adapters.report.wandb.tracked import TrackedFiles, TrackedRun
 
 CONFIG = {"cell": "ratio0.2 d4", "compression_ratio": 0.2, "block_dim": 4, "seed": 0, "train": {"steps": 3}}
 
@@ -36,8 +37,7 @@ def log_example(base) -> None:
             "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
         )
     )
-    log_run(
-        str(base),
+    tracked = TrackedRun(
         "train ratio0.2 d4 seed0",
         "train",
         CONFIG,
@@ -53,6 +53,7 @@ def log_example(base) -> None:
         used=[TrackedFiles("compressed-ratio0.2", "compressed-model", [base / "description.txt"])],
         made=[TrackedFiles("adapter-ratio0.2-d4-seed0", "adapter", [base / "adapter.txt", base / "table.txt"], CONFIG)],
     )
+    log_run(str(base), tracked)
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_a_rerun_replaces_its_run(example):
     (before,) = (example / "wandb").glob("offline-run-*")
     marker = before / "old"
     marker.touch()
-    log_run(str(example), "evaluate ratio0.2 d4 seed0", "evaluate", {})
+    log_run(str(example), TrackedRun("evaluate ratio0.2 d4 seed0", "evaluate", {}))
     log_example(example)
     names = sorted(path.name.split("-", 3)[3] for path in (example / "wandb").glob("offline-run-*"))
     assert names == [f"{example.name}-{stage}-ratio0.2-d4-seed0" for stage in ("evaluate", "train")]
@@ -199,14 +200,16 @@ def test_tracking_that_fails_fails_nothing(offline, tmp_path, monkeypatch, capsy
         raise OSError("disk full")
 
     monkeypatch.setattr(wandb, "init", broken)
-    log_run(str(tmp_path), "train x", "train", {})
+    log_run(str(tmp_path), TrackedRun("train x", "train", {}))
     assert "train x was not tracked with W&B (OSError: disk full)" in capsys.readouterr().err
 
 
 def test_a_missing_file_fails_nothing_and_ends_the_run(offline, tmp_path, capsys):
     import wandb
 
-    log_run(str(tmp_path), "train x", "train", {}, made=[TrackedFiles("a", "adapter", [tmp_path / "absent"])])
+    log_run(
+        str(tmp_path), TrackedRun("train x", "train", {}, made=[TrackedFiles("a", "adapter", [tmp_path / "absent"])])
+    )
     told = capsys.readouterr().err
     assert "train x was not tracked" in told
     assert "Traceback" not in told
@@ -216,7 +219,7 @@ def test_a_missing_file_fails_nothing_and_ends_the_run(offline, tmp_path, capsys
 
 def test_disabled_tracking_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv(ENVIRONMENT, '{"mode": "disabled"}')
-    log_run(str(tmp_path), "x", "train", {})
+    log_run(str(tmp_path), TrackedRun("x", "train", {}))
     assert list(tmp_path.iterdir()) == []
 
 

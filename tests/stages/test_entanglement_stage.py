@@ -32,7 +32,7 @@ KEYS = ["compression_ratio", "block_dim", "seed", "layer", "projection", "bipart
 def save_adapters(job, tiny_folder, scale, **options):
     """An adapter for each of the job's cells, with random parameters; returns their parameters by path."""
     found = {}
-    for index, path in enumerate(job.inputs()["adapter"]):
+    for index, path in enumerate(job.inputs["adapter"]):
         d = int(path.parent.parent.name.removeprefix("d"))
         config = CayleyConfig(block_dim=d, target_modules=["v_proj", "o_proj"], **options)
         model = get_peft_model(load_model(tiny_folder), config)
@@ -62,13 +62,13 @@ def ran(tmp_path, monkeypatch, tiny_folder):
 
 def test_tables_say_what_the_blocks_are(ran):
     job, thetas = ran
-    table = read_table(job.outputs()["table"])
+    table = read_table(job.outputs["table"])
     assert list(table.columns) == ENTANGLEMENT_COLUMNS
     assert not table.duplicated(KEYS).any()
     # 2 ratios, seeds, layers, projections and kinds; d = 8 has three bipartitions and their mean, d = 4 one and it.
     assert len(table) == 32 * (1 + 2 + 4)
     assert table.groupby("block_dim")["blocks"].unique().map(list).to_dict() == {2: [16], 4: [8], 8: [4]}
-    path = next(path for path in job.inputs()["adapter"] if path.parent.parts[-3:] == ("ratio0.3", "d8", "seed1"))
+    path = next(path for path in job.inputs["adapter"] if path.parent.parts[-3:] == ("ratio0.3", "d8", "seed1"))
     q = cayley(thetas[path, "base_model.model.model.layers.1.self_attn.v_proj.cayley_theta.default"]).numpy()
     rows = table.query("compression_ratio == 0.3 and block_dim == 8 and seed == 1 and layer == 1")
     rows = rows[rows["projection"] == "v_proj"].set_index(["kind", "bipartition"])
@@ -95,7 +95,7 @@ def test_tables_say_what_the_blocks_are(ran):
 
 def test_differences_pool_layers_and_seeds(ran):
     job, _ = ran
-    table, differences = read_table(job.outputs()["table"]), read_table(job.outputs()["differences"])
+    table, differences = read_table(job.outputs["table"]), read_table(job.outputs["differences"])
     assert list(differences.columns) == DIFFERENCE_COLUMNS
     assert set(differences["projection"]) == {"v_proj", "o_proj", "all"}
     row = differences.query(
@@ -113,40 +113,40 @@ def test_differences_pool_layers_and_seeds(ran):
 
 def test_same_bytes_again_and_a_further_cell_changes_no_other(ran, tiny_folder):
     job, _ = ran
-    before = {name: path.read_bytes() for name, path in job.outputs().items()}
+    before = {name: path.read_bytes() for name, path in job.outputs.items()}
     run_job(job)
-    assert {name: path.read_bytes() for name, path in job.outputs().items()} == before
-    table = read_table(job.outputs()["table"])
+    assert {name: path.read_bytes() for name, path in job.outputs.items()} == before
+    table = read_table(job.outputs["table"])
     (fewer,) = jobs(compose("ci", [*COMMON, "sweep.block_dim=8", "sweep.seed=1"]), "entanglement")
     run_job(fewer)
     kept = table.query("block_dim == 8 and seed == 1").reset_index(drop=True)
-    pd.testing.assert_frame_equal(read_table(fewer.outputs()["table"]), kept)
+    pd.testing.assert_frame_equal(read_table(fewer.outputs["table"]), kept)
 
 
 def test_blocks_at_the_identity_have_none(tmp_path, monkeypatch, tiny_folder):
     job, _ = run_stage(tmp_path, monkeypatch, tiny_folder, 0.0)
-    table = read_table(job.outputs()["table"])
+    table = read_table(job.outputs["table"])
     for measure in ("entropy", "linear_entropy", "entangling_power", "distance"):
         assert table[f"{measure}_mean"].abs().max() < 1e-12
     assert (table["effective_bond_dimension_mean"].dropna() - 1).abs().max() < 1e-6
-    distances = read_table(job.outputs()["differences"]).query("measure == 'distance'")
+    distances = read_table(job.outputs["differences"]).query("measure == 'distance'")
     assert (distances["difference"] == 0).all()
     assert distances["ratio"].isna().all()
-    assert job.outputs()["entanglement_png"].stat().st_size > 10_000
+    assert job.outputs["entanglement_png"].stat().st_size > 10_000
 
 
 def test_a_brickwork_and_one_qubit_alone(tmp_path, monkeypatch, tiny_folder):
     brickwork = {"ansatz": "brickwork", "brickwork_depth": 1}
     job, _ = run_stage(tmp_path, monkeypatch, tiny_folder, 0.3, [*COMMON, "sweep.block_dim=8"], **brickwork)
     # A brickwork of depth 1 on three qubits is one gate, on qubits 0 and 1: qubit 2 is by itself, in the control too.
-    table = read_table(job.outputs()["table"])
+    table = read_table(job.outputs["table"])
     assert table[table["bipartition"] == "q2"]["entropy_mean"].max() < 1e-12
     assert table[table["bipartition"] == "q0"]["entropy_mean"].min() > 1e-4
     (alone,) = jobs(compose("ci", [*COMMON, "sweep.block_dim=2"]), "entanglement")
     save_adapters(alone, tiny_folder, 0.3)
     run_job(alone)
-    assert set(read_table(alone.outputs()["differences"])["measure"]) == {"distance"}
-    assert alone.outputs()["entanglement_svg"].stat().st_size > 10_000
+    assert set(read_table(alone.outputs["differences"])["measure"]) == {"distance"}
+    assert alone.outputs["entanglement_svg"].stat().st_size > 10_000
 
 
 def made(layers, factor, generator, blocks=40, projection="v_proj"):

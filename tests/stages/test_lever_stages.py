@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import compose
+from cayley_adapters.settings.schema import partial
+from cayley_adapters.simulation.arms import Arm
 from cayley_adapters.stages.adapted_model import AdaptedModel
 
 OVERRIDES = [
@@ -81,13 +84,13 @@ def test_what_shots_of_one_measurement_leave_open_is_seen_by_measuring_again(run
         if found.cell["lever"] == "characterised" and found.cell["block"] == "d8"
     )
     own = read_cells(run / f"levers/characterised/evaluations/{CELL}/cells.csv").set_index("noise_scale").loc[2.0]
-    arm = {name: own[name] for name in ("executor", "readout", "shots", "mitigation")} | {"noise_scale": 2.0}
-    model = AdaptedModel(job, 0)
+    arm = Arm(own["executor"], own["readout"], 2.0, own["shots"], own["mitigation"])
+    model = AdaptedModel(job, partial(job.leaves))
     draws = [model.losses(arm, repeat=repeat).mean() for repeat in range(MEASUREMENTS)]
     assert draws[0] == pytest.approx(own["nll"], rel=1e-6)
     assert own["nll_se_shots"] == pytest.approx(np.std(draws, ddof=1), rel=1e-3)
     assert own["nll_se_shots"] > 0
-    assert model.shot_error(arm | {"shots": np.inf}, model.losses(arm)) == 0
+    assert model.shot_error(replace(arm, shots=np.inf), model.losses(arm)) == 0
 
 
 def test_circuits_as_long_as_qiskits_apply_the_same_blocks(run):

@@ -38,7 +38,7 @@ def ask(folder, monkeypatch):
             keys = {override.partition("=")[0]: override for override in (*OVERRIDES, *overrides)}
             (job,) = jobs(compose("ci", [*keys.values()]), stage)
             run_job(job)
-        return job.outputs()
+        return job.outputs
 
     return run
 

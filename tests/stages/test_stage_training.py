@@ -50,14 +50,14 @@ def steps_of(job, monkeypatch, cut_at=None):
     try:
         run_job(job)
     except Cut:
-        assert not job.outputs()["adapter"].exists()
+        assert not job.outputs["adapter"].exists()
     return steps
 
 
 @pytest.mark.parametrize("stage", ["train", "control"])
 def test_a_cut_off_job_goes_on_to_the_same_files(settings, monkeypatch, tmp_path, stage):
     (job,) = jobs(settings, stage)
-    folder = job.outputs()["adapter"].parent
+    folder = job.outputs["adapter"].parent
     assert steps_of(job, monkeypatch) == [1, 2, 3, 4, 5, 6]
     shutil.move(folder, tmp_path / "whole")
     assert steps_of(job, monkeypatch, cut_at=5) == [1, 2, 3, 4, 5]
@@ -75,7 +75,7 @@ def test_an_adapters_configuration_has_one_order(settings, stage, methods):
     overrides = [*given, f"train.targets=[{','.join(names)}]", f"control.methods=[{methods}]"]
     (job,) = jobs(compose("ci", overrides), stage)
     run_job(job)
-    written = json.loads(job.outputs()["adapter_config"].read_text())["target_modules"]
+    written = json.loads(job.outputs["adapter_config"].read_text())["target_modules"]
     assert written == sorted(names)
 
 
@@ -85,7 +85,7 @@ def test_a_changed_input_starts_anew(settings, monkeypatch):
     (other,) = jobs(compose("ci", [*OVERRIDES, "train.learning_rate=0.03"]), "train")
     assert steps_of(other, monkeypatch, cut_at=3) == [1, 2, 3]
     steps_of(job, monkeypatch, cut_at=5)
-    targets = job.inputs()["targets"][0]
+    targets = job.inputs["targets"][0]
     (teacher,) = jobs(compose("ci", [*OVERRIDES, "train.distillation_top_k=7"]), "teacher")
     run_job(teacher)
     assert targets.exists()
@@ -96,9 +96,9 @@ def test_nothing_is_asked_of_a_teacher_that_teaches_nothing(settings, monkeypatc
     found = compose("ci", [*OVERRIDES, "train.distillation=0"])
     (teacher,), (job,) = jobs(found, "teacher"), jobs(found, "train")
     run_job(teacher)
-    assert teacher.outputs()["targets"].stat().st_size < 200
+    assert teacher.outputs["targets"].stat().st_size < 200
     assert steps_of(job, monkeypatch) == [1, 2, 3, 4, 5, 6]
-    history = job.outputs()["history"].read_text().splitlines()
+    history = job.outputs["history"].read_text().splitlines()
     first = dict(zip(history[0].split(","), history[2].split(","), strict=True))
     assert first["loss"] == first["cross_entropy"]
 
@@ -110,10 +110,10 @@ def test_blocks_in_upper_layers_are_evaluated_from_cached_states(settings):
         for job in jobs(settings, stage):
             run_job(job)
     (job,) = jobs(settings, "evaluate")
-    cells = read_table(job.outputs()["cells"])
+    cells = read_table(job.outputs["cells"])
     assert set(cells["layers"].astype(str)) == {"1"}
     assert cells["adapter_parameters"].iloc[0] == 2 * 32 // 4 * 6
-    assert list(job.inputs()["compressed"][0].parent.glob("hidden/layer1-*.safetensors"))
+    assert list(job.inputs["compressed"][0].parent.glob("hidden/layer1-*.safetensors"))
 
 
 def test_a_layer_that_is_not_there_is_named(settings, monkeypatch):

@@ -165,7 +165,7 @@ def test_another_machine_is_given_a_tolerance(results):
     told["environment"]["processor"] = "another"
     path.write_text(json.dumps(told))
     job = next(job for job in Folder.open(results).jobs_of("evaluate") if job.cell["block"] == "d2")
-    points = read_table(job.outputs()["cells"]).iloc[:1]
+    points = read_table(job.outputs["cells"]).iloc[:1]
     stored = read_table(results / "phase_diagram.csv")
     [cell] = cells_again(job, points, stored, 1e-4, results.parent / "again")
     assert cell.limit == pytest.approx(1e-4)

@@ -13,7 +13,7 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.pipeline.failures import explain
 from cayley_adapters.pipeline.feasibility import require_feasible
 from cayley_adapters.pipeline.fingerprint import fingerprint
-from cayley_adapters.pipeline.run import job_to_json
+from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.jobs import bases, comparison_job, make_job
 from cayley_adapters.pipeline.levers import NO_LEVERS
 from cayley_adapters.core.messages import printable, without_secrets
@@ -35,7 +35,7 @@ track_with(SETTINGS[0].track.model_dump(mode="json"))
 
 
 wildcard_constraints:
-    base="|".join(re.escape(base) for base in BASES),
+    base="|".join(re.escape(base) for base in [*BASES, f"results/{SETTINGS[0].run}"]),
     ratio=r"ratio[0-9.e-]+",
     block=r"d[0-9]+",
     control=r"(lora|oft|boft)-d[0-9]+|ia3",
@@ -45,6 +45,8 @@ wildcard_constraints:
 
 def job(stage, wildcards):
     """The job of a stage for one set of wildcards."""
+    if stage == "compare_models":
+        return comparison_job(SETTINGS)
     return job_of_cell(stage, wildcards.base, *(getattr(wildcards, name) for name in STAGES[stage].wildcards))
 
 
@@ -58,10 +60,13 @@ def job_of_cell(stage, base, *folders):
 
 
 def inputs(stage):
-    """Input function of a stage, with its files gathered over the axes that the stage does not run over."""
-    return lambda wildcards: {
-        name: [str(path) for path in paths] for name, paths in job(stage, wildcards).inputs().items()
-    }
+    """Input function of a stage: its files, gathered over the axes that it does not run over, and the user's own."""
+
+    def found(wildcards):
+        paths = {name: list(map(str, files)) for name, files in job(stage, wildcards).inputs.items()}
+        return paths | user_files(stage, BASES.get(wildcards.base))
+
+    return found
 
 
 def spec(stage):
@@ -71,32 +76,34 @@ def spec(stage):
 
 def code(stage):
     """Hash of the library code that the stage runs: an edit runs again the jobs that it touches."""
-    return fingerprint(f"stages.{stage}")
+    return fingerprint(STAGES[stage].module)
 
 
-def user_files(wildcards):
-    """The user's own text and model files, so that editing one prepares anew."""
-    settings = BASES[wildcards.base]
-    model = sorted(Path(settings.model.path).glob("*.safetensors")) if settings.model.path else []
-    return [str(path) for path in [*(settings.data.train or ()), *(settings.data.test or ()), *model]]
+def user_files(stage, settings):
+    """The user's own text, model and questions, so that editing one makes anew what was made from it."""
+    if stage == "prepare":
+        model = sorted(Path(settings.model.path).glob("*.safetensors")) if settings.model.path else []
+        return {"own": [*map(str, settings.data.train or ()), *map(str, settings.data.test or ()), *map(str, model)]}
+    if stage == "question_set" and settings.questions.path:
+        return {"own": [settings.questions.path]}
+    return {}
 
 
-def question_file(wildcards):
-    """The user's own questions, so that editing them asks anew."""
-    path = BASES[wildcards.base].questions.path
-    return [path] if path else []
+def made(*stages):
+    """What stages write in each results folder."""
+    return [pattern.format(base=base) for base in BASES for name in stages for pattern in STAGES[name].outputs.values()]
 
 
-def targets(base):
-    """What a map consists of."""
-    return [
-        pattern.format(base=base)
-        for stage in ("configure", "compare_circuits", "aggregate", "phase_diagram", "scaling", "recovery")
-        for pattern in STAGES[stage].outputs.values()
-    ]
+
+def levers_asked_for(wildcards):
+    """What compares the levers of each model; asked for only once the target is known."""
+    if not SETTINGS[0].levers.names:
+        raise WorkflowError(NO_LEVERS)
+    return made("levers")
 
 
-COMPARISON = [comparison_job(SETTINGS)] if len(SETTINGS) > 1 else []
+COMPARISON = list(map(str, comparison_job(SETTINGS).outputs.values())) if len(SETTINGS) > 1 else []
+REAL_PROCESSOR = any(settings.qpu.service != "twin" for settings in SETTINGS)
 RUN_JOB = (
     f"{sys.executable} -m cayley_adapters.pipeline.run {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
     f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"

@@ -7,23 +7,6 @@ from math import ceil
 
 from cayley_adapters.pipeline.costs import job_cost
 
-# Where one types, even if all else runs on a cluster: what fetches model, text or questions or talks to a service, since
-# compute nodes are often cut off from the internet.
-localrules:
-    configure,
-    prepare,
-    question_set,
-    publish_dashboard,
-
-
-if any(settings.qpu.service != "twin" for settings in SETTINGS):
-
-    localrules:
-        qpu_plan,
-        qpu_submit,
-        qpu_collect,
-
-
 MEMORY_MARGIN = 1.25  # the cost model is good to a factor, and a job above its limit is killed
 TIME_MARGIN = 3  # the cost model knows this machine; a cluster's node may be slower, and shared
 START_MINUTES = 10  # importing the libraries from a shared file system
@@ -37,46 +20,45 @@ def planned(stage, wildcards):
     key = (stage, *wildcards)
     if key not in PLANNED:
         made = job(stage, wildcards)
-        PLANNED[key] = made, job_cost(made, BASES[wildcards.base])
+        PLANNED[key] = made, job_cost(made, BASES.get(wildcards.base, SETTINGS[0]))
     return PLANNED[key]
 
 
-def cores(stage):
+def cores(row):
     """Cores that a job keeps busy: its threads, which the configuration says for all models alike."""
-    return SETTINGS[0].leaf(STAGES[stage].threads) if STAGES[stage].threads else 1
+    return SETTINGS[0].leaf(row.threads) if row.threads else 1
 
 
-def memory(stage, least):
-    """Memory in MiB, twice as much at each further attempt."""
+def memory(row):
+    """Memory in MiB, twice as much at each further attempt; what a small model takes at the least."""
     return lambda wildcards, attempt: (
-        max(least, ceil(planned(stage, wildcards)[1].memory_mb * MEMORY_MARGIN)) * 2 ** (attempt - 1)
+        max(row.memory_mb, ceil(planned(row.name, wildcards)[1].memory_mb * MEMORY_MARGIN)) * 2 ** (attempt - 1)
     )
 
 
-def minutes(stage):
+def minutes(row):
     """Run time, twice as much at each further attempt."""
     return lambda wildcards, attempt: (
-        (START_MINUTES + ceil(planned(stage, wildcards)[1].seconds * TIME_MARGIN / 60)) * 2 ** (attempt - 1)
+        (START_MINUTES + ceil(planned(row.name, wildcards)[1].seconds * TIME_MARGIN / 60)) * 2 ** (attempt - 1)
     )
 
 
-def gpus(stage):
+def gpus(row):
     """One where the stage's ``device`` is ``cuda``; else not even zero, which Kubernetes would take for a request."""
-    section = STAGES[stage].threads.partition(".")[0] if STAGES[stage].threads else None
+    section = row.threads.partition(".")[0] if row.threads else None
     device = SETTINGS[0].leaf(section).get("device") if section else None
     return {"gpu": 1} if device == "cuda" else {}
 
 
-def needs(stage, least=2000):
+def needs(row):
     """The resources of a stage's rule.
 
-    ``machine_cores`` bounds what runs at once on one machine (profiles/default); Slurm reads the others. ``least`` is what
-    a small model takes, in MiB.
+    ``machine_cores`` bounds what runs at once on one machine (profiles/default); Slurm reads the others.
     """
     return {
-        "machine_cores": cores(stage),
-        "cpus_per_task": cores(stage),
-        "mem_mb": memory(stage, least),
-        "runtime": minutes(stage),
-        **gpus(stage),
+        "machine_cores": cores(row),
+        "cpus_per_task": cores(row),
+        "mem_mb": memory(row),
+        "runtime": minutes(row),
+        **gpus(row),
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.job import CELL_AXES, Job, control_of
 from cayley_adapters.pipeline.lever_jobs import lever_axes, lever_cells, lever_leaves, lever_settings
 from cayley_adapters.pipeline.lever_stages import LEVER_STAGES
 from cayley_adapters.pipeline.levers import ranked
@@ -17,29 +17,29 @@ from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import Qpu, Questions, Settings
 
 __all__ = [
-    "Job",
+    "LEVERS",
     "bases",
     "cell_wildcards",
     "comparison_job",
-    "control_of",
     "device_axes",
+    "device_job",
     "jobs",
     "jobs_in",
     "leaves_of",
     "make_job",
-    "manifest_columns",
     "question_axes",
 ]
 
 
-CELL_AXES = ("ratio", "block", "seed")
+LEVERS = frozenset(stage.name for stage in LEVER_STAGES)
+"""Stages that measure levers, whose cells are the levers'."""
 
 
 def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
     """The part of the configuration that ``stage`` may read; all of it for ``configure``."""
     if stage == "configure":
         return settings.model_dump(mode="json")
-    synthesis = settings.transpile.synthesis
+    row, synthesis = STAGES[stage], settings.transpile.synthesis
     # The device matters to two stages only where they are made for its noise, the teacher where one distils.
     undirected = () if synthesis == "noise_aware" else ("noise", "transpile.noise_scale")
     unread = {
@@ -48,10 +48,12 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
         "transpile": undirected + (() if synthesis == "qiskit" else ("transpile.compared_blocks",)),
         "qpu_plan": undirected,
         "qpu_evaluate": undirected,
-    }
-    unread |= {"qpu_train": unread["train"], "lever_train": unread["train"], "lever_survey": unread["train"]}
-    unread |= {"lever_transpile": unread["transpile"]}
-    return settings.leaves(*(leaf for leaf in STAGES[stage].leaves if leaf not in unread.get(stage, ())))
+    }.get(row.runs or stage, ())
+    leaves = settings.leaves(*(leaf for leaf in row.leaves if leaf not in unread))
+    if stage == "qpu_train":  # the same training, of the projections that are meant for a device
+        own = {key: leaves.pop(f"qpu.{key}") for key in ("targets", "layers")}
+        leaves["train"] |= {key: value for key, value in own.items() if value is not None}
+    return leaves
 
 
 def bases(settings: Sequence[Settings], root: str = "results") -> dict[str, Settings]:
@@ -108,76 +110,6 @@ def _one_cell(settings: Settings, wanted: Questions | Qpu) -> dict[str, list[str
     return {axis: [name for name, value in folders[axis].items() if value == values[axis]] for axis in folders}
 
 
-def control_of(folder: str) -> tuple[str, int | None]:
-    """Read a control's method and block dimension back from its folder, ``lora-d4`` or ``ia3``."""
-    method, _, d = folder.partition("-d")
-    return method, int(d) if d else None
-
-
-def manifest_columns(folder: str) -> dict[str, str]:
-    """Read an adapter's cell back from its folder, ``ratio0.1/d4/seed0``."""
-    ratio, block, seed = folder.split("/")
-    return {
-        "compression_ratio": ratio.removeprefix("ratio"),
-        "block_dim": block.removeprefix("d"),
-        "seed": seed.removeprefix("seed"),
-    }
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of a stage.
-
-    Attributes:
-        stage: its name.
-        base: results folder.
-        cell: wildcard → folder name, such as ``{"ratio": "ratio0.1"}``.
-        leaves: dotted key → value.
-        axes: wildcard → all its folder names, for the axes that the stage's inputs are gathered over.
-    """
-
-    stage: str
-    base: str
-    cell: Mapping[str, str]
-    leaves: Mapping[str, Any]
-    axes: Mapping[str, Sequence[str]]
-
-    def inputs(self) -> dict[str, list[Path]]:
-        """Each input's paths; one, unless it is gathered over an axis that the stage does not run over."""
-        return {name: self._expand(pattern) for name, pattern in STAGES[self.stage].inputs.items()}
-
-    def outputs(self) -> dict[str, Path]:
-        """Each output's path."""
-        return {name: self._expand(pattern)[0] for name, pattern in STAGES[self.stage].outputs.items()}
-
-    def _expand(self, pattern: str) -> list[Path]:
-        free = [axis for axis in self.axes if f"{{{axis}}}" in pattern]
-        values = itertools.product(*(self.axes[axis] for axis in free))
-        return [
-            Path(pattern.format(base=self.base, **self.cell, **dict(zip(free, chosen, strict=True))))
-            for chosen in values
-        ]
-
-    @property
-    def threads(self) -> int:
-        """CPU threads of the job, from the configuration: its results depend on them in the last digits."""
-        key = STAGES[self.stage].threads
-        if key is None:
-            return 1
-        section, _, name = key.partition(".")
-        return int(self.leaves[key] if key in self.leaves else self.leaves[section][name])
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """The columns of its cell in tables, see :func:`manifest_columns`."""
-        return manifest_columns("/".join(self.cell[axis] for axis in CELL_AXES))
-
-    @property
-    def label(self) -> str:
-        """What progress lines call the job."""
-        return " ".join([self.stage, *self.cell.values()])
-
-
 def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str], device: bool = False) -> Job:
     """The job of a stage for one cell: it holds what the stage needs to know, and nothing else.
 
@@ -204,7 +136,7 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
     if stage == "report":
         axes["comparison"] = [""] if settings.levers.names else []
     leaves = leaves_of(lever_settings(settings, stage, cell), stage)
-    if stage in LEVER_STAGES:
+    if stage in LEVERS:
         axes |= lever_axes(settings, stage, cell)
         if not ("lever" in cell and ranked(cell["lever"])):
             leaves.pop("levers.budget", None)
@@ -214,7 +146,37 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
         own = f"control.{method}_learning_rate"
         mine = own if own in leaves else "train.learning_rate"
         leaves = {key: value for key, value in leaves.items() if key == mine or not key.endswith("learning_rate")}
-    return Job(stage, base, dict(cell), leaves, axes)
+    return _job(stage, base, cell, leaves, axes)
+
+
+def _job(
+    stage: str, base: str, cell: Mapping[str, str], leaves: Mapping[str, Any], axes: Mapping[str, Sequence[str]]
+) -> Job:
+    """A job with its paths written out."""
+    row = STAGES[stage]
+
+    def paths(pattern: str) -> list[Path]:
+        free = [axis for axis in axes if f"{{{axis}}}" in pattern]
+        values = itertools.product(*(axes[axis] for axis in free))
+        return [Path(pattern.format(base=base, **cell, **dict(zip(free, chosen, strict=True)))) for chosen in values]
+
+    inputs = {name: paths(pattern) for name, pattern in row.inputs.items()}
+    outputs = {name: paths(pattern)[0] for name, pattern in row.outputs.items()}
+    return Job(stage, base, dict(cell), leaves, axes, inputs, outputs, _threads(row.threads, leaves))
+
+
+def _threads(key: str | None, leaves: Mapping[str, Any]) -> int:
+    if key is None:
+        return 1
+    section, _, name = key.partition(".")
+    return int(leaves[key] if key in leaves else leaves[section][name])
+
+
+def device_job(base: str, settings: Settings) -> Job:
+    """A job that may read what the last stage of a processor's run does, and all that is set about the processor."""
+    keys = [f"qpu.{name}" for name in settings.leaf("qpu")]
+    leaves = settings.leaves("model.name", "transpile.synthesis", "transpile.noise_scale", "noise", *keys)
+    return _job("qpu_evaluate", base, {}, leaves, device_axes(settings))
 
 
 def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
@@ -226,7 +188,7 @@ def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
     if len(settings) < 2:
         raise CayleyError("one model has nothing to be compared with; sweep it, e.g. model=smollm2_135m,smollm2_360m")
     names = [item.model.name for item in settings]
-    return Job("compare_models", f"{root}/{settings[0].run}", {}, {}, {"model": names})
+    return _job("compare_models", f"{root}/{settings[0].run}", {}, {}, {"model": names})
 
 
 def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
@@ -246,7 +208,7 @@ def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
 
 def jobs_in(base: str, settings: Settings, stage: str) -> Iterator[Job]:
     """All jobs of a stage in one results folder, in the order of the axes."""
-    if stage in LEVER_STAGES:
+    if stage in LEVERS:
         for cell in lever_cells(settings, stage):
             yield make_job(stage, base, settings, cell)
         return

@@ -7,7 +7,7 @@ from cayley_adapters.pipeline.stage import Stage
 from cayley_adapters.report import figures
 from cayley_adapters.report.contents import paths_of
 
-__all__ = ["LEVER_STAGES", "lever_basis"]
+__all__ = ["LEVER_STAGES"]
 
 LEVER = "{base}/levers/{lever}"
 CIRCUITS = {
@@ -24,68 +24,89 @@ SURVEY = {
     "adapter_config": f"{{base}}/survey/adapters/{CELL}/adapter_config.json",
 }
 
-LEVER_STAGES: dict[str, Stage] = {
-    "lever_survey": Stage(
-        PREPARED | COMPRESSED | TEACHER,
-        SURVEY | {"history": f"{{base}}/survey/adapters/{CELL}/training.csv"},
-        ("train", "noise"),
-        ("ratio", "block", "seed"),
-        "train blocks on all projections, by which these are ranked",
+LEVER_STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="lever_survey",
+        sentence="train blocks on all projections, by which these are ranked",
+        inputs=PREPARED | COMPRESSED | TEACHER,
+        outputs=SURVEY | {"history": f"{{base}}/survey/adapters/{CELL}/training.csv"},
+        leaves=("train", "noise"),
+        wildcards=("ratio", "block", "seed"),
         threads="train.threads",
+        runs="train",
+        memory_mb=3000,
     ),
     # Of one cell: which, cayley_adapters.pipeline.lever_jobs says.
-    "lever_rank": Stage(
-        PREPARED | COMPRESSED | SURVEY,
-        {"ranking": "{base}/levers/ranking.csv"},
-        (
+    Stage(
+        name="lever_rank",
+        sentence="rank projections by what their blocks gain and what noise in them costs",
+        inputs=PREPARED | COMPRESSED | SURVEY,
+        outputs={"ranking": "{base}/levers/ranking.csv"},
+        leaves=(
             *("train.steps", "train.batch_windows", "train.validation_windows", "levers.ranking_windows"),
             *("evaluate.threads", "evaluate.device", "noise"),
         ),
-        (),
-        "rank projections by what their blocks gain and what noise in them costs",
         threads="evaluate.threads",
+        memory_mb=3500,
     ),
-    "lever_train": Stage(
-        PREPARED | COMPRESSED | TEACHER | {"ranking": "{base}/levers/{ranking}.csv"},
-        {
+    Stage(
+        name="lever_train",
+        sentence="train the blocks of a lever, where they are not another's",
+        inputs=PREPARED | COMPRESSED | TEACHER | {"ranking": "{base}/levers/{ranking}.csv"},
+        outputs={
             "adapter": f"{LEVER}/adapters/{CELL}/adapter_model.safetensors",
             "adapter_config": f"{LEVER}/adapters/{CELL}/adapter_config.json",
             "history": f"{LEVER}/adapters/{CELL}/training.csv",
         },
-        ("train", "noise", "levers.budget"),
-        AXES,
-        "train the blocks of a lever, where they are not another's",
+        leaves=("train", "noise", "levers.budget"),
+        wildcards=AXES,
         threads="train.threads",
+        runs="train",
+        memory_mb=3000,
     ),
-    "lever_transpile": Stage(
-        # Where circuits are only made longer, the exact ones are there.
-        DEVICE_ADAPTER | {"exact": f"{{base}}/{{exact}}/{CELL}/angles.safetensors"},
-        {
+    Stage(
+        name="lever_transpile",
+        sentence="bring a lever's blocks to native gates, where that is not done",
+        inputs=DEVICE_ADAPTER | {"exact": f"{{base}}/{{exact}}/{CELL}/angles.safetensors"},
+        outputs={
             "angles": f"{LEVER}/circuits/{CELL}/angles.safetensors",
             "blocks": f"{LEVER}/circuits/{CELL}/blocks.csv",
         },
-        (
+        leaves=(
             *("transpile.synthesis", "transpile.noise_scale", "transpile.compared_blocks", "transpile.threads"),
             "noise",
         ),
-        AXES,
-        "bring a lever's blocks to native gates, where that is not done",
+        wildcards=AXES,
         threads="transpile.threads",
+        runs="transpile",
     ),
-    "lever_evaluate": Stage(
-        PREPARED | COMPRESSED | DEVICE_ADAPTER | CIRCUITS | {"compressed_losses": COMPRESSED_LOSSES},
-        {
+    Stage(
+        name="lever_evaluate",
+        sentence="perplexity along the noise axis with a lever",
+        inputs=PREPARED | COMPRESSED | DEVICE_ADAPTER | CIRCUITS | {"compressed_losses": COMPRESSED_LOSSES},
+        outputs={
             "cells": f"{LEVER}/evaluations/{CELL}/cells.csv",
             "losses": f"{LEVER}/evaluations/{CELL}/losses.safetensors",
             "budget": f"{LEVER}/evaluations/{CELL}/noise_budget.csv",
         },
-        ("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale", "levers.budget"),
-        AXES,
-        "perplexity along the noise axis with a lever",
+        leaves=(
+            "model.name",
+            "train",
+            "transpile.synthesis",
+            "evaluate",
+            "noise",
+            "sweep.noise_scale",
+            "levers.budget",
+        ),
+        wildcards=AXES,
         threads="evaluate.threads",
+        runs="evaluate",
+        memory_mb=3500,
     ),
-    "levers": Stage(
-        {
+    Stage(
+        name="levers",
+        sentence="compare levers: how far each moves the boundary, what it costs, and what its controls do",
+        inputs={
             # Of the map and of every lever: ``arm`` is a cell's folder.
             "cells": "{base}/{arm}/cells.csv",
             "losses": "{base}/{arm}/losses.safetensors",
@@ -93,25 +114,13 @@ LEVER_STAGES: dict[str, Stage] = {
             "compressed": COMPRESSED_LOSSES,
             "baselines": TABLES["baselines"],
         },
-        {
+        outputs={
             "table": "{base}/levers.csv",
             "costs": "{base}/levers_costs.csv",
             "goal": "{base}/levers.json",
             **paths_of(figures.LEVERS),
         },
-        ("evaluate.shots", "noise", "sweep.noise_scale", "train.steps"),
-        (),
-        "compare levers: how far each moves the boundary, what it costs, and what its controls do",
+        leaves=("evaluate.shots", "noise", "sweep.noise_scale", "train.steps"),
+        rule="compare_levers",
     ),
-}
-
-
-def lever_basis(stage: str) -> str:
-    """The stage of the map that does the same for one lever; the stage itself if there is none."""
-    own = {
-        "lever_survey": "train",
-        "lever_train": "train",
-        "lever_transpile": "transpile",
-        "lever_evaluate": "evaluate",
-    }
-    return own.get(stage, stage)
+)

@@ -19,16 +19,17 @@ from pydantic import BaseModel, ConfigDict
 from cayley_adapters.core.environment import environment, gpu
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_file, sha256
+from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.fingerprint import fingerprint
-from cayley_adapters.pipeline.lever_stages import LEVER_STAGES
 from cayley_adapters.pipeline.table import STAGES
 
 if TYPE_CHECKING:
-    from cayley_adapters.pipeline.jobs import Job
+    from cayley_adapters.core.job import Job
 
 __all__ = [
     "calibration_digest",
     "gather",
+    "identity",
     "provenance_path",
     "read_record",
     "settings_digest",
@@ -72,7 +73,7 @@ class Record(BaseModel):
 
 def provenance_path(job: Job) -> Path:
     """Where a job's record lies: ``{base}/provenance/train-ratio0.2-d4-seed0.json``."""
-    return Path(job.base, "provenance", "-".join([job.stage, *job.cell.values()]) + ".json")
+    return Path(job.base, "provenance", f"{job.name}.json")
 
 
 def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
@@ -82,12 +83,12 @@ def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
         job: the job.
         used: what it read beside its inputs, such as the hashes of a model's files.
     """
-    device = job.leaves.get("noise") if job.stage in {*stages_before("aggregate"), *LEVER_STAGES} else None
+    device = job.leaves.get("noise")
     record = {
         "stage": job.stage,
         "cell": dict(job.cell),
         "settings": settings_digest(job.leaves),
-        "code": fingerprint(f"stages.{job.stage}"),
+        "code": fingerprint(STAGES[job.stage].module),
         "threads": job.threads,
         "gpu": gpu(),
         "used": dict(used or {}) | ({"calibration": calibration_digest(device["backend"])} if device else {}),
@@ -105,10 +106,19 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
 
 def written(job: Job) -> list[Path]:
     """The files that a job's record vouches for: its outputs, and the further parts of a large model's weights."""
-    outputs = list(job.outputs().values())
+    outputs = list(job.outputs.values())
     if job.stage == "compress":
         outputs += sorted(outputs[0].parent.glob("part-*.safetensors"))
     return outputs
+
+
+def identity(job: Job) -> str:
+    """Hash of all that a job's result depends on: itself, its code, what it reads, packages and machine."""
+    made_from = {name: [sha256(path) for path in paths] for name, paths in job.inputs.items()}
+    runs_on = {name: value for name, value in environment().items() if name != "commit"}
+    code = fingerprint(STAGES[job.stage].module)
+    description = json.dumps([job_to_json(job), code, made_from, runs_on], sort_keys=True)
+    return hashlib.sha256(description.encode()).hexdigest()
 
 
 def settings_digest(leaves: Mapping[str, Any]) -> str:

@@ -26,25 +26,30 @@ SAMPLING = ("shots", "dynamical_decoupling", "twirl_gates", "twirl_readout", "ra
 SENDING = ("max_seconds", "unknown_seconds", "attempts")
 """Of ``qpu``, how jobs are sent."""
 
-QPU_STAGES: dict[str, Stage] = {
+QPU_STAGES: tuple[Stage, ...] = (
     # All of one cell: which, cayley_adapters.pipeline.jobs says.
-    "qpu_train": Stage(
-        PREPARED | COMPRESSED | TEACHER,
-        QPU_ADAPTER | {"history": f"{{base}}/qpu/adapters/{CELL}/training.csv"},
-        ("train", "noise", "qpu.targets", "qpu.layers"),
-        ("ratio", "block", "seed"),
-        "train the model that goes to the processor, where it is not the map's",
+    Stage(
+        name="qpu_train",
+        sentence="train the model that goes to the processor, where it is not the map's",
+        inputs=PREPARED | COMPRESSED | TEACHER,
+        outputs=QPU_ADAPTER | {"history": f"{{base}}/qpu/adapters/{CELL}/training.csv"},
+        leaves=("train", "noise", "qpu.targets", "qpu.layers"),
+        wildcards=("ratio", "block", "seed"),
         threads="train.threads",
+        runs="train",
+        memory_mb=3000,
     ),
-    "qpu_plan": Stage(
-        PREPARED | COMPRESSED | DEVICE_ADAPTER,
-        WORKLOAD
+    Stage(
+        name="qpu_plan",
+        sentence="pack blocks on the processor, freeze what is measured, and tell what it costs in every mode",
+        inputs=PREPARED | COMPRESSED | DEVICE_ADAPTER,
+        outputs=WORKLOAD
         | {
             "plan": "{base}/qpu/plan.csv",
             "lines": "{base}/qpu/lines.csv",
             **paths_of(figures.QPU_PLAN),
         },
-        (
+        leaves=(
             *("transpile.synthesis", "transpile.noise_scale", "noise"),
             *(
                 f"qpu.{name}"
@@ -52,33 +57,35 @@ QPU_STAGES: dict[str, Stage] = {
             ),
             *(f"qpu.{name}" for name in (*SAMPLING, "price_per_second", "max_seconds")),
         ),
-        (),
-        "pack blocks on the processor, freeze what is measured, and tell what it costs in every mode",
         threads="qpu.threads",
+        memory_mb=3500,
     ),
-    "qpu_submit": Stage(
-        WORKLOAD,
-        SUBMITTED,
-        tuple(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)),
-        (),
-        "send the jobs, each once",
+    Stage(
+        name="qpu_submit",
+        sentence="send the jobs, each once",
+        inputs=WORKLOAD,
+        outputs=SUBMITTED,
+        leaves=tuple(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)),
+        memory_mb=3500,
     ),
-    "qpu_collect": Stage(
-        WORKLOAD | SUBMITTED,
-        COUNTS,
-        tuple(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)),
-        (),
-        "fetch the counts as they arrive",
+    Stage(
+        name="qpu_collect",
+        sentence="fetch the counts as they arrive",
+        inputs=WORKLOAD | SUBMITTED,
+        outputs=COUNTS,
+        leaves=tuple(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)),
+        memory_mb=3500,
     ),
-    "qpu_evaluate": Stage(
-        PREPARED | COMPRESSED | DEVICE_ADAPTER | WORKLOAD | COUNTS,
-        DEVICE_RESULTS,
-        (
+    Stage(
+        name="qpu_evaluate",
+        sentence="perplexity with what the processor measured, beside exact arithmetic and the simulator",
+        inputs=PREPARED | COMPRESSED | DEVICE_ADAPTER | WORKLOAD | COUNTS,
+        outputs=DEVICE_RESULTS,
+        leaves=(
             *("model.name", "train", "transpile.synthesis", "transpile.noise_scale", "noise"),
             *("evaluate.windows", "evaluate.batch_windows", "qpu"),
         ),
-        (),
-        "perplexity with what the processor measured, beside exact arithmetic and the simulator",
         threads="qpu.threads",
+        memory_mb=3500,
     ),
-}
+)

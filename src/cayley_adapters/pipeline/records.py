@@ -14,14 +14,14 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import PARTIAL, atomic_file
 
 if TYPE_CHECKING:
-    from cayley_adapters.pipeline.jobs import Job
+    from cayley_adapters.core.job import Job
 
 __all__ = ["log_path", "read_records", "record_path", "write_record"]
 
 
 def record_path(job: Job) -> Path:
     """Where a job's record lies: ``{base}/logs/train-ratio0.2-d4-seed0.json``."""
-    return Path(job.base, "logs", "-".join([job.stage, *job.cell.values()]) + ".json")
+    return Path(job.base, "logs", f"{job.name}.json")
 
 
 def log_path(job: Job) -> Path:

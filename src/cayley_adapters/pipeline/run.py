@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import traceback
 import warnings
-from importlib import import_module
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import printable, without_secrets
+from cayley_adapters.core.registry import load
 from cayley_adapters.pipeline.failures import begin, explain
-from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.locks import end_with_workflow, hold_as_job
 from cayley_adapters.pipeline.provenance import write_provenance
 from cayley_adapters.pipeline.records import log_path, write_record
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.report.wandb.runs import log_run
+from cayley_adapters.settings.schema import partial
 
-__all__ = ["folder_of", "job_from_json", "job_to_json", "limit_threads", "main", "run_job"]
+__all__ = ["folder_of", "job_from_json", "limit_threads", "main", "run_job"]
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -39,17 +41,14 @@ THREAD_LIMITS = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT", "MKL_DYNAMIC", "MKL_DOMAIN_N
 
 
 def run_job(job: Job) -> None:
-    """Run a job in this process, and record what its files come from.
+    """Run a job in this process, record what its files come from, and track what its stage asks for.
 
-    A stage's ``run`` may return what it used beside its inputs, such as hashes of a model's files.
+    A stage's ``run`` is given the job and the settings that it may read, and returns an :class:`Outcome`.
     """
-    used = import_module(f"cayley_adapters.stages.{job.stage}").run(job)
-    write_provenance(job, used)
-
-
-def job_to_json(job: Job) -> str:
-    """Write a job as one line of JSON."""
-    return json.dumps({name: getattr(job, name) for name in Job.__dataclass_fields__}, allow_nan=False)
+    outcome: Outcome = load(f"cayley_adapters.{STAGES[job.stage].module}:run")(job, partial(job.leaves))
+    write_provenance(job, outcome.used)
+    for tracked in outcome.tracked:
+        log_run(job.base, tracked)
 
 
 def job_from_json(text: str) -> Job:
@@ -84,7 +83,7 @@ def folder_of(job: Job, output: str) -> Path:
 
     That is the working directory, unless Snakemake keeps files in a storage and hands out its local copies of them.
     """
-    first = next(iter(job.outputs().values()))
+    first = next(iter(job.outputs.values()))
     return Path(*Path(output).parts[: -len(first.parts)])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +34,6 @@ class Sampling:
     twirl_readout: bool = False
     randomizations: int = 32
     executions_per_job: int = 10_000_000
-
-    @classmethod
-    def of(cls, leaves: Mapping[str, Any]) -> Sampling:
-        """Read the options from a job's leaves, ``qpu.shots`` and so on."""
-        return cls(**{name: leaves[f"qpu.{name}"] for name in cls.__dataclass_fields__})
 
     @property
     def twirled(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,41 +15,74 @@ from cayley_adapters.simulation.compiled import compile_blocks
 from cayley_adapters.simulation.executors import AerExecutor, ExactExecutor, Executor, NoisyExecutor, characterised
 from cayley_adapters.simulation.measurement import mitigation_for
 
-__all__ = ["make_executor"]
+__all__ = ["EXACT", "Arm", "make_executor"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of running a model's blocks.
+
+    Attributes:
+        executor: ``exact``, ``noisy`` or ``aer``; an exact one reads the readout alone.
+        readout: how signs are had.
+        noise_scale: λ.
+        shots: a circuit; infinity is unlimited.
+        mitigation: what is undone in measured frequencies.
+        source: the only source of errors; all if None.
+    """
+
+    executor: str
+    readout: str
+    noise_scale: float = 0.0
+    shots: float = math.inf
+    mitigation: str = "none"
+    source: str | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What tables say of it."""
+        return {
+            "noise_scale": self.noise_scale,
+            "shots": self.shots,
+            "readout": self.readout,
+            "executor": self.executor,
+            "mitigation": self.mitigation,
+        }
+
+
+EXACT = Arm("exact", "signed")
+"""Exact arithmetic, with the signs of the result."""
 
 
 def make_executor(
-    arm: Mapping[str, Any],
+    arm: Arm,
     blocks: Mapping[str, Any],
     circuits: Mapping[str, BlockCircuits],
-    noise: Mapping[str, Any],
+    device: DeviceNoise,
     seed: int | Sequence[int],
 ) -> Executor:
     """Make the executor of one arm.
 
     Args:
-        arm: ``executor`` (``exact``, ``noisy`` or ``aer``), ``readout``, ``noise_scale``, ``shots`` and ``mitigation``;
-            of an exact arm only the first two are read; a ``source`` that is not None is the only one of errors.
+        arm: how blocks are run.
         blocks: projection → trained blocks ``(B, d, d)``, float64.
         circuits: projection → synthesised blocks; blocks without any are run on an ideal device.
-        noise: the ``noise`` group of the configuration.
+        device: the device as calibrated.
         seed: of the shots.
     """
-    if arm["executor"] == "exact":
-        return ExactExecutor({name: q.float() for name, q in blocks.items()}, arm["readout"])
+    if arm.executor == "exact":
+        return ExactExecutor({name: q.float() for name, q in blocks.items()}, arm.readout)
     # The same seed for every noise scale: neighbouring cells differ by noise and not by luck.
-    options: dict[str, Any] = {"shots": arm["shots"], "seed": np.random.SeedSequence(seed)}
-    device = DeviceNoise.from_backend(scale=arm["noise_scale"], **noise)
-    if arm.get("source"):
-        device = device.only(arm["source"])
-    undo = {name: mitigation_for(arm["mitigation"], item, device) for name, item in circuits.items()}
-    if arm["readout"] == "ideal_sign":
+    options: dict[str, Any] = {"shots": arm.shots, "seed": np.random.SeedSequence(seed)}
+    device = replace(device, scale=arm.noise_scale, source=arm.source)
+    undo = {name: mitigation_for(arm.mitigation, item, device) for name, item in circuits.items()}
+    if arm.readout == "ideal_sign":
         options["ideal"] = {name: q.float() for name, q in blocks.items()}
-    if arm["executor"] == "aer":
+    if arm.executor == "aer":
         return AerExecutor(circuits, device, mitigation=undo, **options)
     # Blocks too large for circuits are run on an ideal device, the only one that the settings allow them.
     compiled = {
         name: compile_blocks(circuits[name], device) if name in circuits else q.numpy() for name, q in blocks.items()
     }
     executor = NoisyExecutor(compiled, mitigation=undo, **options)
-    return characterised(executor, blocks, undo, **options) if arm["readout"] == "characterised" else executor
+    return characterised(executor, blocks, undo, **options) if arm.readout == "characterised" else executor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -13,14 +12,15 @@ from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
 from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.circuits.files import load_circuits
+from cayley_adapters.core.job import Job
 from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows
 from cayley_adapters.models.losses import shot_error, token_losses
 from cayley_adapters.models.placement import device_named, place
-from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.simulation.arms import make_executor
-from cayley_adapters.stages.common import evaluation_windows
+from cayley_adapters.settings import Settings
+from cayley_adapters.simulation.arms import Arm, make_executor
+from cayley_adapters.stages.common import device_noise, evaluation_windows
 
 __all__ = ["AdaptedModel"]
 
@@ -30,7 +30,7 @@ class AdaptedModel:
 
     Args:
         job: its inputs hold the compressed model, the adapter, its circuits and the text.
-        seed: of the shots.
+        settings: what the job may read.
 
     Attributes:
         circuits: projection → synthesised blocks; empty where they are not run as circuits.
@@ -40,54 +40,54 @@ class AdaptedModel:
         documents: ``(windows, window − 1)`` the document of each scored token.
     """
 
-    def __init__(self, job: Job, seed: int) -> None:
+    def __init__(self, job: Job, settings: Settings) -> None:
         from numba import config as numba_config
         from numba import set_num_threads
 
-        inputs, self._options = job.inputs(), job.leaves["evaluate"]
+        inputs, self._options = job.inputs, settings.evaluate
         # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
-        set_num_threads(min(self._options["threads"], numba_config.NUMBA_NUM_THREADS))
-        set_threads(self._options["threads"])
+        set_num_threads(min(self._options.threads, numba_config.NUMBA_NUM_THREADS))
+        set_threads(self._options.threads)
         compressed = inputs["compressed"][0].parent
-        base = place(load_compressed(compressed), device_named(self._options["device"]))
+        base = place(load_compressed(compressed), device_named(self._options.device))
         self._model = load_adapter(base, inputs["adapter"][0].parent)
         layers = adapted_layers(self._model)
         self._blocks = {
             name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])
             for name, layer in layers.items()
         }
-        self._noise, self._seed = job.leaves["noise"], seed
+        self._device, self._seed = device_noise(settings.noise), job.seed
         self.circuits = load_circuits(inputs["angles"][0])
         self.block_dim = next(iter(self._blocks.values())).shape[-1]
         self.parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
-        self.windows = evaluation_windows(inputs["tokens"][0], self._options["windows"])
+        self.windows = evaluation_windows(inputs["tokens"][0], self._options.windows)
         self.documents = self.windows.documents[:, 1:]
         # Layers below the first block are the same in every arm, and for all adapters of one compressed model.
         self._first, self._states = first_adapted_layer(self._model), None
         if self._first:
             self._states = hidden_states(self._model, self.windows.tokens, self._first, compressed / "hidden")
 
-    def losses(self, arm: dict[str, Any], windows: Windows | None = None, repeat: int = 0) -> np.ndarray:
+    def losses(self, arm: Arm, windows: Windows | None = None, repeat: int = 0) -> np.ndarray:
         """Token losses ``(windows, window − 1)`` under an arm; ``repeat`` counts independent draws of all shots."""
         import torch
 
         seed = (self._seed, repeat) if repeat else self._seed
-        set_executor(self._model, make_executor(arm, self._blocks, self.circuits, self._noise, seed))
+        set_executor(self._model, make_executor(arm, self._blocks, self.circuits, self._device, seed))
         tokens = (windows or self.windows).tokens
         states = None if self._states is None else self._states[: len(tokens)]
         with torch.no_grad(), from_layer(self._model, self._first):
-            return token_losses(self._model, tokens, self._options["batch_windows"], states=states)
+            return token_losses(self._model, tokens, self._options.batch_windows, states=states)
 
-    def shot_error(self, arm: dict[str, Any], losses: np.ndarray) -> float:
+    def shot_error(self, arm: Arm, losses: np.ndarray) -> float:
         """Standard error of the mean loss that finite shots cause, from running the first batch twice.
 
         Where all tokens share the shots of one measurement, the whole text is run with several.
         """
-        if math.isinf(arm["shots"]):
+        if math.isinf(arm.shots):
             return 0.0
-        if arm["readout"] == "characterised":
+        if arm.readout == "characterised":
             again = [self.losses(arm, repeat=repeat).mean() for repeat in range(1, MEASUREMENTS)]
             return float(np.std([losses.mean(), *again], ddof=1))
-        count = min(self._options["batch_windows"], len(losses))
+        count = min(self._options.batch_windows, len(losses))
         second = self.losses(arm, self.windows.first(count, "evaluate.batch_windows"), repeat=1)
         return shot_error(losses[:count], second, self.documents[:count], losses.size)

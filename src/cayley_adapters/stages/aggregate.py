@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.reading import damaged
 from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, read_baselines, read_cells, write_table
-from cayley_adapters.pipeline.jobs import Job, manifest_columns
 from cayley_adapters.pipeline.provenance import gather, write_json
+from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.settings import Settings
 
 __all__ = ["run"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write ``phase_diagram.csv``, ``baselines.csv``, the manifest of adapters and ``provenance.json``."""
-    inputs, outputs = job.inputs(), job.outputs()
+    inputs, outputs = job.inputs, job.outputs
     references = [*inputs["reference"], *inputs["rows"], *inputs["controls"]]
     baselines = pd.concat([read_baselines(path) for path in references], ignore_index=True)
     uncompressed = baselines.query("method == 'uncompressed'").perplexity.iloc[0]
@@ -35,6 +37,7 @@ def run(job: Job) -> None:
     rows = [{"folder": folder, **manifest_columns(folder)} for folder in folders]
     write_table(rows, outputs["manifest"], ["folder", "compression_ratio", "block_dim", "seed"])
     write_json(gather(job), outputs["provenance"])
+    return Outcome()
 
 
 def _own_cells(path: Path) -> pd.DataFrame:

@@ -17,17 +17,19 @@ from cayley_adapters.adapters.training.controls import free_parameters
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.models.base import load_tokenizer, set_threads
 from cayley_adapters.models.compression.storage import load_compressed
-from cayley_adapters.pipeline.jobs import Job, manifest_columns
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.questions.items import load_set
 from cayley_adapters.questions.sampling import disagreement, generate_texts
 from cayley_adapters.questions.scoring import encode_set, log_likelihoods
 from cayley_adapters.questions.tables import ARM_COLUMNS, TEXT_COLUMNS, Marked
-from cayley_adapters.simulation.arms import make_executor
-from cayley_adapters.stages.common import base_model, model_folder
+from cayley_adapters.settings import Settings
+from cayley_adapters.simulation.arms import EXACT, Arm, make_executor
+from cayley_adapters.stages.common import base_model, device_noise, model_folder
 
 __all__ = ["run"]
 
@@ -40,18 +42,18 @@ class Bases:
     compressed: Any
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write the arms, the log-likelihood of every choice for each of them, and texts for some questions."""
     from numba import config as numba_config
     from numba import set_num_threads
     from safetensors.numpy import save_file
 
-    leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
+    inputs, outputs, asking = job.inputs, job.outputs, settings.questions
     # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
-    set_num_threads(min(leaves["questions.threads"], numba_config.NUMBA_NUM_THREADS))
-    set_threads(leaves["questions.threads"])
+    set_num_threads(min(asking.threads, numba_config.NUMBA_NUM_THREADS))
+    set_threads(asking.threads)
     items = load_set(inputs["questions"][0], inputs["about"][0])[0].items
-    if beyond := [number for number in leaves["questions.chosen"] if number >= len(items)]:
+    if beyond := [number for number in asking.chosen if number >= len(items)]:
         raise CayleyError(f"questions.chosen=[{beyond[0]}]: there are {len(items)} questions, 0 to {len(items) - 1}")
     folder = model_folder(inputs["model"][0])
     tokenizer = load_tokenizer(folder)
@@ -59,44 +61,47 @@ def run(job: Job) -> None:
 
     bases = Bases(base_model(inputs["model"][0]), load_compressed(inputs["compressed"][0].parent))
     arms, found = [], []
-    for arm, model in _arms(job, bases):
+    for arm, model in _arms(job, settings, bases):
         progress = Progress(f"{job.label} {arm['arm']}")
-        found.append(log_likelihoods(model, encoded, leaves["questions.batch_tokens"], progress))
+        found.append(log_likelihoods(model, encoded, asking.batch_tokens, progress))
         arms.append(arm)
     log_likelihood = np.stack(found)
-    chosen = leaves["questions.chosen"]
+    chosen = list(asking.chosen)
     if not chosen:
-        chosen = disagreement(Marked(items, log_likelihood).right, leaves["questions.sampled"]).tolist()
-    texts = _texts(job, bases, tokenizer, [items[number].prompt for number in chosen], chosen)
+        chosen = disagreement(Marked(items, log_likelihood).right, asking.sampled).tolist()
+    texts = _texts(job, settings, bases, tokenizer, [items[number].prompt for number in chosen], chosen)
     write_table(arms, outputs["arms"], ARM_COLUMNS)
     write_table(texts, outputs["texts"], TEXT_COLUMNS)
     with atomic_file(outputs["answers"]) as temporary:
         save_file({"log_likelihood": log_likelihood, "chosen": np.array(chosen, dtype=np.int64)}, temporary)
+    return Outcome()
 
 
-def _texts(job: Job, bases: Bases, tokenizer: Any, prompts: list[str], numbers: list[int]) -> list[dict[str, Any]]:
-    rows = []
-    temperatures, count = job.leaves["questions.temperatures"], job.leaves["questions.texts"]
-    for arm, model in _arms(job, bases) if prompts else ():
-        for place, temperature in enumerate(temperatures):
+def _texts(
+    job: Job, settings: Settings, bases: Bases, tokenizer: Any, prompts: list[str], numbers: list[int]
+) -> list[dict[str, Any]]:
+    rows, asking = [], settings.questions
+    for arm, model in _arms(job, settings, bases) if prompts else ():
+        for place, temperature in enumerate(asking.temperatures):
             written = generate_texts(
-                model, tokenizer, prompts, temperature, count, job.leaves["questions.new_tokens"], seed=place
+                model, tokenizer, prompts, temperature, asking.texts, asking.new_tokens, seed=place
             )
             rows += [
                 {"arm": arm["arm"], "number": number, "temperature": temperature, "draw": draw, "text": text}
                 for number, of_prompt in zip(numbers, written, strict=True)
                 for draw, text in enumerate(of_prompt)
             ]
-        say(f"{job.label} {arm['arm']}: {len(prompts)} questions answered freely at {len(temperatures)} temperatures")
+        told = f"{len(prompts)} questions answered freely at {len(asking.temperatures)} temperatures"
+        say(f"{job.label} {arm['arm']}: {told}")
     return rows
 
 
-def _arms(job: Job, bases: Bases) -> Iterator[tuple[dict[str, Any], Any]]:
+def _arms(job: Job, settings: Settings, bases: Bases) -> Iterator[tuple[dict[str, Any], Any]]:
     """Each arm and its model, ready to answer; adapters are taken off the compressed model again."""
-    leaves, inputs = job.leaves, job.inputs()
+    inputs = job.inputs
     cell = manifest_columns("/".join(job.axes[axis][0] for axis in ("ratio", "block", "seed")))
     ratio, d, seed = float(cell["compression_ratio"]), int(cell["block_dim"]), int(cell["seed"])
-    none = {"model": leaves["model.name"], "shots": math.inf, "adapter_parameters": 0}
+    none = {"model": settings.model.name, "shots": math.inf, "adapter_parameters": 0}
     yield none | {"arm": "uncompressed", "method": "uncompressed", "compression_ratio": 0.0}, bases.uncompressed
 
     none |= {"compression_ratio": ratio}
@@ -111,12 +116,14 @@ def _arms(job: Job, bases: Bases) -> Iterator[tuple[dict[str, Any], Any]]:
     parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
     common = none | {"method": "cayley", "block_dim": d, "adapter_parameters": parameters}
     circuits = load_circuits(inputs["angles"][0])
-    for arm in _executions(job):
-        if arm["executor"] == "noisy" and arm["noise_scale"] and not set(blocks) <= set(circuits):
-            say(f"{arm['arm']} is left out: these blocks have no circuits that noise could act on")
+    device = device_noise(settings.noise)
+    for name, arm in _executions(settings):
+        if arm.executor == "noisy" and arm.noise_scale and not set(blocks) <= set(circuits):
+            say(f"{name} is left out: these blocks have no circuits that noise could act on")
             continue
-        set_executor(model, make_executor(arm, blocks, circuits, leaves["noise"], seed))
-        yield common | arm, model
+        set_executor(model, make_executor(arm, blocks, circuits, device, seed))
+        on = {"mitigation": None} if arm == EXACT else {"backend": settings.noise.backend}
+        yield common | {"arm": name} | arm.columns | on, model
     model.unload()
 
     if not inputs["control"]:
@@ -129,19 +136,12 @@ def _arms(job: Job, bases: Bases) -> Iterator[tuple[dict[str, Any], Any]]:
     model.unload()
 
 
-def _executions(job: Job) -> Iterator[dict[str, Any]]:
+def _executions(settings: Settings) -> Iterator[tuple[str, Arm]]:
     """How blocks are run: exact arithmetic, then the readout of the map at each noise scale."""
-    leaves = job.leaves
-    yield {"arm": "blocks_exact", "executor": "exact", "readout": "signed", "noise_scale": 0.0}
-    device = {
-        "executor": "noisy",
-        "readout": leaves["evaluate.readout"],
-        "mitigation": leaves["evaluate.mitigation"],
-        "shots": float(leaves["questions.shots"]),
-        "backend": leaves["noise"]["backend"],
-    }
-    for scale in leaves["questions.noise_scale"]:
-        yield {"arm": f"blocks_noise{scale:g}", "noise_scale": scale, **device}
+    yield "blocks_exact", EXACT
+    options, shots = settings.evaluate, float(settings.questions.shots)
+    for scale in settings.questions.noise_scale:
+        yield f"blocks_noise{scale:g}", Arm("noisy", options.readout, scale, shots, options.mitigation)
 
 
 def _longest(folder: Path) -> int | None:

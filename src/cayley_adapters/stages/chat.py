@@ -11,20 +11,22 @@ from cayley_adapters.adapters.cayley.model import set_executor
 from cayley_adapters.circuits.noise.calibration_files import load_calibration
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import printable, say
 from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.chat import Chat, Usage, read_texts
-from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.qpu.cost import JOB_SECONDS
 from cayley_adapters.qpu.execution import frequencies, measured_maps
 from cayley_adapters.qpu.executor import QpuExecutor, Runner, simulation
 from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, characterise_workload
+from cayley_adapters.settings.qpu import Qpu
+from cayley_adapters.settings.schema import partial
 from cayley_adapters.simulation.executors import ExactExecutor, Executor
 from cayley_adapters.simulation.measurement import preparation_slices
 from cayley_adapters.stages.common import model_folder
-from cayley_adapters.stages.device_desk import desk_of
+from cayley_adapters.stages.device_desk import desk_of, sampling_of
 from cayley_adapters.stages.device_model import DeviceModel
 
 __all__ = ["EXECUTORS", "needed", "run"]
@@ -58,11 +60,12 @@ def run(job: Job, executor: str, prompt: str | None, new_tokens: int, temperatur
     from transformers.utils import logging
 
     logging.set_verbosity_error()
-    model, usage = DeviceModel(job), Usage()
-    set_executor(model.model, _executor(job, model, executor, usage, seed))
+    settings = partial(job.leaves)
+    model, usage = DeviceModel(job, settings), Usage()
+    set_executor(model.model, _executor(job, settings.qpu, model, executor, usage, seed))
     if usage.circuits:
         say(f"blocks measured once: {_told(usage, executor)}")
-    tokenizer = load_tokenizer(model_folder(job.inputs()["model"][0]))
+    tokenizer = load_tokenizer(model_folder(job.inputs["model"][0]))
     chat = Chat(model.model, tokenizer, new_tokens, temperature, seed)
     for text in read_texts(sys.stdin) if prompt is None else (prompt,):
         before = usage.copy()
@@ -78,19 +81,19 @@ def _told(usage: Usage, executor: str) -> str:
     return f"{usage.circuits:,} circuits, {usage.executions:,} executions, {would}{usage.seconds:.1f} QPU seconds"
 
 
-def _executor(job: Job, model: DeviceModel, kind: str, usage: Usage, seed: int) -> Executor:
+def _executor(job: Job, options: Qpu, model: DeviceModel, kind: str, usage: Usage, seed: int) -> Executor:
     """What runs the blocks, and counts what it takes."""
     blocks = {name: q.float() for name, q in model.blocks.items()}
     if kind == "exact":
         return ExactExecutor(blocks, "signed")
-    calibration, about = load_calibration(job.inputs()["calibration"][0])
+    calibration, about = load_calibration(job.inputs["calibration"][0])
     n = model.config.block_dim.bit_length() - 1
-    lines = disjoint_lines(calibration, n, job.leaves["qpu.quality"], job.leaves["qpu.spacing"] == "sparse")
-    sampling = Sampling.of(job.leaves)
+    lines = disjoint_lines(calibration, n, options.quality, options.spacing == "sparse")
+    sampling = sampling_of(options)
     noise = sampling.noise(calibration, lines)
-    runner = _counted(_runner(job, noise, sampling, kind, seed), usage, sampling, about["repetition_delay"])
-    mitigation = job.leaves["qpu.mitigation"]
-    if job.leaves["qpu.mode"] == "per_token":
+    runner = _counted(_runner(job, options, noise, sampling, kind, seed), usage, sampling, about["repetition_delay"])
+    mitigation = options.mitigation
+    if options.mode == "per_token":
         return QpuExecutor(model.blocks, model.circuits, lines, noise, mitigation, runner)
     preparations = preparation_slices(model.config.block_dim)
     workload = characterise_workload(model.circuits, preparations, lines, calibration.name)
@@ -98,10 +101,10 @@ def _executor(job: Job, model: DeviceModel, kind: str, usage: Usage, seed: int) 
     return ExactExecutor(measured_maps(workload, p, model.blocks), "signed")
 
 
-def _runner(job: Job, noise: DeviceNoise, sampling: Sampling, kind: str, seed: int) -> Runner:
+def _runner(job: Job, options: Qpu, noise: DeviceNoise, sampling: Sampling, kind: str, seed: int) -> Runner:
     if kind == "noisy":
         return simulation(noise, sampling.executions_per_circuit, seed)
-    desk = desk_of(job, quiet=True)
+    desk = desk_of(job, options, quiet=True)
 
     def run(workload: Workload) -> np.ndarray:
         desk.send(workload)

@@ -7,16 +7,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.reading import damaged, load_json
 from cayley_adapters.models.base import load_model, locate
 from cayley_adapters.models.corpus import Windows, load_windows
-from cayley_adapters.pipeline.jobs import Job, manifest_columns
 from cayley_adapters.settings import Model
+from cayley_adapters.settings.evaluation import Noise
 from cayley_adapters.settings.fields import explain
 
 __all__ = [
     "base_model",
-    "compression_ratio",
+    "device_noise",
     "evaluation_windows",
     "method_of",
     "model_dtype",
@@ -48,9 +50,9 @@ def _described(model_json: Path) -> dict[str, Any]:
         raise damaged(model_json, "; ".join(explain(error, Model.model_fields))) from error
 
 
-def compression_ratio(job: Job) -> float:
-    """The ratio of a job's cell."""
-    return float(manifest_columns(f"{job.cell['ratio']}/d0/seed0")["compression_ratio"])
+def device_noise(noise: Noise, scale: float = 1.0) -> DeviceNoise:
+    """The configured device at a noise scale."""
+    return DeviceNoise.from_backend(noise.backend, scale, noise.layout, noise.idle)
 
 
 def evaluation_windows(tokens: Path, count: int) -> Windows:
@@ -60,4 +62,4 @@ def evaluation_windows(tokens: Path, count: int) -> Windows:
 
 def method_of(job: Job) -> str:
     """The compression method that made a job's model."""
-    return str(load_json(job.inputs()["compression"][0], "method")["method"])
+    return str(load_json(job.inputs["compression"][0], "method")["method"])

@@ -9,36 +9,38 @@ import numpy as np
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.qiskit import block_circuit, circuit_figures, qiskit_circuit
+from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import write_table
-from cayley_adapters.pipeline.jobs import Job, manifest_columns
-from cayley_adapters.report.wandb.runs import log_run
+from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.report.wandb.tracked import TrackedRun
+from cayley_adapters.settings import Settings
+from cayley_adapters.stages.common import device_noise
 
 __all__ = ["run"]
 
 COLUMNS = ["compression_ratio", "block_dim", "seed", "synthesis", "blocks", "cz", "sx", "rz", "depth", "gate_fidelity"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write two rows a cell: the mean over all blocks of our circuits, and over a few of them of Qiskit's.
 
     The fidelity is the product of 1 - error over a circuit's gates on the configured qubits of the device, as
     calibrated. Preparation (of a random slice for Qiskit) and block are counted together, the readout is not.
     """
-    noise, rows = DeviceNoise.from_backend(**job.leaves["noise"]), []
-    paths = job.inputs()["angles"]
+    noise, rows = device_noise(settings.noise), []
+    paths = job.inputs["angles"]
     progress = Progress(job.label)
     for index, path in enumerate(paths):
         circuits = load_circuits(path)
         if circuits:
             cell = manifest_columns("/".join(path.parent.parts[-3:]))
-            rows += [
-                cell | row for row in _rows(list(circuits.values()), noise, job.leaves["transpile.compared_blocks"])
-            ]
+            rows += [cell | row for row in _rows(list(circuits.values()), noise, settings.transpile.compared_blocks)]
         progress(index + 1, len(paths))
-    table = write_table(rows, job.outputs()["table"], COLUMNS)
+    table = write_table(rows, job.outputs["table"], COLUMNS)
     config = {"cell": "map", "noise": job.leaves["noise"]}
-    log_run(job.base, "compare_circuits", "compare_circuits", config, tables={"circuits_table": table})
+    tracked = TrackedRun("compare_circuits", "compare_circuits", config, tables={"circuits_table": table})
+    return Outcome(tracked=[tracked])
 
 
 def _rows(projections: list[Any], noise: DeviceNoise, compared: int) -> list[dict[str, Any]]:

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.streaming import compress_folder
 from cayley_adapters.models.corpus import load_windows
-from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.stages.common import compression_ratio, model_dtype, model_folder
+from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.settings import Settings
+from cayley_adapters.stages.common import model_dtype, model_folder
 
 __all__ = ["run"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write the compressed model's folder."""
-    options, inputs, ratio = job.leaves["compress"], job.inputs(), compression_ratio(job)
-    set_threads(options["threads"])
-    count = job.leaves["data.calibration_windows"]
+    options, inputs, ratio = settings.compress, job.inputs, job.ratio
+    set_threads(options.threads)
+    count = settings.data.calibration_windows
     tokens = load_windows(inputs["tokens"][0], "calibration").first(count, "data.calibration_windows").tokens
-    chosen = {key: options[key] for key in ("method", "allocation", "targets", "layers", "ridge")}
-    about = {"model": job.leaves["model.name"], "compression_ratio": ratio} | chosen
-    described, folder = inputs["model"][0], job.outputs()["compressed"].parent
+    chosen = options.model_dump(mode="json", exclude={"threads"})
+    about = {"model": settings.model.name, "compression_ratio": ratio} | chosen
+    described, folder = inputs["model"][0], job.outputs["compressed"].parent
     records = compress_folder(
         model_folder(described),
         folder,
@@ -39,6 +41,7 @@ def run(job: Job) -> None:
     if records:
         before, after = (sum(record[f"parameters_{when}"] for record in records) for when in ("before", "after"))
         say(f"{job.label}: {1 - after / before:.4f} of {before} parameters removed; {folder}")
+    return Outcome()
 
 
 def _table(records: list[dict[str, Any]]) -> Iterator[str]:

@@ -11,11 +11,13 @@ from typing import Any
 from cayley_adapters.analysis.transition_table import load_transition
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import read_baselines, read_cells
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.dashboard import Dashboard, Measured, build_dashboard, definition
 from cayley_adapters.report.wandb.runs import tracking_group
+from cayley_adapters.settings import Settings
 
 __all__ = ["run"]
 
@@ -23,36 +25,37 @@ PLACEHOLDER = "ENTITY"
 """Stands for the team or user in the definition while neither is known."""
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write ``dashboard.json``, and save both pages to W&B if ``track.mode`` is online."""
-    inputs, track = job.inputs(), job.leaves["track"]
+    inputs, track = job.inputs, settings.track
     measured = Measured(
         tracking_group(job.base),
-        job.leaves["experiment"],
-        job.leaves["run"],
+        settings.experiment,
+        settings.run,
         read_cells(inputs["cells"][0]),
         read_baselines(inputs["baselines"][0]),
         load_transition(inputs["transition"][0]),
-        validated=job.leaves["train.validation_windows"] > 0,
+        validated=settings.train.validation_windows > 0,
     )
-    path = job.outputs()["definition"]
-    if track["mode"] == "online":
+    path = job.outputs["definition"]
+    if track.mode == "online":
         try:
             import wandb
 
-            entity = track["entity"] or wandb.Api().default_entity
+            entity = track.entity or wandb.Api().default_entity
             if entity is None:
                 raise CayleyError("this login has no default entity; type track.entity=…")
-            dashboard = build_dashboard(measured, entity, track["project"])
+            dashboard = build_dashboard(measured, entity, track.project)
             _write(dashboard, path)
             _publish(dashboard, Path(job.base, "wandb", "published.json"))
-            return
+            return Outcome()
         except Exception as error:  # no login, no network: the definition is worth having all the same
             say(f"warning: nothing was published to W&B ({type(error).__name__}: {error})")
-    _write(build_dashboard(measured, track["entity"] or PLACEHOLDER, track["project"]), path)
+    _write(build_dashboard(measured, track.entity or PLACEHOLDER, track.project), path)
     say(f"{job.label}: workspace and report are in {path}. To publish them, log in (wandb login), then")
-    for command in _commands(job):
+    for command in _commands(job, settings):
         say(f"  {command}")
+    return Outcome()
 
 
 def _write(dashboard: Dashboard, path: Path) -> None:
@@ -106,12 +109,11 @@ def _load(kind: Any, url: str | None) -> Any:
         return None
 
 
-def _commands(job: Job) -> list[str]:
+def _commands(job: Job, settings: Settings) -> list[str]:
     """What uploads the runs and publishes the pages."""
-    leaves = job.leaves
-    given = [f"experiment={leaves['experiment']}", "track.mode=online"]
-    if leaves["track"]["entity"]:
-        given.append(f"track.entity={leaves['track']['entity']}")
-    if leaves["run"] != leaves["experiment"]:
-        given += [f"run={leaves['run']}", "(and your other overrides)"]
+    given = [f"experiment={settings.experiment}", "track.mode=online"]
+    if settings.track.entity:
+        given.append(f"track.entity={settings.track.entity}")
+    if settings.run != settings.experiment:
+        given += [f"run={settings.run}", "(and your other overrides)"]
     return [f"wandb sync {shlex.quote(job.base)}/wandb/offline-run-*", " ".join(["cayley dashboard", *given])]

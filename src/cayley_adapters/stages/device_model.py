@@ -12,10 +12,11 @@ from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import load_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.job import Job
 from cayley_adapters.models.base import load_tokenizer, set_threads
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.settings import Settings
 from cayley_adapters.stages.common import evaluation_windows, model_folder
 from cayley_adapters.stages.transpile import circuits_of, line_of
 
@@ -30,14 +31,14 @@ class DeviceModel:
 
     Args:
         job: Its inputs hold the compressed model, the adapter and the text.
+        settings: What the job may read.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, settings: Settings) -> None:
         from numba import config as numba_config
         from numba import set_num_threads
 
-        self._job, self._inputs = job, job.inputs()
-        threads = job.leaves["qpu.threads"] if "qpu.threads" in job.leaves else job.leaves["qpu"]["threads"]
+        self._settings, self._inputs, threads = settings, job.inputs, settings.qpu.threads
         # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
         set_num_threads(min(threads, numba_config.NUMBA_NUM_THREADS))
         set_threads(threads)
@@ -52,7 +53,7 @@ class DeviceModel:
     @cached_property
     def circuits(self) -> dict[str, BlockCircuits]:
         """Projection → its synthesised blocks."""
-        line = line_of(self._job, self.config.block_dim.bit_length() - 1)
+        line = line_of(self._settings, self.config.block_dim.bit_length() - 1)
         return {name: circuits_of(theta, self.config, line) for name, theta in self._theta.items()}
 
     def windows(self, text: str | None, tokens: int) -> Windows:

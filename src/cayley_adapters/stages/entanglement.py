@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,21 @@ from cayley_adapters.analysis.entanglement import (
     projection_rows,
 )
 from cayley_adapters.circuits.entanglement import random_directions
+from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
-from cayley_adapters.pipeline.jobs import Job, manifest_columns
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
 from cayley_adapters.report.figures import ENTANGLEMENT
-from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
+from cayley_adapters.report.wandb.tracked import TrackedRun, figure_files
+from cayley_adapters.settings import Settings
 
 __all__ = ["run"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write ``entanglement.csv``, ``entanglement_differences.csv`` and the picture."""
-    paths, outputs = job.inputs()["adapter"], job.outputs()
+    paths, outputs = job.inputs["adapter"], job.outputs
     ansatz = read_adapter(paths[0].parent, CayleyConfig)[0].ansatz
     table = pd.DataFrame(_rows(job.label, paths), columns=ENTANGLEMENT_COLUMNS)
     table = table.sort_values(["compression_ratio", "block_dim", "seed", "layer", "projection"], kind="stable")
@@ -44,7 +46,7 @@ def run(job: Job) -> None:
     write_table(table.astype(dict.fromkeys(values, np.float32)), outputs["table"], ENTANGLEMENT_COLUMNS)
     write_table(differences, outputs["differences"], DIFFERENCE_COLUMNS)
     given = {"entanglement": table, "entanglement_differences": differences, "ansatz": ansatz}
-    draw_figures(ENTANGLEMENT, outputs, given | {"model": job.leaves["model.name"]})
+    draw_figures(ENTANGLEMENT, outputs, given | {"model": settings.model.name})
     overall = differences[(differences["bipartition"] == "all") & differences["measure"].isin(["entropy", "distance"])]
     summary: dict[str, Any] = {}
     for row in overall.itertuples():
@@ -54,19 +56,19 @@ def run(job: Job) -> None:
             f"ratio {row.compression_ratio:g}, d = {row.block_dim}, {row.projection}: {row.measure} {row.trained:.4f}, "
             f"random {row.random:.4f}, ratio {row.ratio:.3f} ({row.ratio_ci95_low:.3f} to {row.ratio_ci95_high:.3f})"
         )
-    log_run(
-        job.base,
+    tracked = TrackedRun(
         "entanglement",
         "entanglement",
-        {"model": job.leaves["model.name"], "cell": "map"},
+        {"model": settings.model.name, "cell": "map"},
         summary=summary,
         tables={"entanglement_table": differences},
         pictures=pictures_of(ENTANGLEMENT, outputs),
-        made=[TrackedFiles("figures-entanglement", "figures", files_of(ENTANGLEMENT, outputs))],
+        made=[figure_files("entanglement", *files_of(ENTANGLEMENT, outputs))],
     )
+    return Outcome(tracked=[tracked])
 
 
-def _rows(label: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
+def _rows(label: str, paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """Rows of all projections of all adapters."""
     progress, done = Progress(label), 0
     for path in paths:

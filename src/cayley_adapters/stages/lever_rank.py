@@ -16,6 +16,7 @@ from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.adapters.training.frozen import from_layer
 from cayley_adapters.analysis.lever_ranking import RANKING_COLUMNS, rank
 from cayley_adapters.circuits.synthesis import synthesise
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.models.base import set_threads
@@ -24,13 +25,15 @@ from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.models.placement import device_named, place
-from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.simulation.arms import make_executor
+from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.settings import Settings
+from cayley_adapters.simulation.arms import Arm, make_executor
 from cayley_adapters.simulation.executors import ExactExecutor, Executor
+from cayley_adapters.stages.common import device_noise
 
 __all__ = ["run"]
 
-NOISY = {"executor": "noisy", "readout": "sign_constrained", "noise_scale": 10.0, "shots": np.inf, "mitigation": "none"}
+NOISY = Arm("noisy", "sign_constrained", noise_scale=10.0)
 """At the device's own noise what one projection costs is less than its standard error; it grows in proportion to the
 noise scale, and its error with the root."""
 
@@ -47,32 +50,33 @@ class _Exchanged:
         return x if self._executor is None else self._executor(key, x)
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write the ranking, measured on the windows that validate training: neither trained on nor tested on."""
     from numba import set_num_threads
 
-    inputs, leaves = job.inputs(), job.leaves
+    inputs, train = job.inputs, settings.train
     set_num_threads(1)  # few slices at a time; before torch's threads, which numba's first call resets
-    set_threads(leaves["evaluate.threads"])
-    base = place(load_compressed(inputs["compressed"][0].parent), device_named(leaves["evaluate.device"]))
+    set_threads(settings.evaluate.threads)
+    base = place(load_compressed(inputs["compressed"][0].parent), device_named(settings.evaluate.device))
     model = load_adapter(base, inputs["adapter"][0].parent)
-    wanted = leaves["train.steps"] * leaves["train.batch_windows"]
-    tokens, trained = training_windows(inputs["tokens"][0], wanted, max(leaves["train.validation_windows"], 1))
-    tokens = tokens[trained : trained + leaves["levers.ranking_windows"]]
+    wanted = train.steps * train.batch_windows
+    tokens, trained = training_windows(inputs["tokens"][0], wanted, max(train.validation_windows, 1))
+    tokens = tokens[trained : trained + settings.levers.ranking_windows]
     layers = adapted_layers(model)
     blocks = {
         name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])
         for name, layer in layers.items()
     }
     circuits = {name: synthesise(q.numpy()) for name, q in blocks.items()}
-    noisy = make_executor(NOISY, blocks, circuits, leaves["noise"], 0)
+    noisy = make_executor(NOISY, blocks, circuits, device_noise(settings.noise), 0)
     exact = ExactExecutor({name: q.float() for name, q in blocks.items()}, "signed")
     progress, rows = Progress(job.label), []
     with torch.no_grad():
         for row in _measured(model, tokens, exact, noisy):
             rows.append(row | {"inputs": layers[row["projection"]].in_features})
             progress(len(rows), len(layers))
-    write_table(rank(pd.DataFrame(rows)), job.outputs()["ranking"], RANKING_COLUMNS)
+    write_table(rank(pd.DataFrame(rows)), job.outputs["ranking"], RANKING_COLUMNS)
+    return Outcome()
 
 
 def _measured(model: Any, tokens: np.ndarray, exact: Executor, noisy: Executor) -> Iterator[dict[str, Any]]:

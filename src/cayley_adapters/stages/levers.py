@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from cayley_adapters.analysis.levers import Arm, arms_of, columns_of, control_ro
 from cayley_adapters.circuits.noise.budget import read_budgets
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.reading import damaged, load_arrays
 from cayley_adapters.core.tables import read_baselines, read_cells, write_table
-from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, ranked
 from cayley_adapters.pipeline.records import read_records
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.drawing import draw_figures, pictures_of
 from cayley_adapters.report.figures import LEVERS as LEVER_FIGURES
-from cayley_adapters.report.wandb.runs import log_run
+from cayley_adapters.report.wandb.tracked import TrackedRun
+from cayley_adapters.settings import Settings
 from cayley_adapters.settings.levers import LEVERS, PLAIN, RANKED_FROM
 
 __all__ = ["run"]
@@ -36,10 +39,10 @@ COST_COLUMNS = [
 noise budget in it."""
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write ``levers.csv``, ``levers_costs.csv``, ``levers.json`` and the picture."""
-    inputs, outputs, leaves = job.inputs(), job.outputs(), job.leaves
-    shots = float(leaves["evaluate.shots"][0])
+    inputs, outputs, leaves = job.inputs, job.outputs, job.leaves
+    shots = float(settings.evaluate.shots[0])
     (compressed, documents) = load_arrays(inputs["compressed"][0], "losses", "documents")
     clusters = len(np.unique(documents))
     arms: dict[str, list[Arm]] = {}
@@ -60,33 +63,33 @@ def run(job: Job) -> None:
         (arm.name, arm.block_dim): controls[leaves["levers.controls"][f"{arm.name} {arm.block_dim}"], arm.block_dim]
         for arm in measured
     }
-    scales = leaves["sweep.noise_scale"]
+    scales = list(settings.sweep.noise_scale)
     labels = {name: (lever.title, lever.kind) for name, lever in LEVERS.items()}
-    rows = lever_rows(measured, identities, scales, clusters, leaves["train.steps"], labels)
+    rows = lever_rows(measured, identities, scales, clusters, settings.train.steps, labels)
     baselines = read_baselines(inputs["baselines"][0])
     ratio = measured[0].curve.compression_ratio
     table = write_table(rows + control_rows(baselines, ratio), outputs["table"], columns_of(scales))
     write_table(_seconds(job, measured), outputs["costs"], COST_COLUMNS)
     couplers = {(arm.name, arm.block_dim): _coupler_error(arm) for arm in measured}
-    goal = describe_goal(measured, leaves["noise"]["backend"], couplers, clusters)
+    goal = describe_goal(measured, settings.noise.backend, couplers, clusters)
     with atomic_file(outputs["goal"]) as temporary:
         temporary.write_text(json.dumps(goal, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     model = str(measured[0].cells["model"].iloc[0])
-    given = {"levers": table, "model": model, "backend": leaves["noise"]["backend"], "ratio": ratio}
+    given = {"levers": table, "model": model, "backend": settings.noise.backend, "ratio": ratio}
     draw_figures(LEVER_FIGURES, outputs, given)
     for row in rows:
         say(f"{row['lever']}, n = {row['qubits']}: λ_c = {row['lambda_c']:.3g}")
-    log_run(
-        job.base,
+    tracked = TrackedRun(
         "levers",
         "levers",
         {"model": model, "cell": "levers", "noise": leaves["noise"]},
         tables={"levers_table": table},
         pictures=pictures_of(LEVER_FIGURES, outputs),
     )
+    return Outcome(tracked=[tracked])
 
 
-def _by_lever(paths: list[Path]) -> dict[str, list[Path]]:
+def _by_lever(paths: Sequence[Path]) -> dict[str, list[Path]]:
     """Tables of each lever: they lie in ``levers/NAME/evaluations/…``, the map's in ``evaluations/…``."""
     found: dict[str, list[Path]] = {}
     for path in paths:

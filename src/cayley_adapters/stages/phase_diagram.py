@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +13,31 @@ import pandas as pd
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, transition_rows
 from cayley_adapters.circuits.noise.budget import model_circuits, read_budgets
-from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.reading import damaged, load_arrays
 from cayley_adapters.core.tables import read_baselines, read_cells
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
 from cayley_adapters.report.figures import PHASE_DIAGRAM
 from cayley_adapters.report.wandb.cells import CURVE_AXIS, cell_runs
-from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
-from cayley_adapters.stages.tracked import evaluation_files
+from cayley_adapters.report.wandb.tracked import TrackedFiles, TrackedRun, evaluation_files, figure_files
+from cayley_adapters.settings import Settings
+from cayley_adapters.stages.common import device_noise
 
 __all__ = ["run"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write ``transition.json``, the picture as PNG and SVG, and the interactive page."""
-    inputs, outputs, leaves = job.inputs(), job.outputs(), job.leaves
+    inputs, outputs = job.inputs, job.outputs
     cells, baselines = read_cells(inputs["cells"][0]), read_baselines(inputs["baselines"][0])
     references = [load_arrays(path, "losses", "documents") for path in inputs["compressed"]]
     ratios = baselines.query("method == 'compressed'").compression_ratio
     # Each evaluation's rows lie beside its losses; the gathered table is sorted differently.
     tables = [read_cells(path.with_name("cells.csv")) for path in inputs["losses"]]
-    noise = DeviceNoise.from_backend(**leaves["noise"])
+    noise = device_noise(settings.noise)
     budgets = read_budgets(inputs["budgets"])
     alone = budgets[budgets["source"] == "readout"].groupby(["compression_ratio", "block_dim"])
     result = transition(
@@ -45,9 +46,9 @@ def run(job: Job) -> None:
         references[0][1],
         {ratio: losses for ratio, (losses, _) in zip(ratios, references, strict=True)},
         nll_uncompressed=float(baselines.query("method == 'uncompressed'").nll.iloc[0]),
-        shots=float(leaves["evaluate.shots"][0]),
-        readout=leaves["evaluate.readout"],
-        circuits=model_circuits(budgets, noise, leaves["train.ansatz"]),
+        shots=float(settings.evaluate.shots[0]),
+        readout=settings.evaluate.readout,
+        circuits=model_circuits(budgets, noise, settings.train.ansatz),
         readout_costs=alone["cost"].mean().dropna().to_dict(),
     )
     with atomic_file(outputs["transition"]) as temporary:
@@ -60,7 +61,7 @@ def run(job: Job) -> None:
             say(
                 f"ratio {ratio['compression_ratio']}, d = {block['block_dim']}: λ_c = {block['lambda_c']:.3g}{censored}"
             )
-    _log(job, cells, baselines, result)
+    return Outcome(tracked=[*_tracked(job, cells, baselines, result)])
 
 
 def _losses(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> np.ndarray:
@@ -74,14 +75,13 @@ def _losses(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> np.ndarray
     return np.concatenate(found)
 
 
-def _log(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[str, Any]) -> None:
-    """Track the map with its tables, picture and lineage, and one run a cell with all that is known of it."""
-    inputs, outputs = job.inputs(), job.outputs()
+def _tracked(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[str, Any]) -> Iterator[TrackedRun]:
+    """The map with its tables, picture and lineage, and one run a cell with all that is known of it."""
+    inputs, outputs = job.inputs, job.outputs
     critical = pd.DataFrame(transition_rows(result), columns=TRANSITION_COLUMNS)
     tables = [*inputs["cells"], *inputs["baselines"], outputs["transition"]]
     settings = {key.rpartition(".")[2]: value for key, value in job.leaves.items()}
-    log_run(
-        job.base,
+    yield TrackedRun(
         "phase_diagram",
         "phase_diagram",
         {"model": str(cells["model"].iloc[0]), "cell": "map", **settings},
@@ -95,10 +95,10 @@ def _log(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[st
         used=[evaluation_files(path.with_name("cells.csv")) for path in inputs["losses"]],
         made=[
             TrackedFiles("phase_diagram", "phase-diagram", tables),
-            TrackedFiles("figures-phase_diagram", "figures", files_of(PHASE_DIAGRAM, outputs)),
+            figure_files("phase_diagram", *files_of(PHASE_DIAGRAM, outputs)),
         ],
     )
     for run in cell_runs(cells, baselines, result):
-        log_run(
-            job.base, f"cell {run.name}", "cell", run.config, history=run.history, axis=CURVE_AXIS, summary=run.summary
+        yield TrackedRun(
+            f"cell {run.name}", "cell", run.config, history=run.history, axis=CURVE_AXIS, summary=run.summary
         )

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.models.base import check_model, load_tokenizer, locate
 from cayley_adapters.models.corpus import build_windows, save_windows
 from cayley_adapters.models.hashes import model_hashes, text_hashes
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.settings import Settings
 
 __all__ = ["run"]
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Write the model's description and all token windows.
-
-    Returns:
-        ``model`` and ``text``: name → SHA-256 of each of the model's files, and of each of the user's files of text.
-    """
-    model, outputs = job.leaves["model"], job.outputs()
+def run(job: Job, settings: Settings) -> Outcome:
+    """Write the model's description and all token windows; used are the model's files and the user's files of text."""
+    model, data, outputs = settings.model.model_dump(mode="json"), settings.data.model_dump(mode="json"), job.outputs
     say(f"fetching model {model['name']} ({model['source']})")
     folder = locate(model)
     if model["source"] in ("hub", "local"):  # the others are made by this library, from what was compared with a hash
         check_model(model, folder)
-    say(f"model in {folder}; tokenising {job.leaves['data']['name']}")
-    windows = build_windows(job.leaves["data"], load_tokenizer(folder))
+    say(f"model in {folder}; tokenising {data['name']}")
+    windows = build_windows(data, load_tokenizer(folder))
     say(", ".join(f"{name}: {len(part.tokens)} windows" for name, part in windows.items()))
     save_windows(windows, outputs["tokens"])
     with atomic_file(outputs["model"]) as temporary:
         temporary.write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
-    return {"model": model_hashes(folder), "text": text_hashes(job.leaves["data"])}
+    return Outcome({"model": model_hashes(folder), "text": text_hashes(data)})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.core.job import Job
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.qpu.counts import save_counts
-from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import load_workload
-from cayley_adapters.stages.device_desk import desk_of
+from cayley_adapters.settings import Settings
+from cayley_adapters.stages.device_desk import desk_of, sampling_of
 
 __all__ = ["run"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write the counts of every pair of slice and block."""
-    workload = load_workload(job.inputs()["workload"][0])
-    save_counts(job.outputs()["counts"], desk_of(job).fetch(workload), workload, Sampling.of(job.leaves))
+    workload = load_workload(job.inputs["workload"][0])
+    counts = desk_of(job, settings.qpu).fetch(workload)
+    save_counts(job.outputs["counts"], counts, workload, sampling_of(settings.qpu))
+    return Outcome()

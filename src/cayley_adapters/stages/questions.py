@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.reading import load_arrays
 from cayley_adapters.core.tables import read_table, write_table
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.questions.items import load_set
 from cayley_adapters.questions.statistics import COMPARISON_COLUMNS, compare
 from cayley_adapters.questions.tables import (
@@ -20,14 +21,15 @@ from cayley_adapters.questions.tables import (
 )
 from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
 from cayley_adapters.report.figures import QUESTIONS
-from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
+from cayley_adapters.report.wandb.tracked import TrackedRun, figure_files
+from cayley_adapters.settings import Settings
 
 __all__ = ["run"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write ``questions.csv``, the tables ``question_*.csv`` and the picture."""
-    leaves, inputs, outputs = job.leaves, job.inputs(), job.outputs()
+    inputs, outputs = job.inputs, job.outputs
     questions, about = load_set(inputs["questions"][0], inputs["about"][0])
     arms = read_table(inputs["arms"][0], ARM_COLUMNS)
     log_likelihood, chosen = load_arrays(inputs["answers"][0], "log_likelihood", "chosen")
@@ -40,8 +42,8 @@ def run(job: Job) -> None:
         items,
         marked,
         chosen.tolist(),
-        leaves["questions.temperatures"],
-        leaves["questions.draws"],
+        settings.questions.temperatures,
+        settings.questions.draws,
         read_table(inputs["texts"][0], TEXT_COLUMNS),
     )
     write_table(accuracy, outputs["table"], TABLE_COLUMNS)
@@ -53,8 +55,7 @@ def run(job: Job) -> None:
     for row in accuracy.itertuples():
         interval = f"{row.accuracy_ci95_low:.1%} to {row.accuracy_ci95_high:.1%}"
         say(f"{row.arm}: {row.correct} of {row.questions} right, {row.accuracy:.1%} ({interval})")
-    log_run(
-        job.base,
+    tracked = TrackedRun(
         "questions",
         "questions",
         {
@@ -66,5 +67,6 @@ def run(job: Job) -> None:
         summary={f"accuracy/{row.arm}": row.accuracy for row in accuracy.itertuples()},
         tables={"questions_table": accuracy, "question_comparisons_table": read_table(outputs["comparisons"])},
         pictures=pictures_of(QUESTIONS, outputs),
-        made=[TrackedFiles("figures-questions", "figures", files_of(QUESTIONS, outputs))],
+        made=[figure_files("questions", *files_of(QUESTIONS, outputs))],
     )
+    return Outcome(tracked=[tracked])

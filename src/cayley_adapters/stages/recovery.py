@@ -6,25 +6,27 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.reading import damaged, load_arrays
 from cayley_adapters.core.tables import read_baselines, read_cells, write_table
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
 from cayley_adapters.report.figures import RECOVERY
-from cayley_adapters.report.wandb.runs import TrackedFiles, log_run
+from cayley_adapters.report.wandb.tracked import TrackedRun, figure_files
+from cayley_adapters.settings import Settings
 
 __all__ = ["run"]
 
 
-def run(job: Job) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write ``recovery.csv``, ``recovery_differences.csv`` and the picture."""
-    inputs, outputs = job.inputs(), job.outputs()
+    inputs, outputs = job.inputs, job.outputs
     baselines = read_baselines(inputs["baselines"][0])
     parts, losses = [], []
     for path in inputs["losses"]:
         cells = read_cells(path.with_name("cells.csv"))
-        chosen = _noiseless(cells, float(job.leaves["evaluate.shots"][0]))
+        chosen = _noiseless(cells, float(settings.evaluate.shots[0]))
         parts.append(cells.iloc[chosen].assign(method="cayley"))
         (found,) = load_arrays(path, "losses")
         if found.ndim != 2 or len(found) != len(cells):
@@ -55,15 +57,15 @@ def run(job: Job) -> None:
             f"ratio {row.compression_ratio:g}, {row.method}{size}, {row.readout}: perplexity {row.perplexity:.4g}, "
             f"recovery {row.recovery:.3f} ({row.recovery_ci95_low:.3f} to {row.recovery_ci95_high:.3f})"
         )
-    log_run(
-        job.base,
+    tracked = TrackedRun(
         "recovery",
         "recovery",
         {"model": model, "cell": "map"},
         tables={"recovery_table": table, "recovery_differences": differences},
         pictures=pictures_of(RECOVERY, outputs),
-        made=[TrackedFiles("figures-recovery", "figures", files_of(RECOVERY, outputs))],
+        made=[figure_files("recovery", *files_of(RECOVERY, outputs))],
     )
+    return Outcome(tracked=[tracked])
 
 
 def _noiseless(cells: pd.DataFrame, shots: float) -> np.ndarray:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +10,17 @@ from cayley_adapters.adapters.training.checkpoint import Checkpoint
 from cayley_adapters.adapters.training.distillation import load_targets
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, hidden_states
 from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
-from cayley_adapters.core.environment import environment
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_directory, sha256
+from cayley_adapters.core.files import atomic_directory
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.models.base import projections
 from cayley_adapters.models.corpus import training_windows
-from cayley_adapters.pipeline.fingerprint import fingerprint
-from cayley_adapters.pipeline.jobs import Job
-from cayley_adapters.report.wandb.runs import log_run
-from cayley_adapters.stages.tracked import adapter_files, cell_config, compressed_files
+from cayley_adapters.pipeline.provenance import identity
+from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell_config, compressed_files
+from cayley_adapters.settings.sections import Train
 
 __all__ = ["adapted_shapes", "train_and_save"]
 
@@ -40,7 +38,7 @@ HISTORY = [
 ]
 
 
-def adapted_shapes(model: Any, targets: list[str], layers: list[int] | None) -> list[tuple[int, int]]:
+def adapted_shapes(model: Any, targets: Sequence[str], layers: Sequence[int] | None) -> list[tuple[int, int]]:
     """(in, out) of every projection that is to be adapted.
 
     Raises:
@@ -49,7 +47,7 @@ def adapted_shapes(model: Any, targets: list[str], layers: list[int] | None) -> 
     count = len(model.model.layers)
     if missing := [index for index in layers or () if index >= count]:
         raise CayleyError(f"train.layers={missing}: the model has {count} layers, 0 to {count - 1}")
-    found = projections(model, targets)
+    found = projections(model, list(targets))
     wanted = None if layers is None else {str(index) for index in layers}
     return [
         (module.in_features, module.out_features)
@@ -58,7 +56,7 @@ def adapted_shapes(model: Any, targets: list[str], layers: list[int] | None) -> 
     ]
 
 
-def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate: float, seed: int) -> None:
+def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, seed: int) -> Outcome:
     """Train an adapted model and write it as PEFT saves it, with the curve of its training.
 
     Args:
@@ -68,17 +66,26 @@ def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate:
         learning_rate: the largest step size.
         seed: of the order of the text.
     """
-    inputs, outputs = job.inputs(), job.outputs()
-    wanted = options["steps"] * options["batch_windows"]
-    tokens, train = training_windows(inputs["tokens"][0], wanted, options["validation_windows"])
+    inputs, outputs = job.inputs, job.outputs
+    wanted = options.steps * options.batch_windows
+    tokens, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows)
     first = first_adapted_layer(model)
     # Beside the compressed model: they vanish with it when it is made anew.
     hidden = inputs["compressed"][0].parent / "hidden"
     states = hidden_states(model, tokens, first, hidden) if first else None
-    targets = load_targets(inputs["targets"][0]) if options["distillation"] > 0 else None
+    targets = load_targets(inputs["targets"][0]) if options.distillation > 0 else None
     text = TrainingText(tokens, train, targets, first, states)
-    names = ("steps", "batch_windows", "schedule", "warmup", "max_grad_norm", "distillation", "validate_every")
-    recipe = Recipe(learning_rate=learning_rate, seed=seed, **{name: options[name] for name in names})
+    recipe = Recipe(
+        learning_rate=learning_rate,
+        seed=seed,
+        steps=options.steps,
+        batch_windows=options.batch_windows,
+        schedule=options.schedule,
+        warmup=options.warmup,
+        max_grad_norm=options.max_grad_norm,
+        distillation=options.distillation,
+        validate_every=options.validate_every,
+    )
     checkpoint = _checkpoint(job)
     if tokens.shape[1] <= SHORT_WINDOW and model.device.type == "cpu":
         model.get_base_model().set_attn_implementation("eager")
@@ -94,17 +101,19 @@ def train_and_save(job: Job, model: Any, options: dict[str, Any], learning_rate:
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's template of a model card, all blanks
         write_table(history, folder / outputs["history"].name, HISTORY)
     checkpoint.remove()
-    _log(job, options, learning_rate, history)
+    return Outcome(tracked=[_tracked(job, learning_rate, history)])
 
 
-def _log(job: Job, options: dict[str, Any], learning_rate: float, history: list[dict[str, Any]]) -> None:
+def _tracked(job: Job, learning_rate: float, history: list[dict[str, Any]]) -> TrackedRun:
+    """The curve of a training, with all that it was given."""
+    given = {key.removeprefix("train."): value for key, value in job.leaves.items() if key.startswith("train.")}
+    options = job.leaves.get("train", given)
     config = {**cell_config(job), "learning_rate": learning_rate, "train": options}
     if options.get("noise_scale"):
         config["noise"] = job.leaves["noise"]
     curves = [{f"train/{name}": value for name, value in record.items()} for record in history]
     final = {name: value for record in curves for name, value in record.items() if value is not None}
-    log_run(
-        job.base,
+    return TrackedRun(
         job.label,
         job.stage,
         config,
@@ -112,16 +121,11 @@ def _log(job: Job, options: dict[str, Any], learning_rate: float, history: list[
         axis="train/step",
         summary=final,
         used=[compressed_files(job)],
-        made=[adapter_files(job, job.outputs()["adapter"].parent)],
+        made=[adapter_files(job, job.outputs["adapter"].parent)],
     )
 
 
 def _checkpoint(job: Job) -> Checkpoint:
     """Where a cut-off job's state is: it is used only if job, code, inputs, packages and machine are what they were."""
-    made_from = {name: [sha256(path) for path in paths] for name, paths in job.inputs().items()}
-    runs_on = {name: value for name, value in environment().items() if name != "commit"}
-    description = json.dumps(
-        [dataclasses.asdict(job), fingerprint(f"stages.{job.stage}"), made_from, runs_on], sort_keys=True
-    )
     folder = Path(job.base, "checkpoints", job.stage, *job.cell.values())
-    return Checkpoint(folder / "state.safetensors", hashlib.sha256(description.encode()).hexdigest())
+    return Checkpoint(folder / "state.safetensors", identity(job))

@@ -13,16 +13,17 @@ from cayley_adapters.adapters.cayley.loading import read_adapter
 from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.circuits.ansatz import full
-from cayley_adapters.circuits.files import save_circuits
+from cayley_adapters.circuits.files import load_circuits, save_circuits
 from cayley_adapters.circuits.gates import circuit_summary
 from cayley_adapters.circuits.synthesis import brickwork_circuits, lengthened, synthesise, synthesise_for
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.settings import Settings
+from cayley_adapters.stages.common import device_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cayley_adapters.circuits.blocks import BlockCircuits
     from cayley_adapters.circuits.noise.calibration import Line
 
@@ -31,26 +32,22 @@ __all__ = ["circuits_of", "line_of", "run"]
 COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 
 
-def run(job: Job, exact: Mapping[str, BlockCircuits] | None = None) -> None:
+def run(job: Job, settings: Settings) -> Outcome:
     """Write each block's circuit, and a table of the circuits' gates.
 
-    Args:
-        job: a job of this stage, or of one like it.
-        exact: projection → exact circuits of the same blocks, where there are any: with ``transpile.synthesis=qiskit``
-            they are made longer.
-
+    Where exact circuits of the same blocks are there already, they are made longer with ``transpile.synthesis=qiskit``.
     Circuits of one length share one skeleton, so gates and depth are the skeleton's; that a block's angles turn it into
     that very block is checked for every block, and the largest deviation of an entry written beside the counts.
     """
-    inputs, outputs = job.inputs(), job.outputs()
+    inputs, outputs = job.inputs, job.outputs
     config, stored = read_adapter(inputs["adapter"][0].parent, CayleyConfig)
-    circuits, rows = {}, []
-    if job.leaves["transpile.synthesis"] == "none":
+    circuits, rows, synthesis = {}, [], settings.transpile.synthesis
+    exact = load_circuits(inputs["exact"][0]) if inputs.get("exact") else None
+    if synthesis == "none":
         say(f"{job.label}: no circuits are asked for (transpile.synthesis=none)")
     elif config.block_dim <= LARGEST_NOISY_BLOCK:
-        line = line_of(job, config.block_dim.bit_length() - 1)
-        lengthen = job.leaves["transpile.synthesis"] == "qiskit"
-        count = _qiskit_gates(config, job.leaves["transpile.compared_blocks"]) if lengthen else 0
+        line = line_of(settings, config.block_dim.bit_length() - 1)
+        count = _qiskit_gates(config, settings.transpile.compared_blocks) if synthesis == "qiskit" else 0
         progress = Progress(job.label)
         for index, (name, theta) in enumerate(stored.items()):
             projection = name.removeprefix("base_model.model.").removesuffix(".cayley_theta")
@@ -70,6 +67,7 @@ def run(job: Job, exact: Mapping[str, BlockCircuits] | None = None) -> None:
         )
     save_circuits(circuits, outputs["angles"])
     write_table(rows, outputs["blocks"], COLUMNS)
+    return Outcome()
 
 
 def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
@@ -89,14 +87,11 @@ def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
     return round(float(mean)) - circuit_summary(exact).cz + len(exact.couplers)
 
 
-def line_of(job: Job, qubits: int) -> Line | None:
+def line_of(settings: Settings, qubits: int) -> Line | None:
     """The qubits that circuits are made for; None for exact circuits, which serve all."""
-    if job.leaves["transpile.synthesis"] != "noise_aware":
+    if settings.transpile.synthesis != "noise_aware":
         return None
-    from cayley_adapters.circuits.noise.device import DeviceNoise
-
-    noise = DeviceNoise.from_backend(scale=job.leaves["transpile.noise_scale"], **job.leaves["noise"])
-    return noise.line(qubits)
+    return device_noise(settings.noise, settings.transpile.noise_scale).line(qubits)
 
 
 def circuits_of(theta: torch.Tensor, config: CayleyConfig, line: Line | None) -> BlockCircuits:

@@ -62,7 +62,7 @@ def estimate_of(jobs: Sequence[str], settings: Mapping[str, Settings], cores: in
     """The line with which a workflow starts.
 
     Args:
-        jobs: what is to run, as :func:`cayley_adapters.pipeline.run.job_to_json` writes it, in any order.
+        jobs: what is to run, as :func:`cayley_adapters.core.job.job_to_json` writes it, in any order.
         settings: results folder → configuration.
         cores: that jobs may keep busy.
     """

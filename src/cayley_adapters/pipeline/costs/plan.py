@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.costs.prediction import JobCost, coefficients, job_cost, job_threads
-from cayley_adapters.pipeline.jobs import Job, bases, jobs
+from cayley_adapters.pipeline.jobs import bases, jobs
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import Settings
 
@@ -75,7 +76,7 @@ def planned_jobs(settings: Sequence[Settings], target: str = "phase_diagram", do
         raise CayleyError(f"unknown target {target!r}{nearest(target, TARGETS)}; known: {', '.join(TARGETS)}")
     single = len(settings) == 1
     every = [job for stage in STAGES if not (single and stage == "compare_models") for job in jobs(settings, stage)]
-    maker = {path: job for job in every for path in job.outputs().values()}
+    maker = {path: job for job in every for path in job.outputs.values()}
     chosen: dict[int, Job] = {}
     waiting = [job for job in every if job.stage in TARGETS[target]]
     while waiting:
@@ -95,7 +96,7 @@ def order(wanted: Sequence[Job], settings: Mapping[str, Settings]) -> list[Plann
         wanted: jobs, none before one that it needs.
         settings: results folder → configuration.
     """
-    place = {path: index for index, job in enumerate(wanted) for path in job.outputs().values()}
+    place = {path: index for index, job in enumerate(wanted) for path in job.outputs.values()}
     return [
         PlannedJob(
             job,
@@ -109,12 +110,12 @@ def order(wanted: Sequence[Job], settings: Mapping[str, Settings]) -> list[Plann
 
 def needed(job: Job) -> Iterable[Path]:
     """Files that a job reads."""
-    return (path for paths in job.inputs().values() for path in paths)
+    return (path for paths in job.inputs.values() for path in paths)
 
 
 def missing(job: Job) -> bool:
     """Whether a file that a job writes is not there."""
-    return not all(path.exists() for path in job.outputs().values())
+    return not all(path.exists() for path in job.outputs.values())
 
 
 def _runs(by_base: Mapping[str, Settings]) -> list[str]:

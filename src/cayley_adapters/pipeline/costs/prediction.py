@@ -9,14 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cayley_adapters.core.job import Job
 from cayley_adapters.models.shapes import ModelShape, model_shape
 from cayley_adapters.pipeline.costs.machine import kept_speeds
 from cayley_adapters.pipeline.costs.sizes import Cell, Model
 from cayley_adapters.pipeline.costs.storage import held_mb, written_mb
 from cayley_adapters.pipeline.costs.work import stage_work
-from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.lever_jobs import lever_settings
-from cayley_adapters.pipeline.lever_stages import lever_basis
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import Settings
 
@@ -87,7 +86,9 @@ def job_cost(job: Job, settings: Settings) -> JobCost:
         job: any stage's.
         settings: the configuration of its results folder.
     """
-    stage, settings = lever_basis(job.stage), lever_settings(settings, job.stage, job.cell)
+    stage, settings = job.stage, lever_settings(settings, job.stage, job.cell)
+    if stage.startswith("lever_"):
+        stage = STAGES[stage].runs or stage
     model, cell = model_of(settings), Cell.of(job.cell, settings)
     taken = {unit: count * _seconds(unit) for unit, count in stage_work(stage, model, cell).items()}
     threads, alone = job_threads(job.stage, settings), sum(taken[u] for u in taken if kind_of(u) in ("start", "python"))

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 
 from cayley_adapters.analysis import MEASUREMENTS
+from cayley_adapters.core.job import control_of
 from cayley_adapters.pipeline.costs.sizes import Cell, Model, Work
-from cayley_adapters.pipeline.jobs import control_of
 
 __all__ = ["CIRCUIT_ANGLES", "stage_work"]
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.pipeline.jobs import Job
+from cayley_adapters.core.job import Job, job_to_json
 from cayley_adapters.pipeline.provenance import provenance_path, read_record
-from cayley_adapters.pipeline.run import job_to_json
 from cayley_adapters.report.wandb.runs import ENVIRONMENT
 
 __all__ = ["Again", "run_again"]
@@ -44,9 +43,9 @@ def run_again(job: Job, folder: Path, records: bool = False) -> Again:
     Raises:
         CayleyError: the job failed.
     """
-    copy = dataclasses.replace(job, base="results/again")
-    outputs = {folder / path for path in copy.outputs().values()}
-    sources = {path.parent for paths in job.inputs().values() for path in paths}
+    copy = job.moved("results/again")
+    outputs = {folder / path for path in copy.outputs.values()}
+    sources = {path.parent for paths in job.inputs.values() for path in paths}
     if records:
         sources.add(provenance_path(job).parent)
     for source in sources:
@@ -56,7 +55,7 @@ def run_again(job: Job, folder: Path, records: bool = False) -> Again:
         for path in source.iterdir():
             if path.is_file() and target / path.name not in outputs:
                 (target / path.name).symlink_to(path.resolve())
-    first = next(iter(copy.outputs().values()))
+    first = next(iter(copy.outputs.values()))
     command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(copy), str(first)]
     # The library that runs here, also where it was found by the working directory.
     search = os.pathsep.join([str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -65,7 +64,7 @@ def run_again(job: Job, folder: Path, records: bool = False) -> Again:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it was ended without a word"]
         raise CayleyError(f"{job.label} cannot be run again from {job.base}: {lines[-1].removeprefix('error: ')}")
-    made = {name: folder / path for name, path in copy.outputs().items()}
+    made = {name: folder / path for name, path in copy.outputs.items()}
     record = read_record(folder / provenance_path(copy))
     if record is None:
         raise CayleyError(f"{job.label} left no record in {folder}; look whether the disk is full")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import read_table
-from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.verification.again import run_again
 from cayley_adapters.pipeline.verification.folder import Folder
 from cayley_adapters.pipeline.verification.integrity import differences
@@ -65,7 +65,7 @@ def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Jo
         An evaluation's job and the rows drawn of it, in the order of the map.
     """
     evaluations = [job for stage in ("evaluate", "lever_evaluate") for job in folder.jobs_of(stage)]
-    done = [job for job in evaluations if job.outputs()["cells"].exists()]
+    done = [job for job in evaluations if job.outputs["cells"].exists()]
     found = [(job, index, row) for job in done for index, row in _rows(job).iterrows()]
     if count is not None and count < len(found):
         drawn = np.random.default_rng(seed).choice(len(found), count, replace=False)
@@ -77,7 +77,7 @@ def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Jo
 
 
 def _rows(job: Job) -> pd.DataFrame:
-    return read_table(job.outputs()["cells"])
+    return read_table(job.outputs["cells"])
 
 
 def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance: float, folder: Path) -> Iterator[Cell]:

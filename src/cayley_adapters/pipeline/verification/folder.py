@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.pipeline.jobs import Job, jobs_in
+from cayley_adapters.core.job import Job
+from cayley_adapters.pipeline.jobs import jobs_in
 from cayley_adapters.pipeline.provenance import provenance_path, read_record, stages_before
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import Settings, load_settings
@@ -41,7 +42,7 @@ class Folder:
                 f"{base} is no results folder: it has no config.yaml; give the folder of a run, e.g. results/quickstart"
             )
         folder = cls(base, load_settings(base / "config.yaml"))
-        missing = [path for job in folder.jobs for path in job.outputs().values() if not path.exists()]
+        missing = [path for job in folder.jobs for path in job.outputs.values() if not path.exists()]
         if missing:
             command = f"snakemake --cores 8 phase_diagram --config experiment={folder.settings.experiment} …"
             raise CayleyError(

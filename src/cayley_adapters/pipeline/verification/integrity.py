@@ -17,6 +17,7 @@ from cayley_adapters.models.base import cached_folder
 from cayley_adapters.models.hashes import model_hashes, text_hashes
 from cayley_adapters.pipeline.fingerprint import fingerprint
 from cayley_adapters.pipeline.provenance import calibration_digest, settings_digest, written
+from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.verification.folder import Folder
 
 __all__ = ["Check", "differences", "integrity"]
@@ -64,7 +65,7 @@ def differences(record: dict[str, Any], now: dict[str, Any] | None = None) -> tu
     device = gpu() if now is None else now["gpu"]
     if record["gpu"] and record["gpu"] != device and now is not None:
         found.append(f"gpu: {record['gpu']} then, {device or 'none'} now")
-    code = fingerprint(f"stages.{record['stage']}")
+    code = fingerprint(STAGES[record["stage"]].module)
     if record["code"] != code:
         found.append(f"code of {record['stage']}: {record['code']} then, {code} now")
     names = sorted(then["packages"].keys() | current["packages"].keys())
@@ -94,7 +95,7 @@ def _unreadable(folder: Folder) -> Iterator[str]:
         ".json": lambda path: json.loads(path.read_text(encoding="utf-8")),
         ".safetensors": open_weights,
     }
-    for path in sorted({path for job in [*folder.jobs, *folder.other_jobs] for path in job.outputs().values()}):
+    for path in sorted({path for job in [*folder.jobs, *folder.other_jobs] for path in job.outputs.values()}):
         if path.suffix in readers and path.stat().st_size:
             try:
                 readers[path.suffix](path)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cayley_adapters.core.files import sha256
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.provenance import provenance_path, read_record
 from cayley_adapters.pipeline.verification.again import run_again
 from cayley_adapters.pipeline.verification.integrity import differences
@@ -50,7 +50,7 @@ def train_again(job: Job, folder: Path) -> Trained:
     made = run_again(job, folder)
     record = read_record(provenance_path(job))
     same = record is not None and not differences(record, dict(made.record))[0]
-    old, new = job.outputs()["adapter"], made.outputs["adapter"]
+    old, new = job.outputs["adapter"], made.outputs["adapter"]
     before, after = load_file(old), load_file(new)
     name = " ".join(job.cell.values())
     if before.keys() != after.keys() or any(before[key].shape != after[key].shape for key in before):

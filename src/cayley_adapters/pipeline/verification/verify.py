@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import text_table
 from cayley_adapters.core.tables import read_table
-from cayley_adapters.pipeline.jobs import Job
 from cayley_adapters.pipeline.provenance import provenance_path
 from cayley_adapters.pipeline.verification.again import run_again
 from cayley_adapters.pipeline.verification.cells import TOLERANCE, Cell, cells_again, chosen_points
@@ -102,7 +102,7 @@ def verify(
         found: list[Cell] = []
         trained = None
         for number, (job, points) in enumerate(chosen_points(folder, cells, seed)):
-            stored = gathered if job.stage == "evaluate" else read_table(job.outputs()["cells"])
+            stored = gathered if job.stage == "evaluate" else read_table(job.outputs["cells"])
             found += cells_again(job, points, stored, tolerance, Path(temporary, f"cell{number}"))
             if retrain and trained is None:
                 trained = train_again(_training(folder, job), Path(temporary, "training"))
@@ -111,9 +111,9 @@ def verify(
 
 def _training(folder: Folder, evaluation: Job) -> Job:
     """The job that trained the blocks of an evaluation."""
-    [adapter] = evaluation.inputs()["adapter"]
+    [adapter] = evaluation.inputs["adapter"]
     trainings = (job for stage in ("train", "lever_train", "lever_survey") for job in folder.jobs_of(stage))
-    return next(job for job in trainings if job.outputs()["adapter"] == adapter)
+    return next(job for job in trainings if job.outputs["adapter"] == adapter)
 
 
 def _gathered(folder: Folder, temporary: Path) -> Check:
@@ -121,7 +121,7 @@ def _gathered(folder: Folder, temporary: Path) -> Check:
     notes = []
     for stage, names in _TABLES.items():
         for job in folder.jobs_of(stage):
-            mine = {name: path for name, path in job.outputs().items() if names is None or name in names}
+            mine = {name: path for name, path in job.outputs.items() if names is None or name in names}
             if not all(path.exists() for path in mine.values()):
                 continue  # of levers, which are not needed for a map
             records = provenance_path(job).parent.is_dir()

@@ -12,40 +12,21 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cayley_adapters.core.messages import say
+from cayley_adapters.report.wandb.tracked import TrackedFiles, TrackedRun
 
 if TYPE_CHECKING:
     import pandas as pd
     import wandb
 
-__all__ = ["ENVIRONMENT", "TrackedFiles", "log_run", "track_with", "tracking_group", "tracking_mode"]
+__all__ = ["ENVIRONMENT", "log_run", "track_with", "tracking_group", "tracking_mode"]
 
 ENVIRONMENT = "CAYLEY_TRACK"
-
-
-@dataclass(frozen=True)
-class TrackedFiles:
-    """Files that one run makes and another one uses: an artifact, and through it the lineage.
-
-    Two runs that name the same artifact with the same bytes mean the same version of it.
-
-    Attributes:
-        name: such as ``adapter-ratio0.2-d4-seed0``; the group is put before it.
-        kind: W&B's artifact type: ``compressed-model``, ``adapter``, ``evaluation``, ``phase-diagram``, ``figures``.
-        files: paths; each keeps its file name.
-        metadata: what they are of; not part of the version.
-    """
-
-    name: str
-    kind: str
-    files: Sequence[Path]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def track_with(track: Mapping[str, Any]) -> None:
@@ -68,40 +49,18 @@ def tracking_group(base: str) -> str:
     return below.as_posix().replace("/", "-")
 
 
-def log_run(
-    base: str,
-    name: str,
-    job_type: str,
-    config: Mapping[str, Any],
-    *,
-    history: Sequence[Mapping[str, Any]] = (),
-    axis: str | None = None,
-    summary: Mapping[str, Any] | None = None,
-    tables: Mapping[str, pd.DataFrame] | None = None,
-    pictures: Mapping[str, Path] | None = None,
-    used: Sequence[TrackedFiles] = (),
-    made: Sequence[TrackedFiles] = (),
-) -> None:
+def log_run(base: str, tracked: TrackedRun) -> None:
     """Log one run into ``{base}/wandb``, in place of an earlier one of that name.
 
     Args:
         base: results folder.
-        name: of the run, such as ``train ratio0.1 d4 seed0``; with ``-`` for spaces and the group before it, its id.
-        job_type: stage.
-        config: what was configured, in plain types.
-        history: one record a step; values that are missing or not finite are left out, here and in ``summary``.
-        axis: the history's key that the others are plotted over.
-        summary: final numbers; nothing else becomes one.
-        tables: name → frame.
-        pictures: name → PNG.
-        used: artifacts that the run was given.
-        made: artifacts that it made.
+        tracked: what to log; values that are missing or not finite are left out.
     """
     track = json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')
     if track["mode"] == "disabled":
         return
     group = tracking_group(base)
-    identity = f"{group}-{name.replace(' ', '-')}"[:128]
+    identity = f"{group}-{tracked.name.replace(' ', '-')}"[:128]
     try:
         import wandb
 
@@ -114,28 +73,29 @@ def log_run(
             # Absolute: what writes the run may be another process, started elsewhere.
             dir=str(Path(base).resolve()),
             id=identity,
-            name=name,
+            name=tracked.name,
             group=group,
-            job_type=job_type,
+            job_type=tracked.job_type,
             # `wandb leet` filters by configuration and tags, not by group.
-            config={"group": group, "job_type": job_type, **config},
-            tags=list(dict.fromkeys([group[:64], job_type, *name.split()])),
+            config={"group": group, "job_type": tracked.job_type, **tracked.config},
+            tags=list(dict.fromkeys([group[:64], tracked.job_type, *tracked.name.split()])),
             settings=_settings(),
         )
         with _finishing(run), _staging_in(Path(run.dir).parent):
-            _log_history(run, history, axis)
+            _log_history(run, tracked.history, tracked.axis)
             media: dict[str, Any]
-            media = {label: wandb.Table(dataframe=_plain(frame)) for label, frame in (tables or {}).items()}
-            media |= {label: wandb.Image(str(path)) for label, path in (pictures or {}).items()}
+            media = {label: wandb.Table(dataframe=_plain(frame)) for label, frame in tracked.tables.items()}
+            media |= {label: wandb.Image(str(path)) for label, path in tracked.pictures.items()}
             if media:
                 run.log(media)
-            run.summary.update(_finite(summary or {}))
-            for item in used:
+            run.summary.update(_finite(tracked.summary))
+            for item in tracked.used:
                 _use(run, _artifact(group, item))
-            for item in made:
+            for item in tracked.made:
                 run.log_artifact(_artifact(group, item))
     except Exception as error:  # whatever tracking meets, the results are already on disk
-        say(f"warning: {name} was not tracked with W&B ({type(error).__name__}: {error}); results are not affected")
+        reason = f"{type(error).__name__}: {error}"
+        say(f"warning: {tracked.name} was not tracked with W&B ({reason}); results are not affected")
 
 
 def _settings() -> wandb.Settings:

@@ -1,0 +1,94 @@
+"""One run of a stage: plain data, with every path written out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CELL_AXES", "Job", "control_of", "job_to_json", "manifest_columns"]
+
+CELL_AXES = ("ratio", "block", "seed")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a stage.
+
+    Attributes:
+        stage: its name.
+        base: results folder.
+        cell: wildcard → folder name, such as ``{"ratio": "ratio0.1"}``.
+        leaves: dotted key → value, of the configuration that it may read.
+        axes: wildcard → all its folder names, for the axes that its inputs are gathered over.
+        inputs: name → paths; one, unless it is gathered over an axis that the stage does not run over.
+        outputs: name → path.
+        threads: CPU threads, from the configuration: its results depend on them in the last digits.
+    """
+
+    stage: str
+    base: str
+    cell: Mapping[str, str]
+    leaves: Mapping[str, Any]
+    axes: Mapping[str, Sequence[str]]
+    inputs: Mapping[str, Sequence[Path]]
+    outputs: Mapping[str, Path]
+    threads: int = 1
+
+    @property
+    def name(self) -> str:
+        """What its log and its records are called, ``train-ratio0.2-d4-seed0``."""
+        return "-".join([self.stage, *self.cell.values()])
+
+    @property
+    def label(self) -> str:
+        """What progress lines call it, ``train ratio0.2 d4 seed0``."""
+        return " ".join([self.stage, *self.cell.values()])
+
+    @property
+    def ratio(self) -> float:
+        """Compression ratio of its cell."""
+        return float(self.cell["ratio"].removeprefix("ratio"))
+
+    @property
+    def block_dim(self) -> int:
+        """Block dimension of its cell."""
+        return int(self.cell["block"].removeprefix("d"))
+
+    @property
+    def seed(self) -> int:
+        """Seed of its cell."""
+        return int(self.cell["seed"].removeprefix("seed"))
+
+    def moved(self, base: str) -> Job:
+        """The same job with its results folder, and all files in it, elsewhere."""
+
+        def there(path: Path) -> Path:
+            return Path(base, path.relative_to(self.base)) if path.is_relative_to(self.base) else path
+
+        inputs = {name: [there(path) for path in paths] for name, paths in self.inputs.items()}
+        outputs = {name: there(path) for name, path in self.outputs.items()}
+        return replace(self, base=base, inputs=inputs, outputs=outputs)
+
+
+def job_to_json(job: Job) -> str:
+    """Write a job as one line of JSON, with paths as texts."""
+    return json.dumps({name: getattr(job, name) for name in Job.__dataclass_fields__}, allow_nan=False, default=str)
+
+
+def control_of(folder: str) -> tuple[str, int | None]:
+    """Read a control's method and block dimension back from its folder, ``lora-d4`` or ``ia3``."""
+    method, _, d = folder.partition("-d")
+    return method, int(d) if d else None
+
+
+def manifest_columns(folder: str) -> dict[str, str]:
+    """Read an adapter's cell back from its folder, ``ratio0.1/d4/seed0``."""
+    ratio, block, seed = folder.split("/")
+    return {
+        "compression_ratio": ratio.removeprefix("ratio"),
+        "block_dim": block.removeprefix("d"),
+        "seed": seed.removeprefix("seed"),
+    }

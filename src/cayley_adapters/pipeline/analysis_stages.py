@@ -1,0 +1,170 @@
+"""The stages that gather what was measured, and show it."""
+
+from __future__ import annotations
+
+from cayley_adapters.pipeline.paths import (
+    ADAPTER,
+    ANSWERS,
+    CIRCUITS,
+    COMPRESSED,
+    CONTROL_ADAPTER,
+    CONTROL_ROW,
+    EVALUATION,
+    PREPARED,
+    PROVENANCE,
+    QUESTION_SET,
+    REPORTED,
+    TABLES,
+    TRANSITION,
+)
+from cayley_adapters.pipeline.stage import Stage
+from cayley_adapters.report import figures
+from cayley_adapters.report.contents import paths_of
+
+__all__ = ["ANALYSIS_STAGES", "GATHERING"]
+
+GATHERING: tuple[Stage, ...] = (
+    Stage(
+        name="aggregate",
+        sentence="gather all cells in one table, with what they rest on",
+        inputs={
+            "cells": EVALUATION["cells"],
+            "adapters": ADAPTER["adapter"],
+            "rows": "{base}/baselines/{ratio}/baselines.csv",
+            "controls": CONTROL_ROW["row"],
+            "reference": "{base}/baselines/uncompressed/baselines.csv",
+            # Once there are any, or where they are asked for, see cayley_adapters.pipeline.jobs.
+            "device": "{base}/{device}/cells.csv",
+        },
+        outputs=TABLES | PROVENANCE,
+    ),
+)
+
+ANALYSIS_STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="phase_diagram",
+        sentence="find the boundary and draw the map",
+        inputs=TABLES
+        | {
+            "losses": EVALUATION["losses"],
+            "budgets": EVALUATION["budget"],
+            "compressed": "{base}/baselines/{ratio}/losses.safetensors",
+        },
+        outputs=TRANSITION | paths_of(figures.PHASE_DIAGRAM),
+        leaves=("run", "evaluate.shots", "evaluate.readout", "noise", "train.ansatz"),
+        rule="draw",
+    ),
+    Stage(
+        name="scaling",
+        sentence="show what the transition follows from: gain, cost, its collapse, and errors by source",
+        inputs={"cells": TABLES["cells"], "budgets": EVALUATION["budget"]} | TRANSITION,
+        outputs={
+            "table": "{base}/transition.csv",
+            "budget": "{base}/noise_budget.csv",
+            **paths_of(figures.SCALING),
+        },
+        leaves=("noise", "train.ansatz"),
+    ),
+    Stage(
+        name="recovery",
+        sentence="what blocks of each dimension recover without noise, beside the controls",
+        inputs=TABLES
+        | {
+            "losses": EVALUATION["losses"],
+            "compressed": "{base}/baselines/{ratio}/losses.safetensors",
+            "control_losses": CONTROL_ROW["losses"],
+            "uncompressed": "{base}/baselines/uncompressed/losses.safetensors",
+        },
+        outputs={
+            "table": "{base}/recovery.csv",
+            "differences": "{base}/recovery_differences.csv",
+            **paths_of(figures.RECOVERY),
+        },
+        leaves=("evaluate.shots",),
+    ),
+    Stage(
+        name="entanglement",
+        sentence="operator Schmidt spectra of the trained blocks, beside random ones",
+        inputs=ADAPTER,
+        outputs={
+            "table": "{base}/entanglement.csv",
+            "differences": "{base}/entanglement_differences.csv",
+            **paths_of(figures.ENTANGLEMENT),
+        },
+        leaves=("model.name",),
+        rule="entanglement_spectra",
+    ),
+    Stage(
+        name="question_set",
+        sentence="build or read the set of multiple-choice questions",
+        inputs={"tokens": PREPARED["tokens"]},
+        outputs=QUESTION_SET,
+        leaves=(
+            *("data.source", "data.calibration_windows"),
+            *(f"questions.{name}" for name in ("source", "path", "task", "format", "limit")),
+        ),
+        local=True,
+    ),
+    # Of one cell: which, cayley_adapters.pipeline.jobs says.
+    Stage(
+        name="answer_questions",
+        sentence="put the questions to the models with and without blocks, and to LoRA",
+        inputs=QUESTION_SET
+        | {"model": PREPARED["model"]}
+        | COMPRESSED
+        | ADAPTER
+        | CIRCUITS
+        | {"control": CONTROL_ADAPTER["adapter"], "control_config": CONTROL_ADAPTER["adapter_config"]},
+        outputs=ANSWERS,
+        leaves=(
+            *("model.name", "evaluate.readout", "evaluate.mitigation", "noise"),
+            *(f"questions.{name}" for name in ("noise_scale", "shots", "sampled", "chosen", "temperatures")),
+            *(f"questions.{name}" for name in ("texts", "new_tokens", "batch_tokens", "threads")),
+        ),
+        threads="questions.threads",
+        memory_mb=3500,
+    ),
+    Stage(
+        name="questions",
+        sentence="accuracy, comparisons and flips of the answers",
+        inputs=QUESTION_SET | ANSWERS,
+        outputs={
+            "table": "{base}/questions.csv",
+            "comparisons": "{base}/question_comparisons.csv",
+            "flips": "{base}/question_flips.csv",
+            "samples": "{base}/question_samples.csv",
+            **paths_of(figures.QUESTIONS),
+        },
+        leaves=("questions.temperatures", "questions.draws"),
+        rule="compare_answers",
+    ),
+    Stage(
+        name="report",
+        sentence="gather tables, pictures, methods and environment on one page",
+        inputs={
+            "config": "{base}/config.yaml",
+            "model": PREPARED["model"],
+            **PROVENANCE,
+            **TRANSITION,
+            **REPORTED,
+        },
+        outputs={"report": "{base}/report.html"},
+        rule="write_report",
+    ),
+    Stage(
+        name="dashboard",
+        sentence="make the W&B workspace and report, and publish them if track.mode=online",
+        inputs={"cells": TABLES["cells"], "baselines": TABLES["baselines"]} | TRANSITION,
+        outputs={"definition": "{base}/dashboard.json"},
+        leaves=("run", "experiment", "track", "train.validation_windows"),
+        rule="publish_dashboard",
+        local=True,
+    ),
+    # One page for several models: its base is the run's folder, one level above the models' own.
+    Stage(
+        name="compare_models",
+        sentence="compare the maps of several models on one page",
+        inputs={"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
+        outputs=paths_of(figures.COMPARE_MODELS),
+    ),
+)

@@ -1,0 +1,26 @@
+"""One rule a stage, made from the table of stages: what each reads, writes, may see of the configuration and needs."""
+
+for row in STAGES.values():
+    if row.name == "compare_models" and len(SETTINGS) == 1:
+        continue
+
+    if row.local or (row.name in ("qpu_plan", "qpu_submit", "qpu_collect") and REAL_PROCESSOR):
+        workflow.localrules(row.rule or row.name)
+
+    rule:
+        name:
+            row.rule or row.name
+        input:
+            unpack(inputs(row.name)),
+        output:
+            **row.outputs,
+        log:
+            row.log,
+        params:
+            job=spec(row.name),
+            code=code(row.name),
+        priority: row.priority
+        resources:
+            **needs(row),
+        shell:
+            RUN_JOB
