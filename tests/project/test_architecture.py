@@ -107,6 +107,14 @@ def test_contracts_make_no_exceptions():
     assert not [contract["name"] for contract in CONTRACTS if contract.get("ignore_imports")]
 
 
+def test_no_stage_knows_another_since_files_are_all_that_they_share():
+    stages = {
+        f"cayley_adapters.stages.{path.stem}" for path in (SOURCE / "stages").glob("*.py") if defines(path, "run")
+    }
+    assert len(stages) > 15
+    assert not [stage for stage in stages if graph().find_modules_directly_imported_by(stage) & stages]
+
+
 def test_the_picture_is_what_the_command_draws(tmp_path):
     subprocess.run([sys.executable, str(ROOT / "docs" / "draw_rooms.py"), str(tmp_path / "rooms.svg")], check=True)
     drawn, kept = (folder / "rooms.svg" for folder in (tmp_path, ROOT / "docs" / "images"))
