@@ -1,4 +1,4 @@
-"""Fit what a unit of work takes, and what memory, to jobs that were run: writes costs/coefficients.json.
+"""Fit what starts and sizes of jobs take to jobs that were run: writes costs/coefficients.json.
 
     python benchmarks/fit_costs.py results/ci results/quickstart …
 
@@ -11,50 +11,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
 
 from cayley_adapters.pipeline.costs.machine import kept_speeds, measure_speeds
-from cayley_adapters.pipeline.costs.prediction import COEFFICIENTS, kind_of, model_of
-from cayley_adapters.pipeline.costs.sizes import Cell
-from cayley_adapters.pipeline.costs.storage import held_mb
-from cayley_adapters.pipeline.costs.work import stage_work
+from cayley_adapters.pipeline.costs.prediction import COEFFICIENTS, coefficients, cost_of, figures, job_sizes
+from cayley_adapters.pipeline.jobs import make_job
 from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.settings import load_settings
 
-OWN_WEIGHT, SHARED_WEIGHT = 0.01, 0.1
-"""Of a figure's relative distance from its old value, beside a job's relative error: of what belongs to one stage, and
-of what many share, which a few jobs tell apart badly."""
+HELD = 0.1
+"""Weight of a figure's relative distance from its old value, beside a job's relative error."""
 
 
-def fit(rows: list[Mapping[str, float]], wanted: list[float], prior: Mapping[str, float]) -> dict[str, float]:
-    """Non-negative figures whose combinations come near what was measured.
-
-    Args:
-        rows: of each job, name → factor.
-        wanted: what each job took.
-        prior: name → old value, above 0.
-    """
-    names = sorted({name for row in rows for name in row} | set(prior))
-    scale = np.array([prior.get(name) or 1.0 for name in names])
-    table = np.array([[row.get(name, 0.0) for name in names] for row in rows]) * scale / np.array(wanted)[:, None]
-    own = ("start_", "text_", "curves_", "points_", "synthesised", "approximated", "cubes", "merged", "scaled")
-    held = np.array([OWN_WEIGHT if name.startswith(own) else SHARED_WEIGHT for name in names])
-    weight = np.ones(len(rows))
+def fit(factors: np.ndarray, took: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """Non-negative figures, ``(K,)``, whose products with factors, ``(jobs, K)``, come near what jobs took."""
+    held, weight, found = HELD * np.eye(len(old)), np.ones(len(took)), np.ones(len(old))
     for _ in range(20):  # reweighted towards least absolute errors: one job that was disturbed moves nothing else
-        found, _ = nnls(np.vstack([weight[:, None] * table, np.diag(held)]), np.concatenate([weight, held]))
+        table = factors * old / took[:, None]
+        found, _ = nnls(np.vstack([weight[:, None] * table, held]), np.concatenate([weight, held.sum(axis=1)]))
         weight = 1 / np.sqrt(np.maximum(np.abs(table @ found - 1), 0.05) / 0.05)
-    return {name: float(f"{value:.4g}") for name, value in zip(names, found * scale, strict=True)}
-
-
-def describe(rows: list[Mapping[str, float]], wanted: list[float], found: Mapping[str, float]) -> np.ndarray:
-    """Predicted over measured."""
-    return np.array([sum(found[k] * v for k, v in row.items()) for row in rows]) / np.array(wanted)
+    return found * old
 
 
 def main() -> None:
@@ -62,37 +41,37 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--dry-run", action="store_true", help="print the errors and write nothing")
     options = parser.parse_args()
-    old = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))
     speeds = kept_speeds() or measure_speeds()
-    labels, seconds_rows, seconds, memory_rows, memory = [], [], [], [], []
+    jobs: dict[str, list[tuple[str, float, float, float, float]]] = {}
     for folder in options.folders:
         settings = load_settings(folder / "config.yaml")
-        model = model_of(settings)
         for record in read_records(folder):
-            cell = Cell.of(record["cell"], settings)
-            work = stage_work(record["stage"], model, cell)
-            labels.append(" ".join([folder.name, record["stage"], *record["cell"].values()]))
-            seconds_rows.append({unit: count * speeds[kind_of(unit)] for unit, count in work.items()})
-            seconds.append(record["cpu_seconds"])
-            memory_rows.append({f"start_{record['stage']}": 1.0, **held_mb(record["stage"], model, cell)})
-            memory.append(record["memory_mb"])
-    held = {f"start_{k}": v for k, v in old["memory_mb"]["start"].items()}
-    held |= {k: v for k, v in old["memory_mb"].items() if k != "start"}
-    found = fit(seconds_rows, seconds, old["seconds"])
-    found_memory = fit(memory_rows, memory, held)
-    ratios, memory_ratios = describe(seconds_rows, seconds, found), describe(memory_rows, memory, found_memory)
-    for label, took, ratio, mb, memory_ratio in zip(labels, seconds, ratios, memory, memory_ratios, strict=True):
-        print(f"{label:55s} {took:8.1f} s × {ratio:5.2f}   {mb:6d} MiB × {memory_ratio:5.2f}")
+            basis, cost = cost_of(record["stage"])
+            sizes = job_sizes(make_job(record["stage"], str(folder), settings, record["cell"]), settings)
+            label = " ".join([folder.name, record["stage"], *record["cell"].values()])
+            took = record["cpu_seconds"], record["memory_mb"] - cost.memory_mb(sizes)
+            jobs.setdefault(basis, []).append((label, speeds["matmul"] * cost.size(sizes), *took, record["memory_mb"]))
+    new, ratios = json.loads(COEFFICIENTS.read_text(encoding="utf-8")), []
+    for stage, rows in jobs.items():
+        old = figures(stage)
+        factors = np.array([(speeds["start"], row[1]) for row in rows])
+        took = np.array([row[2] for row in rows])
+        start, work = fit(factors, took, np.array([old["start"], old["work"]]))
+        memory = max(0.0, float(np.median([row[3] for row in rows])))
+        new["stages"][stage] = {
+            "start": float(f"{start:.3g}"),
+            "work": float(f"{work:.3g}"),
+            "memory_mb": round(memory),
+        }
+        predicted = factors @ [start, work]
+        ratios += list(predicted / took)
+        for row, seconds in zip(rows, predicted, strict=True):
+            held = (memory + row[4] - row[3]) / row[4]
+            print(f"{row[0]:55s} {row[2]:8.1f} s × {seconds / row[2]:5.2f}   {row[4]:6.0f} MiB × {held:5.2f}")
     spread = float(np.exp(np.quantile(np.abs(np.log(ratios)), 0.9)))
-    print(f"nine tenths of {len(ratios)} jobs within a factor {spread:.2f}; {found}")
-    new: dict[str, Any] = {
-        "speeds": {name: float(f"{value:.4g}") for name, value in speeds.items()},
-        "seconds": found,
-        "memory_mb": {k: v for k, v in found_memory.items() if not k.startswith("start_")}
-        | {"start": {k[6:]: v for k, v in found_memory.items() if k.startswith("start_")}},
-        **{name: old[name] for name in ("starting", "between_jobs", "crowding")},
-        "spread": round(max(spread, 1.25), 2) if math.isfinite(spread) else old["spread"],
-    }
+    print(f"nine tenths of {len(ratios)} jobs within a factor {spread:.2f}")
+    new |= {"speeds": {name: float(f"{speeds[name]:.4g}") for name in coefficients()["speeds"]}}
+    new["spread"] = round(max(spread, 1.25), 2)
     if not options.dry_run:
         COEFFICIENTS.write_text(json.dumps(new, indent=1) + "\n", encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """What a run takes, predicted from its configuration before anything exists: time, memory, disk and the processor.
 
-Work is counted for each job from the configuration and the model's shape (:mod:`work`, :mod:`storage`), what a unit of
-it takes was fitted to jobs that were run (``coefficients.json``), this machine's speed is measured once
+Each stage has a size (:mod:`table`), which the configuration and the model's shape give (:mod:`sizes`), what a job of
+that size takes was fitted to jobs that were run (``coefficients.json``), this machine's speed is measured once
 (:mod:`machine`), and jobs are put on cores as Snakemake would (:mod:`plan`).
 """
 

@@ -43,7 +43,7 @@ def estimate_run(
     """
     plan = planned_jobs(settings, target, done=not remaining)
     if measure or kept_speeds() is None:
-        say("measuring this machine, some 20 seconds; nothing else should run meanwhile")
+        say("measuring this machine, some ten seconds; nothing else should run meanwhile")
         measure_speeds()
         speeds.cache_clear()
         plan = planned_jobs(settings, target, done=not remaining)

@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,24 +42,14 @@ def kept_speeds() -> dict[str, float] | None:
         return None
 
 
-def measure_speeds(progress: Callable[[int, int, str], None] | None = None) -> dict[str, float]:
+def measure_speeds() -> dict[str, float]:
     """Measure this machine on one thread, and keep the result.
 
     Returns:
-        Kind of work → seconds a unit: ``matmul`` a floating point operation of a float32 product, ``double`` one of a
-        float64 eigendecomposition, ``elements`` a number of an elementwise operation, ``dispatch`` a call of a small
-        operation, ``python`` a unit of interpreted work, ``slices1`` to ``slices3`` a slice through the noisy circuits
-        of so many qubits, ``sampled`` a sampled outcome, ``synthesis`` a three-qubit block's circuit, ``einsum`` a
-        multiplication by NumPy, ``memory`` a byte read from a cached file, ``start`` a process that imports the
-        libraries.
+        ``start``: seconds of a process that imports the libraries; ``matmul``: of one floating point operation in a
+        matrix product.
     """
-    from cayley_adapters.pipeline.costs import probes
-
-    found: dict[str, float] = {"start": _start_seconds()}
-    for done, (name, probe) in enumerate(probes.PROBES.items()):
-        found |= probe()
-        if progress:
-            progress(done + 1, len(probes.PROBES), name)
+    found = {"start": _start_seconds(), "matmul": _product_seconds()}
     with atomic_file(_path()) as temporary:
         temporary.write_text(json.dumps({"machine": machine_key(), "speeds": found}, indent=1) + "\n", encoding="utf-8")
     return found
@@ -84,16 +73,20 @@ def _start_seconds() -> float:
     return seconds
 
 
-def cpu_seconds(task: Callable[[], Any], least: float = 0.3) -> float:
-    """CPU seconds of one call of a task on this thread, the smallest of repetitions that take ``least`` together.
+def _product_seconds(seconds: float = 2.0) -> float:
+    """CPU seconds of an operation in the fastest of the products of a language model that fit into some seconds.
 
     CPU time and its minimum are less disturbed by what else runs than wall time and its mean.
     """
-    task()  # compiles and warms caches
-    best, spent = float("inf"), 0.0
-    while spent < least:
+    import torch
+
+    from cayley_adapters.models.base import set_threads
+
+    set_threads(1)
+    x, w = torch.randn(256, 1024), torch.randn(2048, 1024)
+    best, end = float("inf"), time.thread_time() + seconds
+    while time.thread_time() < end:
         start = time.thread_time()
-        task()
-        taken = time.thread_time() - start
-        best, spent = min(best, taken), spent + max(taken, 1e-6)
-    return best
+        torch.nn.functional.linear(x, w)
+        best = min(best, time.thread_time() - start)
+    return best / (2 * 256 * 1024 * 2048)

@@ -1,4 +1,4 @@
-"""What one job takes: its units of work, times what a unit takes on this machine."""
+"""What one job takes: the start of its libraries and its size, times what these take on this machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Any
 from cayley_adapters.core.job import Job
 from cayley_adapters.models.shapes import ModelShape, model_shape
 from cayley_adapters.pipeline.costs.machine import kept_speeds
-from cayley_adapters.pipeline.costs.sizes import Cell, Model
-from cayley_adapters.pipeline.costs.storage import held_mb, written_mb
-from cayley_adapters.pipeline.costs.work import stage_work
+from cayley_adapters.pipeline.costs.sizes import Sizes
+from cayley_adapters.pipeline.costs.table import COSTS, Cost
 from cayley_adapters.pipeline.lever_jobs import lever_settings
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import Settings
@@ -23,10 +22,11 @@ __all__ = [
     "COEFFICIENTS",
     "JobCost",
     "coefficients",
+    "cost_of",
     "job_cost",
+    "job_sizes",
     "job_threads",
-    "kind_of",
-    "model_of",
+    "model_sizes",
     "shape_of",
     "speeds",
 ]
@@ -36,30 +36,6 @@ COEFFICIENTS = Path(__file__).with_name("coefficients.json")
 
 UNKNOWN = ModelShape(2048, 8192, 24, 32, 8, 64, 128256, False)
 """Stands for a hub model that was never downloaded: 1.7 billion parameters."""
-
-KINDS = {
-    "flops": "matmul",
-    "merged": "matmul",
-    "cubes": "double",
-    "operations": "dispatch",
-    "loaded": "memory",
-    "saved": "memory",
-    "contracted": "einsum",
-    "sampled": "sampled",
-}
-"""Unit of work → the kind of work whose speed is measured; others are told by how their names begin."""
-
-PREFIXES = {
-    "start": "start",
-    "text": "start",
-    "synthesised": "synthesis",
-    "approximated": "synthesis",
-    "aer": "python",
-    "curves": "python",
-    "points": "python",
-    "slices": "slices",
-    "compiled": "slices",
-}
 
 
 @dataclass(frozen=True)
@@ -86,28 +62,38 @@ def job_cost(job: Job, settings: Settings) -> JobCost:
         job: any stage's.
         settings: the configuration of its results folder.
     """
-    stage, settings = job.stage, lever_settings(settings, job.stage, job.cell)
-    if stage.startswith("lever_"):
-        stage = STAGES[stage].runs or stage
-    model, cell = model_of(settings), Cell.of(job.cell, settings)
-    taken = {unit: count * _seconds(unit) for unit, count in stage_work(stage, model, cell).items()}
-    threads, alone = job_threads(job.stage, settings), sum(taken[u] for u in taken if kind_of(u) in ("start", "python"))
-    cpu = sum(taken.values())
-    held = coefficients()["memory_mb"]
-    memory = held["start"].get(stage, held["start"]["configure"])
-    memory += sum(held[unit] * count for unit, count in held_mb(stage, model, cell).items())
-    return JobCost(alone + (cpu - alone) / threads, round(memory), written_mb(stage, model, cell), cpu)
+    (basis, cost), sizes, (taken, _) = cost_of(job.stage), job_sizes(job, settings), speeds()
+    fitted = figures(basis)
+    start = fitted["start"] * taken["start"]
+    work = fitted["work"] * taken["matmul"] * cost.size(sizes)
+    memory = round(fitted["memory_mb"] + cost.memory_mb(sizes))
+    return JobCost(start + work / job_threads(job.stage, settings), memory, cost.disk_mb(sizes), start + work)
+
+
+def cost_of(stage: str) -> tuple[str, Cost]:
+    """Name and line in the table of costs that hold for a stage: its own, or those of the stage that it is."""
+    basis = stage if stage in COSTS or stage not in STAGES else STAGES[stage].runs or stage
+    return basis, COSTS.get(basis, Cost())
+
+
+def job_sizes(job: Job, settings: Settings) -> Sizes:
+    """A job's sizes, with what its lever changes of the configuration, or what is trained for a processor."""
+    settings = lever_settings(settings, job.stage, job.cell)
+    if job.stage == "qpu_train":
+        own = {key: value for key in ("targets", "layers") if (value := getattr(settings.qpu, key)) is not None}
+        settings = settings.model_copy(update={"train": settings.train.model_copy(update=own)})
+    return model_sizes(settings, job.cell)
+
+
+def model_sizes(settings: Settings, cell: Mapping[str, str] | None = None) -> Sizes:
+    """Sizes of the configured model, or of one that stands for it where its shape is unknown."""
+    return Sizes(shape_of(settings) or UNKNOWN, settings, cell or {})
 
 
 def job_threads(stage: str, settings: Settings) -> int:
     """CPU threads of a stage's jobs, as the configuration has them."""
     key = STAGES[stage].threads
     return settings.leaf(key) if key else 1
-
-
-def model_of(settings: Settings) -> Model:
-    """The configured model, or one that stands for it where its shape is unknown."""
-    return Model(shape_of(settings) or UNKNOWN, settings)
 
 
 def shape_of(settings: Settings) -> ModelShape | None:
@@ -125,36 +111,24 @@ def _shape(source: str, name: str | None, revision: str | None, path: str | None
 def coefficients() -> Mapping[str, Any]:
     """The fitted figures.
 
-    ``seconds``: unit → how many units of its kind it takes; ``memory_mb``: MiB of each stage's libraries, and how many
-    times what is held; ``speeds`` of the machine that they were fitted on; ``starting``: seconds before the first job;
-    ``between_jobs``: seconds that Snakemake takes for each; ``crowding``: how much slower jobs are side by side;
-    ``spread``: a factor that nine predictions of ten keep to.
+    ``stages``: stage → :func:`figures`, ``other`` for those that are not listed; ``speeds`` of the machine that they
+    were fitted on; ``starting``: seconds before the first job; ``between_jobs``: seconds that Snakemake takes for each;
+    ``crowding``: how much slower jobs are side by side; ``spread``: a factor that nine predictions of ten keep to.
     """
-    figures: Mapping[str, Any] = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))
-    return figures
+    found: Mapping[str, Any] = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))
+    return found
+
+
+def figures(stage: str) -> Mapping[str, float]:
+    """Of a stage: ``start`` and ``work``, in the machine's units, and ``memory_mb``, MiB of its libraries."""
+    known = coefficients()["stages"]
+    found: Mapping[str, float] = known.get(stage, known["other"])
+    return found
 
 
 @cache
 def speeds() -> tuple[Mapping[str, float], bool]:
-    """Seconds a unit of each kind of work, and whether they were measured on this machine."""
+    """Seconds that a start and an operation of a product take, and whether they were measured on this machine."""
     kept = kept_speeds()
     reference = coefficients()["speeds"]
     return (kept, True) if kept and set(kept) >= set(reference) else (reference, False)
-
-
-@cache
-def kind_of(unit: str) -> str:
-    """The kind of work that a unit is."""
-    if unit in KINDS:
-        return KINDS[unit]
-    for prefix, kind in PREFIXES.items():
-        if unit.startswith(prefix):
-            return f"slices{min(int(unit[-1]), 3)}" if kind == "slices" else kind
-    return "elements"
-
-
-@cache
-def _seconds(unit: str) -> float:
-    """Seconds that one unit takes on this machine."""
-    costs: Mapping[str, float] = coefficients()["seconds"]
-    return costs.get(unit, costs["start_configure"] if unit.startswith("start_") else 0.0) * speeds()[0][kind_of(unit)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cayley_adapters.pipeline.costs.prediction import model_of
+from cayley_adapters.pipeline.costs.prediction import model_sizes
 from cayley_adapters.pipeline.jobs import device_axes
 from cayley_adapters.qpu.cost import Cost, preparations
 from cayley_adapters.settings import Settings
@@ -25,7 +25,7 @@ def processor_cost(settings: Settings) -> dict[str, Any]:
     from cayley_adapters.qpu.packing import packing_on
     from cayley_adapters.qpu.sampling import Sampling
 
-    qpu, model = settings.qpu, model_of(settings)
+    qpu, model = settings.qpu, model_sizes(settings)
     name = qpu.backend if qpu.backend.startswith("Fake") else f"Fake{qpu.backend.removeprefix('ibm_').capitalize()}"
     backend = snapshot(name)
     d = int(device_axes(settings)["block"][0][1:])

@@ -1,112 +1,172 @@
-"""A model's sizes and a job's cell, in the terms in which work is counted."""
+"""What the sizes of jobs are made of: tokens, parameters that run at each, and what is held in memory."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cayley_adapters.models.shapes import ModelShape
 from cayley_adapters.settings import Settings
+from cayley_adapters.settings.fields import PROJECTIONS
 
-__all__ = ["Cell", "Model", "Work"]
+__all__ = ["LOADED", "Sizes"]
 
+LOADED = 400
+"""Tokens that a model could run on while it is read from disk."""
 
-class Work(dict[str, float]):
-    """Unit of work → how many; none of those that are not there. A Counter would be one of whole numbers."""
-
-    def __missing__(self, unit: str) -> float:
-        return 0.0
-
-    def __add__(self, other: Work) -> Work:
-        both = {unit: self[unit] + other[unit] for unit in self | other}
-        return Work({unit: count for unit, count in both.items() if count > 0})
-
-
-PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+BOFT = 2.5
+"""Parameters' worth of BOFT, which multiplies its blocks into whole weight matrices: times in² (in + out) / window."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The values of a job's wildcards; 0 or empty where the stage does not run over that axis."""
-
-    ratio: float = 0.0
-    block_dim: int = 0
-    control: str = ""
-    first: bool = True
-
-    @classmethod
-    def of(cls, cell: Mapping[str, str], settings: Settings) -> Cell:
-        """Read a job's cell; ``first`` is the one that computes what all of its ratio share."""
-        ratio, block = cell.get("ratio"), cell.get("block")
-        first = (settings.sweep.block_dim[0], settings.sweep.seed[0])
-        d = int(block[1:]) if block else 0
-        return cls(
-            float(ratio.removeprefix("ratio")) if ratio else 0.0,
-            d,
-            cell.get("control", ""),
-            (d, int(cell.get("seed", "seed-1")[4:])) == first,
-        )
-
-
-class Model:
-    """A model's sizes, in the terms in which work is counted.
-
-    Args:
-        shape: of the uncompressed model.
-        settings: which projections are compressed and adapted, and the length of a window.
+class Sizes:
+    """A job of a model: its configuration and its cell.
 
     Attributes:
-        compressed: (in, out) of the projections of a layer that are compressed.
-        compressed_layers, observed_layers: how many layers are compressed, and how many run for that.
-        bytes: of a stored weight.
+        shape: of the uncompressed model.
+        settings: what the job runs with.
+        cell: wildcard → folder, as jobs have it; axes that the stage does not run over are left out.
     """
 
-    def __init__(self, shape: ModelShape, settings: Settings) -> None:
-        self.projections = {name: shape.projection(name) for name in PROJECTIONS}
-        self.shape, self.settings, self.window = shape, settings, settings.data.window
-        self.compressed = [self.projections[name] for name in settings.compress.targets if name in self.projections]
-        chosen = settings.compress.layers
-        self.compressed_layers = shape.layers if chosen is None else len(chosen)
-        self.observed_layers = shape.layers if chosen is None else max(chosen) + 1
-        self.bytes = 2 if settings.model.dtype == "bfloat16" else 4
+    shape: ModelShape
+    settings: Settings
+    cell: Mapping[str, str]
 
-    def layer_parameters(self, ratio: float = 0.0) -> float:
-        """Numbers that the projections of a layer store, in the mean over layers."""
-        dense = sum(i * o for i, o in self.projections.values())
-        return dense - ratio * sum(i * o for i, o in self.compressed) * self.compressed_layers / self.shape.layers
+    @property
+    def ratio(self) -> float:
+        """Compression ratio; 0 where the stage does not run over them."""
+        return float(self.cell.get("ratio", "ratio0").removeprefix("ratio"))
 
-    def parameters(self, ratio: float = 0.0) -> float:
-        """Numbers that the model stores."""
-        return self.shape.parameters - self.shape.layers * (self.layer_parameters() - self.layer_parameters(ratio))
+    @property
+    def block_dim(self) -> int:
+        """Dimension of the blocks; 0 where there are none."""
+        return int(self.cell.get("block", "d0").removeprefix("d"))
+
+    @property
+    def window(self) -> int:
+        """Tokens a window."""
+        return self.settings.data.window
+
+    @property
+    def bytes(self) -> int:
+        """Of a stored weight."""
+        return 2 if self.settings.model.dtype == "bfloat16" else 4
+
+    @property
+    def compressed(self) -> list[tuple[int, int]]:
+        """(in, out) of the projections of a layer that are compressed."""
+        return [self.shape.projection(name) for name in self.settings.compress.targets]
+
+    @property
+    def compressed_layers(self) -> int:
+        chosen = self.settings.compress.layers
+        return self.shape.layers if chosen is None else len(chosen)
+
+    @property
+    def layers(self) -> float:
+        """Parameters of all layers' projections, at the job's ratio."""
+        dense = sum(math.prod(self.shape.projection(name)) for name in PROJECTIONS)
+        removed = self.ratio * self.compressed_layers * sum(map(math.prod, self.compressed))
+        return self.shape.layers * dense - removed
+
+    @property
+    def running(self) -> float:
+        """Parameters that work at each token: all layers, and the output embedding."""
+        return self.layers + self.shape.hidden * self.shape.vocabulary
+
+    @property
+    def stored(self) -> float:
+        """Numbers that the model keeps."""
+        return self.running + (not self.shape.tied) * self.shape.hidden * self.shape.vocabulary
 
     def adapted(self, targets: tuple[str, ...], layers: tuple[int, ...] | None) -> tuple[list[tuple[int, int]], int]:
         """(in, out) of every adapted projection, and the first layer that has one."""
         count = self.shape.layers if layers is None else len(layers)
-        shapes = [self.projections[name] for name in targets if name in self.projections]
-        return shapes * count, min(layers) if layers else 0
+        return [self.shape.projection(name) for name in targets] * count, min(layers) if layers else 0
 
-    def adapted_inputs(self) -> int:
-        """Inputs of all projections that the map's blocks act on."""
-        return sum(i for i, _ in self.adapted(self.settings.train.targets, self.settings.train.layers)[0])
+    @property
+    def adapters(self) -> list[tuple[int, int]]:
+        """(in, out) of every projection that training adapts."""
+        return self.adapted(self.settings.train.targets, self.settings.train.layers)[0]
 
-    def run(
-        self, tokens: float, ratio: float, *, layers: int | None = None, back: bool = False, head: bool = True
-    ) -> Work:
-        """A forward pass over windows, and where ``back`` is set a backward pass to the inputs of frozen weights."""
-        layers, shape, passes = self.shape.layers if layers is None else layers, self.shape, 2 if back else 1
-        calls = tokens / self.window  # windows
-        attention = 2 * shape.heads * shape.head_dim * self.window
-        work = Work(
-            flops=passes * tokens * layers * (2 * self.layer_parameters(ratio) + attention),
-            elements=passes * tokens * layers * (12 * shape.hidden + 5 * shape.intermediate),
-            operations=passes * calls * (40 * layers + 20),
-        )
-        if head:
-            work["flops"] += passes * tokens * 2 * shape.hidden * shape.vocabulary
-            work["logits"] += passes * tokens * shape.vocabulary
-        return work
+    @property
+    def inputs(self) -> int:
+        """Inputs of all adapted projections."""
+        return sum(width for width, _ in self.adapters)
 
-    def rotations(self, tokens: float, inputs: float, d: int, passes: int) -> Work:
-        """Blocks times slices in plain arithmetic: compiled loops for small blocks, batched products for others."""
-        small = d <= 4
-        return Work({"rotated" if small else "multiplied": tokens * inputs * passes * (1 if small else 1 + d / 16)})
+    @property
+    def lower(self) -> float:
+        """Parameters of the layers below the first that is adapted, which are run once for a compressed model."""
+        return self.layers * self._first / self.shape.layers
+
+    @property
+    def upper(self) -> float:
+        """Parameters that work at each token of training and evaluation."""
+        return self.running - self.lower
+
+    @property
+    def _first(self) -> int:
+        return self.adapted(self.settings.train.targets, self.settings.train.layers)[1]
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the cell that runs the lower layers for all others of its ratio."""
+        sweep = self.settings.sweep
+        own = self.cell.get("block"), self.cell.get("seed")
+        return self._first > 0 and own == (f"d{sweep.block_dim[0]}", f"seed{sweep.seed[0]}")
+
+    @property
+    def adapter(self) -> float:
+        """What the adapters add to the parameters that work at each token, in parameters' worth."""
+        method, _, d = self.cell.get("control", "").partition("-d")
+        if method == "boft":
+            return BOFT * sum(i * i * (i + o) for i, o in self.adapters) / self.window
+        return self.inputs * (150 if method in ("lora", "ia3") else 80 * (1 + (int(d or 0) or self.block_dim) / 8))
+
+    @property
+    def trained(self) -> int:
+        """Tokens that are trained on."""
+        return self.settings.train.steps * self.settings.train.batch_windows * self.window
+
+    @property
+    def seen(self) -> int:
+        """Different tokens of training and validation."""
+        return self.trained + self.settings.train.validation_windows * self.window
+
+    @property
+    def validated(self) -> int:
+        """Tokens run to choose the best checkpoint."""
+        train = self.settings.train
+        return (1 + math.ceil(train.steps / train.validate_every)) * train.validation_windows * self.window
+
+    @property
+    def evaluated(self) -> int:
+        """Tokens of the test windows."""
+        return self.settings.evaluate.windows * self.window
+
+    @property
+    def curves(self) -> int:
+        """Curves over the noise axis."""
+        sweep = self.settings.sweep
+        return len(sweep.compression_ratio) * len(sweep.block_dim) * len(sweep.seed)
+
+    def mib(self, numbers: float) -> float:
+        """MiB of float32 numbers."""
+        return 4 * numbers / 2**20
+
+    @property
+    def weights_mb(self) -> float:
+        """MiB of the model in memory, with what its loading leaves."""
+        return 1.25 * self.bytes * self.stored / 2**20
+
+    def logits_mb(self, windows: float) -> float:
+        """MiB of the logits of some windows."""
+        return 1.15 * self.mib(windows * self.window * self.shape.vocabulary)
+
+    @property
+    def kept_mb(self) -> float:
+        """MiB of what a training step keeps for its backward pass."""
+        windows, shape = self.settings.train.batch_windows, self.shape
+        layer = windows * self.window * (12 * shape.hidden + 5 * shape.intermediate)
+        return self.mib(layer * (shape.layers - self._first)) + 1.5 * self.logits_mb(windows)
