@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Container
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,24 +21,13 @@ from cayley_adapters.pipeline.failures import explain
 
 if TYPE_CHECKING:
     from cayley_adapters.core.job import Job
+    from cayley_adapters.pipeline.stage import Stage
     from cayley_adapters.settings import Settings
 
 __all__ = ["app", "main"]
 
 RUNS, SINGLE, RESULTS, PROCESSOR = "Whole runs", "Single stages", "Looking at results", "Processor"
 """Sections of ``cayley --help``."""
-
-SHOWING = (
-    *("phase_diagram", "scaling", "recovery", "compare_circuits", "entanglement", "questions", "levers"),
-    *("report", "dashboard", "compare_models"),
-)
-"""Stages that show what others have made."""
-
-INTERNAL = (
-    *("configure", "teacher", "baseline", "reference", "evaluate_control", "aggregate", "question_set"),
-    *("answer_questions", "lever_survey", "lever_rank", "lever_train", "lever_transpile", "lever_evaluate"),
-)
-"""Stages that nobody needs alone: they can be called, and are not listed."""
 
 
 class _Sections(TyperGroup):
@@ -77,8 +64,6 @@ qpu_app = typer.Typer(
     help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
 )
 
-STOPPED = "Stopped. Run the same command again: training goes on from its last checkpoint."
-
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[experiment=NAME] [KEY=VALUE]...", help="Preset and Hydra overrides, sweeps included."),
@@ -102,81 +87,24 @@ def _options(
         os.environ["CAYLEY_DEBUG"] = "1"
 
 
-def _run_stage(stage: str, arguments: list[str] | None) -> None:
-    from cayley_adapters.core.messages import say
-    from cayley_adapters.pipeline.jobs import LEVERS, jobs
-    from cayley_adapters.pipeline.levers import NO_LEVERS
-    from cayley_adapters.pipeline.locks import hold_as_command
-    from cayley_adapters.pipeline.run import limit_threads, run_job
-    from cayley_adapters.pipeline.signals import leaving_on_signals
-    from cayley_adapters.report.wandb.runs import track_with
+def _add(stage: Stage) -> None:
+    from cayley_adapters.pipeline.command import run_stage, words_of
 
-    settings = _settings(arguments)
-    track_with(settings[0].track.model_dump(mode="json"))
-    todo = list(jobs(settings, stage))
-    if not todo and stage in LEVERS:
-        raise CayleyError(f"{stage}: nothing to do, {NO_LEVERS}")
-    if stage == "compress":
-        # A compressed model is worth having alone, and all that it needs is the model and the text.
-        todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs.values()))] + todo
-    made = {path for job in todo for path in job.outputs.values()}
-    for job in todo:
-        _check_inputs(job, job.label, made, arguments or [])
-    limit_threads(max((job.threads for job in todo), default=1))
-    with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
-        for job in todo:
-            say(f"{job.label} → {job.base}")
-            try:
-                run_job(job)
-            except Exception as error:
-                if isinstance(error, CayleyError) or (said := explain(error, job.stage)) is None:
-                    raise
-                raise CayleyError(f"{job.label} failed: {said}") from error
+    *group, name = words_of(stage.name)
+    heading = None if group else RESULTS if stage.shows else SINGLE
+    text = stage.sentence[0].upper() + stage.sentence[1:] + "."
 
-
-def _check_inputs(
-    job: Job, label: str, made: Container[Path], arguments: list[str], names: Container[str] | None = None
-) -> None:
-    for paths in (paths for name, paths in job.inputs.items() if names is None or name in names):
-        if missing := [path for path in paths if path not in made and not path.exists()]:
-            command = shlex.join(["cayley", *_command(_maker(missing[0], job.base)), *arguments])
-            raise CayleyError(f"{label} needs {missing[0]}, which is not there. Make it with: {command}")
-
-
-def _maker(path: Path, base: str) -> str:
-    """The stage that writes a file of a results folder."""
-    from cayley_adapters.pipeline.table import STAGES
-
-    for name, stage in STAGES.items():
-        for pattern in stage.outputs.values():
-            parts = re.split(r"\{\w+\}", pattern.replace("{base}", base))
-            if re.fullmatch("[^/]+".join(map(re.escape, parts)), str(path)):
-                return name
-    raise RuntimeError(f"no stage writes {path}")
-
-
-def _command(stage: str) -> list[str]:
-    """The words that run a stage: ``train``, but ``qpu submit``."""
-    return ["qpu", stage.removeprefix("qpu_")] if stage.startswith("qpu_") else [stage]
-
-
-def _add(stage: str, text: str) -> None:
-    *group, name = _command(stage)
-
-    heading = None if group else RESULTS if stage in SHOWING else SINGLE
-    text = text[0].upper() + text[1:] + "."
-
-    @(qpu_app if group else app).command(name, help=text, rich_help_panel=heading, hidden=stage in INTERNAL)
+    @(qpu_app if group else app).command(name, help=text, rich_help_panel=heading, hidden=stage.internal)
     def command(overrides: Overrides = None) -> None:
-        _run_stage(stage, overrides)
+        run_stage(stage.name, _settings(overrides), overrides or [])
 
 
 @cache
 def _add_all() -> None:
     from cayley_adapters.pipeline.table import STAGES
 
-    for name, stage in STAGES.items():
-        _add(name, stage.sentence)
+    for stage in STAGES.values():
+        _add(stage)
     app.add_typer(qpu_app, name="qpu", rich_help_panel=PROCESSOR)
 
 
@@ -291,10 +219,11 @@ def chat(
     seed: Annotated[int, typer.Option(min=0, help="Of draws and simulated shots.")] = 0,
 ) -> None:
     """Talk with the model that goes to the processor, and see what each answer takes of it."""
+    from cayley_adapters.pipeline.command import require_inputs
     from cayley_adapters.stages.chat import needed, run
 
     names, job = needed(executor), _device_job(overrides)
-    _check_inputs(job, "chat", (), overrides or [], names)
+    require_inputs(job, "chat", (), overrides or [], names)
     run(job, executor, prompt, new_tokens, temperature, seed)
 
 

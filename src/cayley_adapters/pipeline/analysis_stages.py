@@ -37,6 +37,7 @@ GATHERING: tuple[Stage, ...] = (
             "device": "{base}/{device}/cells.csv",
         },
         outputs=TABLES | PROVENANCE,
+        internal=True,
     ),
 )
 
@@ -53,6 +54,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         outputs=TRANSITION | paths_of(figures.PHASE_DIAGRAM),
         leaves=("run", "evaluate.shots", "evaluate.readout", "noise", "train.ansatz"),
         rule="draw",
+        shows=True,
     ),
     Stage(
         name="scaling",
@@ -64,6 +66,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
             **paths_of(figures.SCALING),
         },
         leaves=("noise", "train.ansatz"),
+        shows=True,
     ),
     Stage(
         name="recovery",
@@ -81,6 +84,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
             **paths_of(figures.RECOVERY),
         },
         leaves=("evaluate.shots",),
+        shows=True,
     ),
     Stage(
         name="entanglement",
@@ -93,6 +97,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         },
         leaves=("model.name",),
         rule="entanglement_spectra",
+        shows=True,
     ),
     Stage(
         name="question_set",
@@ -104,6 +109,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
             *(f"questions.{name}" for name in ("source", "path", "task", "format", "limit")),
         ),
         local=True,
+        internal=True,
     ),
     # Of one cell: which, cayley_adapters.pipeline.jobs says.
     Stage(
@@ -123,6 +129,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         ),
         threads="questions.threads",
         memory_mb=3500,
+        internal=True,
     ),
     Stage(
         name="questions",
@@ -137,6 +144,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         },
         leaves=("questions.temperatures", "questions.draws"),
         rule="compare_answers",
+        shows=True,
     ),
     Stage(
         name="report",
@@ -150,6 +158,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         },
         outputs={"report": "{base}/report.html"},
         rule="write_report",
+        shows=True,
     ),
     Stage(
         name="dashboard",
@@ -159,6 +168,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         leaves=("run", "experiment", "track", "train.validation_windows"),
         rule="publish_dashboard",
         local=True,
+        shows=True,
     ),
     # One page for several models: its base is the run's folder, one level above the models' own.
     Stage(
@@ -166,5 +176,6 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         sentence="compare the maps of several models on one page",
         inputs={"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
         outputs=paths_of(figures.COMPARE_MODELS),
+        shows=True,
     ),
 )

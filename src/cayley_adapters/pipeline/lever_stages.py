@@ -35,6 +35,7 @@ LEVER_STAGES: tuple[Stage, ...] = (
         threads="train.threads",
         runs="train",
         memory_mb=3000,
+        internal=True,
     ),
     # Of one cell: which, cayley_adapters.pipeline.lever_jobs says.
     Stage(
@@ -48,6 +49,7 @@ LEVER_STAGES: tuple[Stage, ...] = (
         ),
         threads="evaluate.threads",
         memory_mb=3500,
+        internal=True,
     ),
     Stage(
         name="lever_train",
@@ -63,6 +65,7 @@ LEVER_STAGES: tuple[Stage, ...] = (
         threads="train.threads",
         runs="train",
         memory_mb=3000,
+        internal=True,
     ),
     Stage(
         name="lever_transpile",
@@ -79,6 +82,7 @@ LEVER_STAGES: tuple[Stage, ...] = (
         wildcards=AXES,
         threads="transpile.threads",
         runs="transpile",
+        internal=True,
     ),
     Stage(
         name="lever_evaluate",
@@ -102,6 +106,7 @@ LEVER_STAGES: tuple[Stage, ...] = (
         threads="evaluate.threads",
         runs="evaluate",
         memory_mb=3500,
+        internal=True,
     ),
     Stage(
         name="levers",
@@ -122,5 +127,6 @@ LEVER_STAGES: tuple[Stage, ...] = (
         },
         leaves=("evaluate.shots", "noise", "sweep.noise_scale", "train.steps"),
         rule="compare_levers",
+        shows=True,
     ),
 )

@@ -42,6 +42,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         sentence="freeze the resolved configuration",
         outputs={"config": "{base}/config.yaml"},
         local=True,
+        internal=True,
     ),
     Stage(
         name="prepare",
@@ -66,6 +67,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         threads="train.threads",
         priority=10,
         memory_mb=3500,
+        internal=True,
     ),
     Stage(
         name="compress",
@@ -120,6 +122,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         inputs=ADAPTER | CIRCUITS,
         outputs={"table": "{base}/circuits.csv"},
         leaves=("transpile.compared_blocks", "noise"),
+        shows=True,
     ),
     Stage(
         name="baseline",
@@ -134,6 +137,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         threads="evaluate.threads",
         runs="reference",
         memory_mb=3500,
+        internal=True,
     ),
     Stage(
         name="reference",
@@ -146,6 +150,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         leaves=EVALUATED,
         threads="evaluate.threads",
         memory_mb=3500,
+        internal=True,
     ),
     Stage(
         name="evaluate_control",
@@ -157,6 +162,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         threads="evaluate.threads",
         runs="reference",
         memory_mb=3500,
+        internal=True,
     ),
     Stage(
         name="evaluate",

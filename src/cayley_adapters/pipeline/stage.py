@@ -30,6 +30,8 @@ class Stage:
         rule: what Snakemake calls it where a target has its name; its own name if None.
         priority: among jobs that are ready; others wait for those with a high one.
         memory_mb: what a small model takes, in MiB.
+        shows: whether it shows what others have made.
+        internal: whether nobody needs it alone: it can be called, and is not listed.
         local: whether it runs where one types, even if all else runs on a cluster: what fetches model, text or
             questions or talks to a service, since compute nodes are often cut off from the internet.
     """
@@ -45,6 +47,8 @@ class Stage:
     rule: str | None = None
     priority: int = 0
     memory_mb: int = 2000
+    shows: bool = False
+    internal: bool = False
     local: bool = False
 
     @property

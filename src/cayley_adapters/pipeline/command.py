@@ -1,0 +1,97 @@
+"""What a command does with a stage: its jobs run here, and what they lack is answered with what makes it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Container, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
+from cayley_adapters.pipeline.failures import explain
+from cayley_adapters.pipeline.jobs import LEVERS, jobs
+from cayley_adapters.pipeline.levers import NO_LEVERS
+from cayley_adapters.pipeline.locks import hold_as_command
+from cayley_adapters.pipeline.run import limit_threads, run_job
+from cayley_adapters.pipeline.signals import leaving_on_signals
+from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.report.wandb.runs import track_with
+
+if TYPE_CHECKING:
+    from cayley_adapters.core.job import Job
+    from cayley_adapters.settings import Settings
+
+__all__ = ["require_inputs", "run_stage", "words_of"]
+
+STOPPED = "Stopped. Run the same command again: training goes on from its last checkpoint."
+
+
+def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) -> None:
+    """Run all jobs of a stage, one after the other, in this process.
+
+    Args:
+        stage: its name.
+        settings: one configuration a model.
+        words: those of the command after the stage, for a hint.
+
+    Raises:
+        CayleyError: an input is missing, another process works in the folder, or a job failed.
+    """
+    track_with(settings[0].track.model_dump(mode="json"))
+    todo = list(jobs(settings, stage))
+    if not todo and stage in LEVERS:
+        raise CayleyError(f"{stage}: nothing to do, {NO_LEVERS}")
+    if stage == "compress":
+        # A compressed model is worth having alone, and all that it needs is the model and the text.
+        todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs.values()))] + todo
+    made = {path for job in todo for path in job.outputs.values()}
+    for job in todo:
+        require_inputs(job, job.label, made, words)
+    limit_threads(max((job.threads for job in todo), default=1))
+    with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
+        for job in todo:
+            say(f"{job.label} → {job.base}")
+            try:
+                run_job(job)
+            except Exception as error:
+                if isinstance(error, CayleyError) or (said := explain(error, job.stage)) is None:
+                    raise
+                raise CayleyError(f"{job.label} failed: {said}") from error
+
+
+def require_inputs(
+    job: Job, label: str, made: Container[Path], words: Sequence[str], names: Container[str] | None = None
+) -> None:
+    """Say which command makes what a job reads and is not there.
+
+    Args:
+        job: the job.
+        label: what it is called.
+        made: paths that are made before it.
+        words: of the command, for the hint.
+        names: of the inputs that count; all if None.
+
+    Raises:
+        CayleyError: a file is missing.
+    """
+    for paths in (paths for name, paths in job.inputs.items() if names is None or name in names):
+        if missing := [path for path in paths if path not in made and not path.exists()]:
+            command = shlex.join(["cayley", *words_of(_maker(missing[0], job.base)), *words])
+            raise CayleyError(f"{label} needs {missing[0]}, which is not there. Make it with: {command}")
+
+
+def _maker(path: Path, base: str) -> str:
+    """The stage that writes a file of a results folder."""
+    for name, stage in STAGES.items():
+        for pattern in stage.outputs.values():
+            parts = re.split(r"\{\w+\}", pattern.replace("{base}", base))
+            if re.fullmatch("[^/]+".join(map(re.escape, parts)), str(path)):
+                return name
+    raise RuntimeError(f"no stage writes {path}")
+
+
+def words_of(stage: str) -> list[str]:
+    """The words that run a stage: ``train``, but ``qpu submit``."""
+    return ["qpu", stage.removeprefix("qpu_")] if stage.startswith("qpu_") else [stage]
