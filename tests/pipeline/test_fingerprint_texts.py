@@ -96,6 +96,40 @@ def test_what_stands_beside_texts_counts(package, old, new):
     assert with_texts(package, reading) != with_texts(package, reading, changes=[(old, new)])
 
 
+@pytest.mark.parametrize(
+    ("reading", "counts"),
+    [
+        ("return METHODS[job].builder", (True, False)),
+        ("found = METHODS[job]; return found.builder", (True, False)),
+        ("return [found.builder for found in METHODS.values()]", (True, True)),
+        ("found = METHODS[job]; found = other(found); return found.builder", (True, True)),
+        ("return METHODS[job].name, READOUTS[job].name", (False, False)),
+        ("return room.READOUTS[job].builder", (False, True)),
+    ],
+)
+def test_a_field_that_is_read_of_one_registry_counts_for_that_one(package, reading, counts):
+    def code(methods, readouts):
+        return package({
+            "stages/a.py": f"""
+                from cayley_adapters import room
+                from cayley_adapters.room import METHODS, READOUTS
+
+                def run(job):
+                    kept = METHODS, READOUTS
+                    {reading}
+                """,
+            "room.py": f"""
+                from cayley_adapters.core.registry import Entry, Registry
+                METHODS = Registry("method", [Entry(name="a", builder={methods})])
+                PARTS = [Entry(name="a", builder={readouts})]
+                READOUTS = Registry("readout", PARTS)
+                """,
+            "core/registry.py": "class Entry: ...\nclass Registry: ...",
+        })  # fmt: skip
+
+    assert (code(1, 1) != code(2, 1), code(1, 1) != code(1, 2)) == counts
+
+
 def test_arguments_by_place_have_the_names_of_their_fields(package):
     def code(title, number, reading=""):
         return package(

@@ -154,7 +154,7 @@ def before(package):
 
 
 def codes(package):
-    return {stage: fingerprint(STAGES[stage].module, package) for stage in STAGES}
+    return {stage: fingerprint(STAGES[stage].module, package) for stage, row in STAGES.items()}
 
 
 @pytest.mark.parametrize(("file", "old", "new", "again"), edits())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["PACKAGE", "Class", "Definition", "Module", "Part", "Use"]
+__all__ = ["PACKAGE", "Class", "Definition", "Field", "Module", "Part", "Use"]
 
 PACKAGE = "cayley_adapters"
 
@@ -20,6 +20,8 @@ Use = tuple[str, ...]
 - ``("beside",)``: the files that lie beside its module
 """
 
+Field = tuple[Use, str]
+
 
 @dataclass(frozen=True)
 class Part:
@@ -32,6 +34,7 @@ class Part:
         digest: of its code.
         uses: what it uses.
         reads: the names that it reads in turn.
+        fields: see :class:`Definition`.
     """
 
     field: str | int
@@ -40,6 +43,7 @@ class Part:
     digest: bytes
     uses: frozenset[Use]
     reads: frozenset[str]
+    fields: frozenset[Field] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,14 @@ class Definition:
         uses: what it uses.
         reads: attributes that it reads, texts that may be names of such, and ``import LIBRARY`` for other packages.
         parts: what of it counts only where it is read.
+        fields: registry and attribute that is read of one of its things, as in ``METHODS[name].builder``.
     """
 
     digest: bytes
     uses: frozenset[Use]
     reads: frozenset[str]
     parts: tuple[Part, ...]
+    fields: frozenset[Field] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Class, Definition, Module, Part, Use
+from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Class, Definition, Field, Module, Part, Use
 from cayley_adapters.pipeline.fingerprint.names import Names, Node
 from cayley_adapters.pipeline.fingerprint.walk import WHOLE
 
@@ -20,8 +20,8 @@ TEXTS = ("title", "help", "sentence", "description", "examples")
 ENTRY = "Entry"
 """The class of registered things: each of its fields counts where it is read, such as what builds a thing."""
 
-NOT_FOLLOWED = f"{PACKAGE}.pipeline.fingerprint"
-"""How code is hashed changes no result."""
+NOT_FOLLOWED = (f"{PACKAGE}.pipeline.fingerprint", f"{PACKAGE}.pipeline.provenance:identity")
+"""How code is hashed, and with it the code of a job that was cut off, changes no result."""
 
 
 @dataclass
@@ -32,6 +32,7 @@ class _Found:
     edges: list[Node] = field(default_factory=list)
     reads: set[str] = field(default_factory=set)
     parts: list[tuple[Part, _Found]] = field(default_factory=list)
+    fields: list[tuple[Module, Field]] = field(default_factory=list)
 
 
 class Graph:
@@ -45,6 +46,7 @@ class Graph:
     def __init__(self, modules: Mapping[str, Callable[[], Module]], files: Mapping[str, Callable[[], bytes]]) -> None:
         self._names, self._files = Names(modules, files), files
         self._nodes: dict[Node, _Found] = {}
+        self._held: dict[Node, frozenset[Node]] = {}
         self._given: list[tuple[Part, _Found]] | None = None
 
     def reached(self, module: str, name: str) -> dict[Node, str]:
@@ -63,7 +65,7 @@ class Graph:
             if found.line:
                 lines[node] = found.line
             todo.extend(found.edges)
-            new = found.reads - reads
+            new = found.reads.union(*(self._names_of(*item) for item in found.fields)) - reads
             reads.update(new)
             for part in found.parts:
                 delay(node, *part)
@@ -72,10 +74,11 @@ class Graph:
                     add(*other)
 
         def delay(node: Node, part: Part, found: _Found) -> None:
+            owner = f"{node[1]}:{node[2]}"
             node = (*node[:2], f"{node[2]}({part.field}) {part.digest.hex()}")
             # A text is read by its name: nobody writes out whole records with the texts of what is registered.
             by_name = part.field in TEXTS or part.callee is None
-            names = {str(part.field)} if by_name else {str(part.field), *WHOLE}
+            names = {str(part.field), f"{owner} {part.field}"} | (set() if by_name else WHOLE)
             if names & reads:
                 add(node, found)
             else:
@@ -87,7 +90,7 @@ class Graph:
         seen: set[Node] = set()
         while todo:
             node = todo.pop()
-            if node not in seen and not node[1].startswith(NOT_FOLLOWED):
+            if node not in seen and not f"{node[1]}:{node[2]}".startswith(NOT_FOLLOWED):
                 seen.add(node)
                 add(node, self._node(node))
         return lines
@@ -155,13 +158,40 @@ class Graph:
             else:
                 told.append(part.digest.hex())
                 uses, found.reads = uses | part.uses, found.reads | part.reads
+                found.fields += [(module, item) for item in part.fields]
+        found.fields += [(module, item) for item in definition.fields]
         found.edges, names = self._resolved(module, uses)
         found.line = " ".join(told + names)
         return found
 
     def _part(self, module: Module, part: Part) -> _Found:
         edges, names = self._resolved(module, part.uses)
-        return _Found(" ".join([part.digest.hex(), *names]), edges, set(part.reads))
+        fields = [(module, item) for item in part.fields]
+        return _Found(" ".join([part.digest.hex(), *names]), edges, set(part.reads), fields=fields)
+
+    # Registries
+
+    def _names_of(self, module: Module, item: Field) -> set[str]:
+        """What an attribute of one thing is called: with its registry, where it is known to be one's, else alone."""
+        use, name = item
+        registries = {
+            other for node in self._names.used(module, use) for other in self._holders(node) if node[0] == "definition"
+        }
+        return {f"{home}:{holder} {name}" for _, home, holder in registries} or {name}
+
+    def _holders(self, node: Node) -> frozenset[Node]:
+        """The definitions that hold the things of a registry: itself, or what it is made of."""
+        if node not in self._held:
+            found, seen, todo = set(), {node}, [node]
+            while todo:
+                one = todo.pop()
+                if any(part.callee is not None for part, _ in self._node(one).parts):
+                    found.add(one)
+                new = {other for other in self._node(one).edges if other[0] == "definition"} - seen
+                seen |= new
+                todo += new
+            self._held[node] = frozenset(found)
+        return self._held[node]
 
     # Classes
 
@@ -174,7 +204,7 @@ class Graph:
             names = [*made.fields, *(name for name in names if name not in made.fields)]
         if part.field >= len(names):
             return part
-        return Part(names[part.field], part.callee, part.text, part.digest, part.uses, part.reads)
+        return replace(part, field=names[part.field])
 
     def _conditional(self, module: Module, part: Part) -> bool:
         """Whether a part counts only where it is read."""

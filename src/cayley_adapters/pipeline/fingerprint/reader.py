@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cayley_adapters.pipeline.fingerprint.definitions import Definition, Part, Use
@@ -33,11 +34,11 @@ class Reader(Walk):
         home: the package that its relative imports start from.
         fields: whether annotations of a class's fields count: pydantic acts on them.
         ours: says of a global name whether a call of it may be that of a class of the package.
-        given: names of classes that stages are given instances of.
+        given: classes that stages are given instances of: name → ``job`` or ``section`` of settings.
     """
 
     def __init__(
-        self, module: str, home: str, fields: bool, ours: Callable[[str], bool], given: Collection[str]
+        self, module: str, home: str, fields: bool, ours: Callable[[str], bool], given: Mapping[str, str]
     ) -> None:
         super().__init__(module, home, given)
         self._fields, self._ours = fields, ours
@@ -57,17 +58,19 @@ class Reader(Walk):
         for node in nodes:
             self._visit(node)
         if self._has_given:
-            self._reads |= {f"given {name}" for name in self._reads}
-        return Definition(_digest(self._tokens), frozenset(self._uses), frozenset(self._reads), tuple(self._parts))
+            self._reads |= {f"{kind} {name}" for name in self._open for kind in ("job", "section")}
+        reads, fields = frozenset(self._reads), frozenset(self._read_of)
+        return Definition(_digest(self._tokens), frozenset(self._uses), reads, tuple(self._parts), fields)
 
     def part(self, field: str | int, nodes: Iterable[ast.AST], callee: Use | None = None, text: bool = False) -> Part:
         """The same of something that counts only where it is read."""
-        kept = self._tokens, self._uses, self._reads
-        self._tokens, self._uses, self._reads = [], set(), set()
+        kept = self._tokens, self._uses, self._reads, self._read_of
+        self._tokens, self._uses, self._reads, self._read_of = [], set(), set(), set()
         for node in nodes:
             self._visit(node)
-        found = Part(field, callee, text, _digest(self._tokens), frozenset(self._uses), frozenset(self._reads))
-        self._tokens, self._uses, self._reads = kept
+        reads, fields = frozenset(self._reads), frozenset(self._read_of)
+        found = Part(field, callee, text, _digest(self._tokens), frozenset(self._uses), reads, fields)
+        self._tokens, self._uses, self._reads, self._read_of = kept
         return found
 
     def _class(self, node: ast.ClassDef) -> None:
@@ -178,7 +181,7 @@ class Reader(Walk):
         assert isinstance(node.args[1], ast.Constant)  # see where this is called
         part = self.part(f"import {node.args[1].value!s}", node.args)
         uses = {("module", use[1]) if use[0] == "text" else use for use in part.uses}
-        self._parts.append(Part(part.field, None, False, part.digest, frozenset(uses), part.reads))
+        self._parts.append(replace(part, uses=frozenset(uses)))
 
 
 def _digest(tokens: list[Any]) -> bytes:

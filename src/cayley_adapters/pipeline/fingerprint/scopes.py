@@ -39,9 +39,9 @@ def parameters(arguments: ast.arguments) -> list[str]:
     return [item.arg for item in _all(arguments)]
 
 
-def hints(arguments: ast.arguments) -> list[ast.expr]:
-    """What is said of the types of a function's parameters."""
-    return [item.annotation for item in _all(arguments) if item.annotation is not None]
+def hints(arguments: ast.arguments) -> list[tuple[str, ast.expr]]:
+    """Each parameter of a function that is annotated, and what is said of its type."""
+    return [(item.arg, item.annotation) for item in _all(arguments) if item.annotation is not None]
 
 
 def _all(arguments: ast.arguments) -> list[ast.arg]:

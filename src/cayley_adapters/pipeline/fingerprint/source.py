@@ -37,14 +37,14 @@ def read_module(name: str, package: bool, text: str) -> Module:
     """
     tree = ast.parse(text)
     # Most modules are given nothing; those that are import it, be it for its type only.
-    given = _given(tree, name if package else name.rpartition(".")[0]) if SETTINGS in text or JOB in text else set()
+    given = _given(tree, name if package else name.rpartition(".")[0]) if SETTINGS in text or JOB in text else {}
     return _Source(name, package, tree, given).module
 
 
 class _Source:
     """Sorts the statements of a module."""
 
-    def __init__(self, name: str, package: bool, tree: ast.Module, given: set[str]) -> None:
+    def __init__(self, name: str, package: bool, tree: ast.Module, given: dict[str, str]) -> None:
         self.module = Module(name, package)
         self._home = name if package else name.rpartition(".")[0]
         self._statements: dict[str, list[ast.AST]] = defaultdict(list)
@@ -133,23 +133,24 @@ class _Source:
         )
         if not ((self.module.name.startswith(SETTINGS) and node.bases) or self.module.name == JOB):
             return
-        reader = Reader(self.module.name, self._home, False, lambda _: False, ())
+        reader = Reader(self.module.name, self._home, False, lambda _: False, {})
         for method in methods:
             checks = any(_name(decorator) in CHECKS for decorator in method.decorator_list)
             special = method.name.startswith("__")
             if checks or not special:
                 node.body.remove(method)
             if not checks and not special:
-                part = reader.part(f"given {method.name}", [method])
-                reads = part.reads | {f"given {name}" for name in part.reads}
+                kind = "job" if self.module.name == JOB else "section"
+                part = reader.part(f"{kind} {method.name}", [method])
+                reads = part.reads | {f"{kind} {name}" for name in part.reads}
                 self.module.given.append(replace(part, reads=reads))
                 self._methods[node.name].append(replace(part, field=method.name))
 
 
-def _given(tree: ast.Module, home: str) -> set[str]:
-    """Names of classes of settings and of jobs, as a module imports them."""
+def _given(tree: ast.Module, home: str) -> dict[str, str]:
+    """Names of classes of settings and of jobs, as a module imports them, and which of the two they are."""
     return {
-        name
+        name: "job" if module == JOB else "section"
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for name, module, _ in imported(node, home)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Use
+from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Field, Use
 from cayley_adapters.pipeline.fingerprint.scopes import Scope, bound, hints, imported, parameters
 
 __all__ = ["HOLE", "WHOLE", "Walk", "imports_by_name", "last_name", "names_in"]
@@ -33,15 +33,19 @@ class Walk:
     Args:
         module: dotted name of the module.
         home: the package that its relative imports start from.
-        given: names of classes that stages are given instances of.
+        given: classes that stages are given instances of: name → ``job`` or ``section`` of settings.
     """
 
-    def __init__(self, module: str, home: str, given: Collection[str]) -> None:
+    def __init__(self, module: str, home: str, given: Mapping[str, str]) -> None:
         self._module, self._home, self._given = module, home, given
         self._has_given = False
+        self._open: set[str] = set()  # attributes of what may be of such a class
+        self._hinted: list[dict[str, str]] = []
         self._tokens: list[Any] = []
         self._uses: set[Use] = set()
         self._reads: set[str] = set()
+        self._read_of: set[Field] = set()
+        self._things: list[dict[str, Use]] = []
         self._scopes: list[Scope] = []
         self._quiet = ""  # "texts": they leave no trace; "calls": what they call does
         self._visitors: dict[type, Callable[[Any], None]] = {
@@ -79,12 +83,19 @@ class Walk:
         else:
             self._tokens.append(value)
 
-    # Names
-
     def _name(self, name: str, attributes: tuple[str, ...]) -> None:
         """A name and the attributes that are read of it."""
         self._tokens.append(" ".join(["Name", name, *attributes]))
-        self._reads.update(attributes, {name} & WHOLE)
+        kind = self._kind_of(name)
+        if kind is None:
+            self._open.update(attributes)
+        else:  # of a job nothing is a section, and of a section nothing a job
+            self._reads.update(f"{kind} {item}" for item in attributes[: 1 if kind == "job" else None])
+        if attributes and (registry := self._things_of(name)):
+            self._read_of.add((registry, attributes[0]))
+            self._reads.update(attributes[1:])
+        else:
+            self._reads.update(attributes, {name} & WHOLE)
         use = self._use_of(name, attributes)
         if use is not None:
             self._uses.update(use)
@@ -114,6 +125,9 @@ class Walk:
             self._name(base.id, tuple(attributes))
             return
         self._tokens.append(" ".join(["Attribute", *attributes]))
+        self._open.update(attributes)
+        if registry := self._registry(base):
+            self._read_of.add((registry, attributes.pop(0)))
         self._reads.update(attributes)
         named = self._folded(base.args[0]) if isinstance(base, ast.Call) and base.args and imports_by_name(base) else ""
         if named.startswith(PACKAGE) and not {HOLE, ":"} & set(named):
@@ -124,6 +138,43 @@ class Walk:
         else:
             self._visit(base)
 
+    def _registry(self, node: ast.AST) -> Use | None:
+        """The registry that a thing is taken of by its name, ``METHODS[name]``."""
+        if not isinstance(node, ast.Subscript):
+            return None
+        attributes: tuple[str, ...] = ()
+        base = node.value
+        while isinstance(base, ast.Attribute):
+            attributes, base = (base.attr, *attributes), base.value
+        if not isinstance(base, ast.Name):
+            return None
+        local = self._use_of(base.id, attributes)
+        return ("name", base.id, *attributes) if local is None else local[0] if len(local) == 1 else None
+
+    def _kind_of(self, name: str) -> str | None:
+        """Which of what a stage is given a parameter is, as its annotation says."""
+        for scope, hinted in zip(reversed(self._scopes), reversed(self._hinted), strict=True):
+            if name in scope:
+                return hinted.get(name)
+        return None
+
+    def _things_of(self, name: str) -> Use | None:
+        """The registry that a local name's one thing is taken of."""
+        for scope, things in zip(reversed(self._scopes), reversed(self._things), strict=True):
+            if name in scope:
+                return things.get(name)
+        return None
+
+    def _taken(self, body: list[ast.AST]) -> dict[str, Use]:
+        """Local names that stand for one thing of a registry, and for nothing else."""
+        found: dict[str, Use] = {}
+        for node in body:
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                name, registry = node.targets[0].id, self._registry(node.value)
+                if registry and sum(_stores(item, name) for other in body for item in ast.walk(other)) == 1:
+                    found[name] = registry
+        return found
+
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         for name, module, member in imported(node, self._home):
             self._tokens += ["Import", name, module, member]
@@ -131,8 +182,6 @@ class Walk:
             self._reads.add(f"import {module.partition('.')[0]}")
             if member == "*":
                 self._uses.add(("member", module, ""))
-
-    # Scopes
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
         self._tokens.append(type(node).__name__)
@@ -145,17 +194,27 @@ class Walk:
         self._value(arguments.kw_defaults)
         counts = [len(items) for items in (arguments.posonlyargs, arguments.args, arguments.kwonlyargs)]
         names = parameters(arguments)
-        if self._given and not self._has_given:
-            self._has_given = any(not names_in(hint).isdisjoint(self._given) for hint in hints(arguments))
+        given = {name: names_in(hint) & self._given.keys() for name, hint in hints(arguments)}
+        self._has_given = self._has_given or any(given.values())
+        plain = {name for name, hint in hints(arguments) if isinstance(hint, ast.Name)}
+        self._hinted.append({name: self._given[min(given[name])] for name in plain if given[name]})
         self._tokens += [*counts, arguments.vararg is None, arguments.kwarg is None, *names]
-        self._scopes.append(dict.fromkeys(names, ()) | bound(body, self._home))
+        local = bound(body, self._home)
+        self._scopes.append(dict.fromkeys(names, ()) | local)
+        self._things.append({})
+        taken = self._taken(body)
+        self._things[-1] = {name: use for name, use in taken.items() if name not in names and name in local}
         self._value(body)
         self._scopes.pop()
+        self._things.pop()
+        self._hinted.pop()
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
         self._tokens.append(type(node).__name__)
         self._visit(node.generators[0].iter)
         self._scopes.append(bound((item.target for item in node.generators), self._home))
+        self._things.append({})
+        self._hinted.append({})
         for index, item in enumerate(node.generators):
             self._visit(item.target)
             if index:
@@ -165,8 +224,8 @@ class Walk:
         for name in ("key", "elt", "value"):
             self._value(getattr(node, name, None))
         self._scopes.pop()
-
-    # Texts
+        self._things.pop()
+        self._hinted.pop()
 
     def _constant(self, node: ast.Constant) -> None:
         value = node.value
@@ -219,6 +278,10 @@ class Walk:
         # The name of a file has a dot near its end.
         if PACKAGE in text or "." in text[-8:]:
             self._uses.add(("text", text))
+
+
+def _stores(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
 
 
 def last_name(function: ast.expr) -> str:
