@@ -157,7 +157,7 @@ def codes(package):
     return {stage: fingerprint(STAGES[stage].module, package) for stage, row in STAGES.items()}
 
 
-@pytest.mark.parametrize(("file", "old", "new", "again"), edits())
+@pytest.mark.parametrize(("file", "old", "new", "again"), list(edits()))
 def test_an_edit_runs_these_stages_again_and_no_others(file, old, new, again, package, before):
     assert again <= set(STAGES), "the row names stages that there are not"
     path = package / file
