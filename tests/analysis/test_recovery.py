@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from cayley_adapters.analysis.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
-from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.report.plots.files import save_figure
 from cayley_adapters.report.plots.recovery import recovery_figure
 
@@ -99,12 +98,6 @@ def test_intervals_cover_the_truth():
         table, _ = recovery_tables(rows, draw[0][None], documents, draw[1], {0.2: draw[2]}, replicates=400)
         inside += table.recovery_ci95_low[0] <= truth <= table.recovery_ci95_high[0]
     assert 0.90 <= inside / 200 <= 0.99
-
-
-def test_shapes_that_do_not_fit(made):
-    rows, losses, documents, uncompressed, compressed = made
-    with pytest.raises(CayleyError, match="7 rows and 600 tokens"):
-        recovery_tables(rows[1:], losses, documents, uncompressed, compressed)
 
 
 def test_the_picture_names_every_method(made, tmp_path):

@@ -10,8 +10,8 @@ import pytest
 from synthetic import VARIED, Parsed, evidence_of
 
 from cayley_adapters.core.registry import load
+from cayley_adapters.report.contents import SECTIONS
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.figures import FIGURES
 from cayley_adapters.report.page import calibration_date, render_report
 from cayley_adapters.report.page.headline import headline, limits, verdict, verdicts
 from cayley_adapters.report.page.methods import REFERENCES, methods
@@ -21,8 +21,8 @@ from cayley_adapters.report.words import interval, significant
 
 
 def caption(name: str, evidence: Evidence) -> list[str]:
-    """What the report says of a figure."""
-    return load(FIGURES[name].caption)(evidence)
+    """What the report says at the head of a section."""
+    return load(SECTIONS[name].caption)(evidence)
 
 
 def numbers(text: str) -> set[float]:
@@ -34,8 +34,7 @@ def test_captions_state_the_configuration_and_no_other_number(overrides):
     evidence = evidence_of(*overrides, files={"circuits.csv": b"compression_ratio,cz\n0.2,3\n0.3,4\n"})
     settings = evidence.settings
     sweep, train = settings.sweep, settings.train
-    shown = [figure for figure in FIGURES.values() if figure.section and figure.name not in ("levers", "lines")]
-    text = {figure.section: " ".join(caption(figure.name, evidence)) for figure in shown}
+    text = {name: " ".join(caption(name, evidence)) for name in SECTIONS if name not in ("levers", "processor")}
     axes = {*sweep.block_dim, *sweep.noise_scale, *sweep.compression_ratio}
     counts = {*map(float, settings.evaluate.shots), *sweep.seed, *(train.layers or ()), 240, 8}
     assert axes | counts <= numbers(text["phase-diagram"])
@@ -167,7 +166,7 @@ def test_a_processors_section_states_what_was_measured():
         "phase_diagram.csv": pd.concat([plain.cells, row]).to_csv(index=False).encode(),
     }
     evidence = evidence_of("qpu.quality=0.8", files=files)
-    text = " ".join(caption("lines", evidence))
+    text = " ".join(caption("processor", evidence))
     for words in (
         "d = 4 on o_proj of layer 15 at compression ratio 0.2, run on FakeFez through the offline twin",
         "2 lines of qubits at once (spacing dense, quality 0.8), 8,192 shots",
@@ -177,7 +176,7 @@ def test_a_processors_section_states_what_was_measured():
         "χ² = 35,804 for 35,856 degrees of freedom, p = 0.58",
     ):
         assert words in text
-    assert ["A star" in " ".join(caption("phase_diagram", run)) for run in (evidence, plain)] == [True, False]
+    assert ["A star" in " ".join(caption("phase-diagram", run)) for run in (evidence, plain)] == [True, False]
     assert 'href="#processor"' in render_report(evidence, "2025-02-26")
     assert 'href="#processor"' not in render_report(plain, "2025-02-26")
 

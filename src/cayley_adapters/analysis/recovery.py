@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.resampling import bootstrap_means
-from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["DIFFERENCE_COLUMNS", "RECOVERY_COLUMNS", "recovery_tables"]
 
@@ -74,12 +73,7 @@ def recovery_tables(
         The table of :data:`RECOVERY_COLUMNS`, and that of :data:`DIFFERENCE_COLUMNS`: nll of blocks minus that of the
         next smaller ones (``reversal`` where it is above 0: larger blocks are worse), and nll of blocks with their
         signs minus that of each control that they are matched with.
-
-    Raises:
-        CayleyError: shapes do not fit.
     """
-    if losses.shape != (len(rows), len(documents)):
-        raise CayleyError(f"{len(rows)} rows and {len(documents)} tokens do not fit losses of shape {losses.shape}")
     ratios = list(compressed)
     stacked = np.concatenate([losses, [compressed[ratio] for ratio in ratios], [uncompressed]]).astype(np.float64)
     draws = bootstrap_means(stacked, documents, replicates, np.random.default_rng(seed))

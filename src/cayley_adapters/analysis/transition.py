@@ -21,7 +21,6 @@ from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.resampling import finite, interval
 from cayley_adapters.analysis.scaling import describe_scaling
 from cayley_adapters.circuits.noise.budget import Circuit
-from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["not_excluded", "transition"]
 
@@ -102,16 +101,9 @@ def transition(
         A dict that ``json.dumps(…, allow_nan=False)`` accepts; what is not a number is None.
 
     Raises:
-        CayleyError: shapes do not fit, losses are those of other cells, a ratio has no compressed model, an axis lacks
-            0, or rows mix settings that must not be averaged.
+        CayleyError: a ratio has no compressed model, an axis lacks 0, or rows mix settings that must not be averaged.
     """
     losses, documents = np.asarray(losses), np.asarray(documents)
-    shapes = {losses.shape[1:], *(np.shape(values) for values in compressed.values())}
-    if len(losses) != len(cells) or shapes != {documents.shape}:
-        raise CayleyError(
-            f"{len(cells)} cells and {documents.shape} tokens do not fit losses of shape {losses.shape} and compressed "
-            f"models' losses of shapes {[np.shape(values) for values in compressed.values()]}"
-        )
     rows = select_cells(cells, readout, shots, executor)
     chosen, losses = cells.iloc[rows], losses[rows]
     curves = make_curves(chosen, losses, documents, compressed, bootstrap=bootstrap, seed=seed)

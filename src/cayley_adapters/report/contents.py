@@ -18,8 +18,14 @@ __all__ = ["SECTIONS", "Figure", "Section", "Shown", "Table", "paths_of"]
 class Section(Entry):
     """A section of the report: its name is the anchor, its title the heading, and its sentence says what it is about.
 
-    Its paragraphs are the caption of its first figure; one that has none of its files is left out.
+    One that has none of its files is left out.
+
+    Attributes:
+        caption: the function that gives the paragraphs at its head from the run's
+            :class:`~cayley_adapters.report.evidence.Evidence`, as ``module:name``.
     """
+
+    caption: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +69,8 @@ class Figure(Shown):
             :func:`cayley_adapters.report.drawing.draw_figures` is given there.
         drawn: the function that returns it for print, as ``module:name``, whose files are PNG and SVG; none if empty.
         chart: the function that returns it for the screen, whose file is HTML; none if empty.
-        caption: the function that gives the paragraphs above it from the run's
-            :class:`~cayley_adapters.report.evidence.Evidence`; its sentence alone if empty.
+        caption: the function that gives the paragraphs above it, below its title, as a section's does; if empty, what
+            stands at the section's head tells of it, and it has no title there.
     """
 
     kinds: tuple[str, ...] = ("png", "svg")
@@ -96,18 +102,54 @@ class Table(Shown):
 SECTIONS = Registry(
     "section",
     [
-        Section(name="phase-diagram", title="Phase diagram", sentence="where blocks help and where noise drowns them"),
-        Section(name="transition", title="The transition", sentence="what the boundary follows from"),
+        Section(
+            name="phase-diagram",
+            title="Phase diagram",
+            sentence="where blocks help and where noise drowns them",
+            caption="cayley_adapters.report.captions.phase_diagram:phase_diagram_caption",
+        ),
+        Section(
+            name="transition",
+            title="The transition",
+            sentence="what the boundary follows from",
+            caption="cayley_adapters.report.captions.transition:transition_caption",
+        ),
         Section(
             name="recovery",
             title="Recovery beside classical controls",
             sentence="what adapters have back of what compression lost",
+            caption="cayley_adapters.report.captions.recovery:recovery_caption",
         ),
-        Section(name="noise-budget", title="Noise budget and circuits", sentence="which errors cost what"),
-        Section(name="questions", title="Questions", sentence="what the models answer"),
-        Section(name="entanglement", title="Entanglement of the blocks", sentence="what training makes of the blocks"),
-        Section(name="levers", title="What moves the boundary", sentence="how levers compare"),
-        Section(name="processor", title="On a processor", sentence="what a processor measured, or its twin"),
+        Section(
+            name="noise-budget",
+            title="Noise budget and circuits",
+            sentence="which errors cost what",
+            caption="cayley_adapters.report.captions.noise_budget:budget_caption",
+        ),
+        Section(
+            name="questions",
+            title="Questions",
+            sentence="what the models answer",
+            caption="cayley_adapters.report.captions.questions:questions_caption",
+        ),
+        Section(
+            name="entanglement",
+            title="Entanglement of the blocks",
+            sentence="what training makes of the blocks",
+            caption="cayley_adapters.report.captions.entanglement:entanglement_caption",
+        ),
+        Section(
+            name="levers",
+            title="What moves the boundary",
+            sentence="how levers compare",
+            caption="cayley_adapters.report.captions.levers:levers_caption",
+        ),
+        Section(
+            name="processor",
+            title="On a processor",
+            sentence="what a processor measured, or its twin",
+            caption="cayley_adapters.report.captions.processor:processor_caption",
+        ),
     ],
 )
 

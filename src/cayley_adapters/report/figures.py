@@ -33,7 +33,6 @@ PHASE_DIAGRAM = (
         drawn="cayley_adapters.report.plots.phase_diagram:phase_diagram_figure",
         chart="cayley_adapters.report.plots.phase_chart:phase_diagram_chart",
         kinds=("png", "svg", "html"),
-        caption="cayley_adapters.report.captions.phase_diagram:phase_diagram_caption",
     ),
 )
 SCALING = (
@@ -45,7 +44,6 @@ SCALING = (
         section="transition",
         takes=("transition", "heading"),
         drawn="cayley_adapters.report.plots.transition:transition_figure",
-        caption="cayley_adapters.report.captions.transition:transition_caption",
     ),
     Figure(
         name="noise_budget",
@@ -55,7 +53,6 @@ SCALING = (
         section="noise-budget",
         takes=("costs", "gains", "circuits", "heading"),
         drawn="cayley_adapters.report.plots.noise_budget:noise_budget_figure",
-        caption="cayley_adapters.report.captions.noise_budget:budget_caption",
     ),
 )
 RECOVERY = (
@@ -67,7 +64,6 @@ RECOVERY = (
         section="recovery",
         takes=("recovery", "references", "model"),
         drawn="cayley_adapters.report.plots.recovery:recovery_figure",
-        caption="cayley_adapters.report.captions.recovery:recovery_caption",
     ),
 )
 QUESTIONS = (
@@ -79,7 +75,6 @@ QUESTIONS = (
         section="questions",
         takes=("questions", "question_comparisons"),
         drawn="cayley_adapters.report.plots.questions:questions_figure",
-        caption="cayley_adapters.report.captions.questions:questions_caption",
     ),
 )
 ENTANGLEMENT = (
@@ -91,7 +86,6 @@ ENTANGLEMENT = (
         section="entanglement",
         takes=("entanglement", "entanglement_differences", "model", "ansatz"),
         drawn="cayley_adapters.report.plots.entanglement:entanglement_figure",
-        caption="cayley_adapters.report.captions.entanglement:entanglement_caption",
     ),
 )
 LEVERS = (
@@ -103,7 +97,6 @@ LEVERS = (
         section="levers",
         takes=("levers", "model", "backend", "ratio"),
         drawn="cayley_adapters.report.plots.levers:levers_figure",
-        caption="cayley_adapters.report.captions.levers:levers_caption",
         reads=("levers.json",),
     ),
 )
@@ -117,7 +110,6 @@ QPU_PLAN = (
         folder="qpu",
         takes=("lines", "heading", "quality"),
         drawn="cayley_adapters.report.plots.lines:lines_figure",
-        caption="cayley_adapters.report.captions.processor:processor_caption",
     ),
 )
 COMPARE_MODELS = (

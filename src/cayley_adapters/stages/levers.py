@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from cayley_adapters.analysis.evaluations import read_evaluations, read_references
 from cayley_adapters.analysis.lever_goal import describe_goal
 from cayley_adapters.analysis.levers import Arm, arms_of, columns_of, control_rows, lever_rows
 from cayley_adapters.circuits.noise.budget import read_budgets
@@ -17,8 +17,7 @@ from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.files import atomic_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.core.reading import damaged, load_arrays
-from cayley_adapters.core.tables import read_baselines, read_cells, write_table
+from cayley_adapters.core.tables import read_baselines, write_table
 from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, ranked
 from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.pipeline.stage import Outcome
@@ -43,20 +42,16 @@ def run(job: Job, settings: Settings) -> Outcome:
     """Write ``levers.csv``, ``levers_costs.csv``, ``levers.json`` and the picture."""
     inputs, outputs, leaves = job.inputs, job.outputs, job.leaves
     shots = float(settings.evaluate.shots[0])
-    (compressed, documents) = load_arrays(inputs["compressed"][0], "losses", "documents")
+    [compressed], documents = read_references(inputs["compressed"])
     clusters = len(np.unique(documents))
     arms: dict[str, list[Arm]] = {}
     for name, paths in _by_lever(inputs["cells"]).items():
-        tables = [read_cells(path) for path in paths]
-        losses = [
-            _losses(path.with_name("losses.safetensors"), table) for path, table in zip(paths, tables, strict=True)
-        ]
+        found = read_evaluations([path.with_name("losses.safetensors") for path in paths], len(documents))
         budgets = read_budgets([path.with_name("noise_budget.csv") for path in paths])
         errors = {
             int(d): group.groupby("source")["infidelity"].mean().to_dict() for d, group in budgets.groupby("block_dim")
         }
-        cells = pd.concat(tables, ignore_index=True)
-        arms[name] = arms_of(name, cells, np.concatenate(losses), documents, compressed, errors, shots)
+        arms[name] = arms_of(name, found.cells, found.losses, documents, compressed, errors, shots)
     measured = [arm for name, found in arms.items() if not name.startswith(IDENTITY) for arm in found]
     controls = {(arm.name, arm.block_dim): arm for found in arms.values() for arm in found}
     identities = {
@@ -96,13 +91,6 @@ def _by_lever(paths: Sequence[Path]) -> dict[str, list[Path]]:
         name = path.parts[-6] if path.parts[-7:-6] == ("levers",) else PLAIN
         found.setdefault(name, []).append(path)
     return found
-
-
-def _losses(path: Path, table: pd.DataFrame) -> np.ndarray:
-    (losses,) = load_arrays(path, "losses")
-    if losses.ndim != 2 or len(losses) != len(table):
-        raise damaged(path, f"losses {losses.shape} do not fit the {len(table)} rows of the table beside them")
-    return losses
 
 
 def _coupler_error(arm: Arm) -> float:

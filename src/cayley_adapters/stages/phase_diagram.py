@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from cayley_adapters.analysis.evaluations import read_evaluations, read_references
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, transition_rows
 from cayley_adapters.circuits.noise.budget import model_circuits, read_budgets
 from cayley_adapters.core.files import atomic_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.core.reading import damaged, load_arrays
 from cayley_adapters.core.tables import read_baselines, read_cells
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
@@ -33,18 +31,17 @@ def run(job: Job, settings: Settings) -> Outcome:
     """Write ``transition.json``, the picture as PNG and SVG, and the interactive page."""
     inputs, outputs = job.inputs, job.outputs
     cells, baselines = read_cells(inputs["cells"][0]), read_baselines(inputs["baselines"][0])
-    references = [load_arrays(path, "losses", "documents") for path in inputs["compressed"]]
+    compressed, documents = read_references(inputs["compressed"])
     ratios = baselines.query("method == 'compressed'").compression_ratio
-    # Each evaluation's rows lie beside its losses; the gathered table is sorted differently.
-    tables = [read_cells(path.with_name("cells.csv")) for path in inputs["losses"]]
+    evaluations = read_evaluations(inputs["losses"], len(documents))
     noise = device_noise(settings.noise)
     budgets = read_budgets(inputs["budgets"])
     alone = budgets[budgets["source"] == "readout"].groupby(["compression_ratio", "block_dim"])
     result = transition(
-        pd.concat(tables, ignore_index=True),
-        _losses(inputs["losses"], tables),
-        references[0][1],
-        {ratio: losses for ratio, (losses, _) in zip(ratios, references, strict=True)},
+        evaluations.cells,
+        evaluations.losses,
+        documents,
+        dict(zip(ratios, compressed, strict=True)),
         nll_uncompressed=float(baselines.query("method == 'uncompressed'").nll.iloc[0]),
         shots=float(settings.evaluate.shots[0]),
         readout=settings.evaluate.readout,
@@ -62,17 +59,6 @@ def run(job: Job, settings: Settings) -> Outcome:
                 f"ratio {ratio['compression_ratio']}, d = {block['block_dim']}: λ_c = {block['lambda_c']:.3g}{censored}"
             )
     return Outcome(tracked=[*_tracked(job, cells, baselines, result)])
-
-
-def _losses(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> np.ndarray:
-    """The losses ``(rows, tokens)`` of all evaluations, row for row as their tables."""
-    found: list[np.ndarray] = []
-    for path, table in zip(paths, tables, strict=True):
-        (losses,) = load_arrays(path, "losses")
-        if losses.ndim != 2 or len(losses) != len(table) or (found and losses.shape[1] != found[0].shape[1]):
-            raise damaged(path, f"losses {losses.shape} do not fit the {len(table)} rows of the table beside them")
-        found.append(losses)
-    return np.concatenate(found)
 
 
 def _tracked(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[str, Any]) -> Iterator[TrackedRun]:

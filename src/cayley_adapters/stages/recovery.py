@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.analysis.evaluations import read_evaluations, read_references
 from cayley_adapters.analysis.recovery import DIFFERENCE_COLUMNS, RECOVERY_COLUMNS, recovery_tables
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.core.reading import damaged, load_arrays
-from cayley_adapters.core.tables import read_baselines, read_cells, write_table
+from cayley_adapters.core.tables import read_baselines, write_table
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
 from cayley_adapters.report.figures import RECOVERY
@@ -23,33 +23,24 @@ def run(job: Job, settings: Settings) -> Outcome:
     """Write ``recovery.csv``, ``recovery_differences.csv`` and the picture."""
     inputs, outputs = job.inputs, job.outputs
     baselines = read_baselines(inputs["baselines"][0])
-    parts, losses = [], []
-    for path in inputs["losses"]:
-        cells = read_cells(path.with_name("cells.csv"))
-        chosen = _noiseless(cells, float(settings.evaluate.shots[0]))
-        parts.append(cells.iloc[chosen].assign(method="cayley"))
-        (found,) = load_arrays(path, "losses")
-        if found.ndim != 2 or len(found) != len(cells):
-            raise damaged(path, f"losses {found.shape} do not fit the {len(cells)} rows of the table beside them")
-        losses.append(found[chosen])
+    ratios = baselines.query("method == 'compressed'")
+    references, documents = read_references([*inputs["uncompressed"], *inputs["compressed"]])
+    uncompressed_losses, compressed = references[0], dict(zip(ratios.compression_ratio, references[1:], strict=True))
+    evaluations = read_evaluations(inputs["losses"], len(documents))
+    noiseless = evaluations.rows(_noiseless(evaluations.cells, float(settings.evaluate.shots[0])))
+    parts, losses = [noiseless.cells.assign(method="cayley")], [noiseless.losses]
     for path in inputs["control_losses"]:
         row = read_baselines(path.with_name("baselines.csv"))
         parts.append(row.assign(readout="signed", block_dim=row["matched_block_dim"]))
-        losses.append(load_arrays(path, "losses")[0][None])
-    ratios = baselines.query("method == 'compressed'")
-    compressed = {
-        ratio: load_arrays(path, "losses")[0]
-        for ratio, path in zip(ratios.compression_ratio, inputs["compressed"], strict=True)
-    }
-    documents, uncompressed_losses = load_arrays(inputs["uncompressed"][0], "documents", "losses")
+        losses.append(read_references([*inputs["uncompressed"], path])[0][1][None])
     rows = pd.concat(parts, ignore_index=True).astype({"block_dim": float})
     table, differences = recovery_tables(rows, np.concatenate(losses), documents, uncompressed_losses, compressed)
     write_table(table, outputs["table"], RECOVERY_COLUMNS)
     write_table(differences, outputs["differences"], DIFFERENCE_COLUMNS)
     uncompressed = float(baselines.query("method == 'uncompressed'").perplexity.iloc[0])
-    references = ratios.rename(columns={"perplexity": "compressed"}).assign(uncompressed=uncompressed)
+    known = ratios.rename(columns={"perplexity": "compressed"}).assign(uncompressed=uncompressed)
     model = str(baselines["model"].iloc[0])
-    given = {"recovery": table, "recovery_differences": differences, "references": references, "model": model}
+    given = {"recovery": table, "recovery_differences": differences, "references": known, "model": model}
     draw_figures(RECOVERY, outputs, given)
     for row in table.itertuples():
         size = "" if np.isnan(row.block_dim) else f" d = {row.block_dim:.0f}"

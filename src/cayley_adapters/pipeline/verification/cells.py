@@ -13,7 +13,7 @@ import pandas as pd
 
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.core.tables import read_table
+from cayley_adapters.core.tables import read_cells
 from cayley_adapters.pipeline.verification.again import run_again
 from cayley_adapters.pipeline.verification.folder import Folder
 from cayley_adapters.pipeline.verification.integrity import differences
@@ -77,7 +77,7 @@ def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Jo
 
 
 def _rows(job: Job) -> pd.DataFrame:
-    return read_table(job.outputs["cells"])
+    return read_cells(job.outputs["cells"])
 
 
 def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance: float, folder: Path) -> Iterator[Cell]:
@@ -92,7 +92,7 @@ def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance:
     """
     say(f"{job.label}: {len(points)} cells again")
     made = run_again(_job_of(job, points), folder)
-    again = read_table(made.outputs["cells"])
+    again = read_cells(made.outputs["cells"])
     record = _record(job)
     same = record is not None and not differences(record, dict(made.record))[0]
     first = points.iloc[0]

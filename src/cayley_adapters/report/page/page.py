@@ -33,7 +33,7 @@ _KINDS = {"csv": "text/csv", "png": "image/png", "svg": "image/svg+xml", "yaml":
 class _Picture:
     """A picture as the template shows it: data links of its PNG and, where there is one, of its SVG.
 
-    The first of a section is what the section's own paragraphs are about; it has neither title nor caption.
+    One that the section's own paragraphs tell of has no caption.
     """
 
     name: str
@@ -118,11 +118,10 @@ def _link(name: str, content: bytes) -> str:
 
 def _shown(section: Section, evidence: Evidence) -> _Shown | None:
     """The section with what there is of it; None where there is nothing."""
-    figures = [figure for figure in FIGURES.values() if figure.section == section.name]
     pictures = [
-        _picture(figure, evidence, first=figure is figures[0])
-        for figure in figures
-        if f"{figure.name}.png" in evidence.files
+        _picture(figure, evidence)
+        for figure in FIGURES.values()
+        if figure.section == section.name and f"{figure.name}.png" in evidence.files
     ]
     tables = [
         _table(table, evidence)
@@ -131,26 +130,19 @@ def _shown(section: Section, evidence: Evidence) -> _Shown | None:
     ]
     if not pictures and not tables:
         return None
-    caption = _caption(figures[0], evidence) if figures else []
-    return _Shown(section.name, section.title, caption, pictures, tables)
+    return _Shown(section.name, section.title, load(section.caption)(evidence), pictures, tables)
 
 
-def _caption(figure: Figure, evidence: Evidence) -> list[str]:
-    if not figure.caption:
-        return [f"{figure.sentence}."]
-    paragraphs: list[str] = load(figure.caption)(evidence)
-    return paragraphs
-
-
-def _picture(figure: Figure, evidence: Evidence, first: bool) -> _Picture:
-    png, svg = (
-        _link(name, evidence.files[name]) if name in evidence.files else None
-        for name in (f"{figure.name}.png", f"{figure.name}.svg")
+def _picture(figure: Figure, evidence: Evidence) -> _Picture:
+    png, svg = (f"{figure.name}.{kind}" for kind in ("png", "svg"))
+    return _Picture(
+        figure.name,
+        figure.title,
+        load(figure.caption)(evidence) if figure.caption else [],
+        figure.sentence,
+        _link(png, evidence.files[png]),
+        _link(svg, evidence.files[svg]) if svg in evidence.files else None,
     )
-    assert png is not None
-    if first:
-        return _Picture(figure.name, "", [], figure.sentence, png, svg)
-    return _Picture(figure.name, figure.title, _caption(figure, evidence), figure.sentence, png, svg)
 
 
 def _table(table: Table, evidence: Evidence) -> tuple[str, str, TableView | None, TableView]:
