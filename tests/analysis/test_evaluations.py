@@ -56,9 +56,7 @@ def test_rows_and_losses_stand_side_by_side(tmp_path):
 def test_losses_of_something_else_are_refused_with_the_way_out(losses, what, tmp_path):
     path = evaluated(tmp_path / "a", [2.0, 2.5])
     save_file({"losses": losses.astype(np.float32)}, path)
-    with pytest.raises(
-        CayleyError, match=rf"losses\.safetensors: .*{what}.*; delete it and run the same"
-    ):
+    with pytest.raises(CayleyError, match=rf"losses\.safetensors: .*{what}.*; delete it and run the same"):
         read_evaluations([path], TOKENS)
 
 

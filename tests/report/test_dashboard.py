@@ -14,7 +14,8 @@ from wandb_server import KEY, wandb_server
 
 from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, write_table
 from cayley_adapters.pipeline.jobs import jobs
-from cayley_adapters.report.wandb.dashboard import Measured, build_dashboard, critical_noise_table, definition, findings
+from cayley_adapters.report.captions.dashboard import critical_noise_table, findings
+from cayley_adapters.report.wandb.dashboard import Measured, build_dashboard, definition
 from cayley_adapters.settings import compose
 
 

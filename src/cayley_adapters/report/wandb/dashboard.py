@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cayley_adapters.report.captions.dashboard import critical_noise_table, findings, reading
 from cayley_adapters.report.figures import PHASE_DIAGRAM, RECOVERY, SCALING
 from cayley_adapters.report.result_tables import TABLES
 from cayley_adapters.report.wandb.cells import CURVE_AXIS, METRICS, cell_runs
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
-__all__ = ["Dashboard", "Measured", "build_dashboard", "critical_noise_table", "definition", "findings"]
+__all__ = ["Dashboard", "Measured", "build_dashboard", "definition"]
 
 BARS = {
     "perplexity": "Perplexity without noise (controls and references: exact)",
@@ -89,53 +90,6 @@ class Dashboard:
     report: wr.Report
 
 
-def findings(result: Mapping[str, Any]) -> list[str]:
-    """What the map shows, a sentence a compression ratio.
-
-    Args:
-        result: ``transition.json``.
-    """
-    sentences = []
-    for ratio in result["ratios"]:
-        parts = [
-            f"blocks of d = {block['block_dim']} "
-            + (
-                f"help up to noise scale {_critical(block)}"
-                if (block["gain"] or 0) > 0
-                else "do not help even without noise"
-            )
-            for block in ratio["blocks"]
-        ]
-        sentences.append(f"Compression ratio {ratio['compression_ratio']:g}: {'; '.join(parts)}.")
-    return sentences
-
-
-def critical_noise_table(result: Mapping[str, Any]) -> str:
-    """Critical noise of each block dimension, as a Markdown table."""
-    lines = [
-        "| compression ratio | d | two-qubit gates a block | gain (nats a token) | λ_c | 95 % interval |",
-        "|---|---|---|---|---|---|",
-    ]
-    for ratio in result["ratios"]:
-        for block in ratio["blocks"]:
-            low, high = block["ci95"]
-            interval = "–" if low is None else f"above {low:.3g}" if high is None else f"{low:.3g} to {high:.3g}"
-            lines.append(
-                f"| {ratio['compression_ratio']:g} | {block['block_dim']} | {_text(block['two_qubit_gates'])} | "
-                f"{_text(block['gain'])} | {_critical(block)} | {interval} |"
-            )
-    return "\n".join(lines)
-
-
-def _critical(block: Mapping[str, Any]) -> str:
-    mark = {"above": "above ", "below": "below "}.get(block["censored"], "")
-    return mark + _text(block["lambda_c"])
-
-
-def _text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
-
-
 def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
     """Build the workspace and the report.
 
@@ -189,7 +143,7 @@ def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
             wr.H1("What the map shows"),
             wr.UnorderedList(items=[*findings(measured.result)]),
             wr.MarkdownBlock(critical_noise_table(measured.result)),
-            wr.MarkdownBlock(_reading(measured)),
+            wr.MarkdownBlock(reading(measured.cells, measured.result)),
             grid("Pictures", *DRAWN),
             wr.H1("Perplexity and recovery by cell"),
             grid("By cell", "cell"),
@@ -271,17 +225,6 @@ def _placed(panels: Sequence[Any]) -> list[Any]:
     for index, panel in enumerate(panels):
         panel.layout = wr.Layout(x=12 * (index % 2), y=9 * (index // 2), w=12, h=9)
     return list(panels)
-
-
-def _reading(measured: Measured) -> str:
-    result, device = measured.result, measured.cells["backend"].dropna().unique()
-    where = f", on the calibration of {', '.join(device)}" if len(device) else ""
-    return (
-        "λ_c is the first noise scale at which the model with blocks is no better than the compressed model without "
-        f"them; readout {result['readout']}, {result['shots']} shots{where}. The interval holds test documents, shots "
-        "and, with several of them, training seeds. The gain without noise needs no device: the same "
-        "blocks in exact arithmetic have it."
-    )
 
 
 def _command(measured: Measured) -> str:
