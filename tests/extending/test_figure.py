@@ -19,7 +19,7 @@ def project(tmp_path_factory) -> Project:
 @pytest.fixture(scope="module")
 def touched(project) -> list[str]:
     files = follow(project, "A figure")
-    project.snakemake("report", "--config", "experiment=ci")
+    project.snakemake("report", "--config", "experiment=ci", "overrides=control=none sweep.block_dim=4")
     return files
 
 

@@ -24,17 +24,18 @@ def run(job: Job, settings: Settings) -> Outcome:
     inputs, outputs = job.inputs, job.outputs
     baselines = read_baselines(inputs["baselines"][0])
     ratios = baselines.query("method == 'compressed'")
-    references, documents = read_references([*inputs["uncompressed"], *inputs["compressed"]])
-    uncompressed_losses, compressed = references[0], dict(zip(ratios.compression_ratio, references[1:], strict=True))
+    without = [*inputs["uncompressed"], *inputs["compressed"]]
+    (plain, *others), documents = read_references([*without, *inputs["control_losses"]])
+    compressed = dict(zip(ratios.compression_ratio, others[: len(ratios)], strict=True))
     evaluations = read_evaluations(inputs["losses"], len(documents))
     noiseless = evaluations.rows(_noiseless(evaluations.cells, float(settings.evaluate.shots[0])))
-    parts, losses = [noiseless.cells.assign(method="cayley")], [noiseless.losses]
+    parts = [noiseless.cells.assign(method="cayley")]
     for path in inputs["control_losses"]:
         row = read_baselines(path.with_name("baselines.csv"))
         parts.append(row.assign(readout="signed", block_dim=row["matched_block_dim"]))
-        losses.append(read_references([*inputs["uncompressed"], path])[0][1][None])
     rows = pd.concat(parts, ignore_index=True).astype({"block_dim": float})
-    table, differences = recovery_tables(rows, np.concatenate(losses), documents, uncompressed_losses, compressed)
+    losses = np.stack([*noiseless.losses, *others[len(ratios) :]])
+    table, differences = recovery_tables(rows, losses, documents, plain, compressed)
     write_table(table, outputs["table"], RECOVERY_COLUMNS)
     write_table(differences, outputs["differences"], DIFFERENCE_COLUMNS)
     uncompressed = float(baselines.query("method == 'uncompressed'").perplexity.iloc[0])
