@@ -1,63 +1,83 @@
-"""Sweeps of thousands of cells are planned about as fast as Snakemake plans as many trivial jobs."""
+"""Sweeps of thousands of cells are planned with as much work a cell as small ones, and little beyond Snakemake's own.
+
+``benchmarks/bench_planning.py`` says how long that takes.
+"""
 
 from __future__ import annotations
 
-import resource
+import json
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import pairwise
 
-TRIVIAL = """
-rule all:
-    input:
-        expand("evaluated/{cell}.txt", cell=range(400)),
+import pytest
+from project_copy import copy_project
+from safety import SAFETY
 
+COUNT = """
+import cProfile, contextlib, json, sys
+from snakemake.cli import main
 
-rule train:
-    output:
-        "trained/{cell}.txt",
-    shell:
-        "touch {output}"
-
-
-rule transpile:
-    input:
-        "trained/{cell}.txt",
-    output:
-        "circuits/{cell}.txt",
-    shell:
-        "touch {output}"
-
-
-rule evaluate:
-    input:
-        "trained/{cell}.txt",
-        "circuits/{cell}.txt",
-    output:
-        "evaluated/{cell}.txt",
-    shell:
-        "touch {output}"
+counts = {}
+for seeds in json.loads(sys.argv[1]):
+    profile = cProfile.Profile(builtins=False)
+    with contextlib.suppress(SystemExit):
+        profile.runcall(main, [word.replace("SEEDS", str(seeds)) for word in sys.argv[2:]])
+    functions = [(entry.code, entry.callcount) for entry in profile.getstats()]
+    counts[seeds] = [(code.co_filename, code.co_name, calls) for code, calls in functions if not isinstance(code, str)]
+print("\\n" + json.dumps(counts))
 """
+"""Dry runs in one process, and how often each function of Python was called in each."""
+
+SEEDS = (1, 3, 6, 12)
+"""In the first Snakemake, the library and their caches are set up."""
 
 CELLS = (
-    "control=none sweep.compression_ratio=0.1,0.2,0.3,0.4,0.5 sweep.block_dim=2,4,8,16 "
-    "sweep.noise_scale=0,0.3,1,3,10 sweep.seed=range(0,20)"
+    "overrides=control=none sweep.compression_ratio=0.1,0.2 sweep.block_dim=2,4 "
+    "sweep.noise_scale=0,0.3,1,3,10 sweep.seed=range(0,SEEDS)"
 )
+ONCE_A_JOB = ("make_job", "job_cost", "job_to_json")
 
 
-def cpu_seconds(run) -> float:
-    """What a function's child processes take, which other programs on the machine disturb less than wall time."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory) -> dict[str, list[float]]:
+    """Calls for each further cell of three jobs, from one number of seeds to the next."""
+    project = copy_project(tmp_path_factory.mktemp("planned"))
+    command = [sys.executable, "-c", COUNT, json.dumps(SEEDS), "phase_diagram", "--cores", "2", "--dry-run"]
+    command += ["--config", "experiment=quickstart", CELLS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, **project.options())
+    assert done.returncode == 0, done.stdout + done.stderr
+    for rule in ("train", "transpile", "evaluate"):
+        planned = map(int, re.findall(rf"^{rule} +(\d+)$", done.stdout, re.M))
+        assert list(dict.fromkeys(planned)) == [4 * seeds for seeds in SEEDS]
+    counted = json.loads(done.stdout.splitlines()[-1])
+
+    def further(choose: Callable[[str, str], bool]) -> list[float]:
+        totals = [sum(n for file, name, n in counted[str(seeds)] if choose(file, name)) for seeds in SEEDS]
+        warm = list(zip(SEEDS, totals, strict=True))[1:]
+        return [(b - a) / (4 * (more - less)) for (less, a), (more, b) in pairwise(warm)]
+
+    places = tuple(str(project.folder / part) for part in ("src", "workflow", "Snakefile"))
+    return {name: further(lambda _, called, name=name: called == name) for name in ONCE_A_JOB} | {
+        "ours": further(lambda file, _: file.startswith(places)),
+        "all": further(lambda *_: True),
+    }
 
 
-def test_a_dry_run_of_two_thousand_cells_takes_five_seconds_beyond_snakemakes_own(fresh, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trivial")
-    (folder / "Snakefile").write_text(TRIVIAL)
-    trivial = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run"]
-    own = cpu_seconds(lambda: subprocess.run(trivial, cwd=folder, check=True, capture_output=True))
-    planned = {}
-    ours = cpu_seconds(lambda: planned.update(fresh.planned(CELLS, experiment="quickstart")))
-    assert planned["train"] == planned["transpile"] == planned["evaluate"] == 400  # of five noise scales each
-    assert ours - own < 5
+@pytest.mark.parametrize("function", ONCE_A_JOB)
+def test_a_job_is_made_priced_and_written_once(calls, function):
+    assert calls[function] == [3, 3]
+
+
+def test_the_thousandth_cell_is_planned_like_the_tenth(calls):
+    for few, many in (calls["ours"], calls["all"]):
+        assert many == pytest.approx(few, rel=0.02)
+
+
+def test_the_library_does_little_beside_snakemake(calls):
+    ours, all_ = calls["ours"][-1], calls["all"][-1]
+    assert ours < 2000
+    assert ours < (all_ - ours) / 10
+    assert all_ < 40_000
