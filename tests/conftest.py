@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from safety import SAFETY
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
-settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
+# No example fails for its time, nor for how long drawing it takes.
+settings.register_profile(
+    "deterministic", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("deterministic")
 
 RUN_ALONE = ("test_fresh_runs.py", "test_resources.py", "test_scale.py")
@@ -101,7 +105,7 @@ def offline_page(browser) -> Iterator:
     """A page that is offline; it must ask for nothing but itself, and say nothing on the console."""
     context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
     page, said, asked = context.new_page(), [], []
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(1000 * SAFETY)
     page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: said.append(f"error: {error}"))
     page.on("request", lambda request: asked.append(request.url))

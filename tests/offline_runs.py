@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safety import SAFETY
+
 
 @dataclass
 class OfflineRun:
@@ -61,7 +63,7 @@ def read_run(folder: Path) -> OfflineRun:
     """Read one ``offline-run-…`` folder."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=os.environ | {"WANDB_MODE": "offline"}, timeout=60
+        command, capture_output=True, text=True, check=True, env=os.environ | {"WANDB_MODE": "offline"}, timeout=SAFETY
     )
     return OfflineRun(folder, [json.loads(line) for line in done.stdout.splitlines()])
 

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from safety import SAFETY
+
 ROOT = Path(__file__).parents[1]
 PARTS = ("src", "conf", "workflow", "profiles", "Snakefile")
 
@@ -24,7 +26,9 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user would, with the copy's own library."""
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=600, **self.options())
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=SAFETY, **self.options()
+        )
         self.said += [done.stdout, done.stderr]
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from safety import SAFETY
 
 from cayley_adapters import cli
 from cayley_adapters.core.errors import CayleyError
@@ -134,7 +135,7 @@ def test_a_defect_is_one_sentence_that_asks_for_a_report(tmp_path: Path, monkeyp
 
 
 def command(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, env=os.environ | environment, timeout=300)
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, env=os.environ | environment, timeout=SAFETY)
 
 
 def test_debug_shows_the_traceback_of_the_real_command(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import zipfile
 
 import pytest
+from safety import SAFETY
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory, atomic_file, cache_directory, locked, sha256
@@ -89,7 +90,7 @@ def test_a_process_that_is_killed_frees_the_lock(tmp_path):
         "with locked(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     for _ in range(2):  # the second would hang if the first had left its lock
-        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "thing")], timeout=30)
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "thing")], timeout=SAFETY)
         assert done.returncode == -9
 
 
@@ -108,7 +109,7 @@ with locked(folder / "model-seed0"), atomic_directory(folder / "model-seed0") as
 
 def test_what_a_killed_process_left_in_the_cache_goes_when_it_is_made_again(tmp_path):
     (tmp_path / ".partial-model-seed0-other-12345678").mkdir()  # of another model, which may be being made
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=SAFETY)
     assert done.returncode == -9
     assert not (tmp_path / "model-seed0").exists()
     assert len(list(tmp_path.glob(".partial-*"))) == 4

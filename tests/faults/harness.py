@@ -22,9 +22,7 @@ import yaml
 from PIL import Image
 from project_copy import Project
 from safetensors import safe_open
-
-SECONDS = 1200
-"""What one command may take, on a busy machine."""
+from safety import SAFETY, wait_for
 
 STARTED = re.compile(r"^(?:local)?rule \w+:\n(?:    .*\n)*?    log: \S+/(\S+)\.log\n    jobid: (\d+)$", re.M)
 FINISHED = re.compile(r"^Finished jobid: (\d+)", re.M)
@@ -64,17 +62,18 @@ class Command:
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
         """Whether ``condition`` came true before the command ended."""
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            if condition():
-                return True
-            if self.process.poll() is not None:
-                return condition()
-            time.sleep(0.05)
-        raise AssertionError(f"not within {SECONDS} s:\n{self.output[-4000:]}")
+        ended = False
+
+        def decided() -> bool:
+            nonlocal ended
+            ended = self.process.poll() is not None  # before what it has written is looked at
+            return condition() or ended
+
+        wait_for(decided, "what the command was to do")
+        return not ended or condition()
 
     def wait(self) -> int:
-        return self.process.wait(SECONDS)
+        return self.process.wait(SAFETY)
 
     def jobs(self) -> list[psutil.Process]:
         """The processes that work on jobs."""
@@ -274,9 +273,9 @@ def tracked(results: Path) -> list[str]:
     return sorted(path.name.split("-", 3)[3] for path in (results / "wandb").glob("offline-run-*"))
 
 
-def left_running(folder: Path, seconds: float = 15.0) -> list[str]:
-    """Processes that still work in a folder after a while."""
-    deadline = time.monotonic() + seconds
+def left_running(folder: Path) -> list[str]:
+    """Processes that never cease to work in a folder."""
+    deadline = time.monotonic() + SAFETY
     while True:
         found = []
         for process in psutil.process_iter():

@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from harness import Command, left_running, names
 from project_copy import Project, copy_project
+from safety import SAFETY, wait_for
 
 from cayley_adapters.core.files import PARTIAL
 from cayley_adapters.core.job import job_to_json
@@ -25,8 +25,6 @@ ARGUMENTS = ["phase_diagram", "--config", "experiment=ci", f"overrides={SMALL}"]
 RESULTS = Path("results/ci")
 TRAIN = "train-ratio0.3-d2-seed0"
 CHECKPOINT = RESULTS / "checkpoints/train/ratio0.3/d2/seed0/state.safetensors"
-AT_ONCE = 5.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-"""Seconds; more where other programs use the machine."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +58,7 @@ def test_nobody_else_writes_while_a_workflow_runs(training, project):
     assert "wait for it, or choose another name with run=NAME" in second.stderr
     assert "Traceback" not in second.stderr
     command = cayley(project, "compress", "experiment=ci")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **project.options())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, **project.options())
     assert done.returncode == 1
     assert done.stderr.startswith("error: another workflow is writing to results/ci")
     assert training.process.poll() is None
@@ -83,15 +81,13 @@ def test_a_dry_run_beside_it_writes_nothing(training, project, profile):
 
 @pytest.mark.parametrize("whom", ["group", "snakemake"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_within_seconds_and_says_how_to_go_on(training, project, number, whom):
-    start = time.monotonic()
+def test_a_signal_ends_it_and_says_how_to_go_on(training, project, number, whom):
     (os.killpg if whom == "group" else os.kill)(training.process.pid, number)
     code = training.wait()
-    assert time.monotonic() - start < AT_ONCE
     assert code not in (0, None)
     assert training.output.count("Stopped. Run the same command again to go on: finished work is kept.") == 1
     assert "Traceback" not in training.output
-    assert not left_running(project.folder, AT_ONCE)
+    assert not left_running(project.folder)
     assert (project.folder / CHECKPOINT).exists()
 
 
@@ -107,19 +103,15 @@ def test_a_signal_ends_a_command_of_ours(training, project, tmp_path, number):
             cayley(project, *arguments), stdout=out, stderr=out, start_new_session=True, **project.options()
         )
     try:
-        deadline = time.monotonic() + 300
-        while checkpoint.stat().st_mtime_ns == before and time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.1)
-        start = time.monotonic()
+        wait_for(lambda: process.poll() is not None or checkpoint.stat().st_mtime_ns != before)
         os.killpg(process.pid, number)
-        assert process.wait(60) == 128 + number, (tmp_path / "out").read_text()
-        assert time.monotonic() - start < AT_ONCE
+        assert process.wait(SAFETY) == 128 + number, (tmp_path / "out").read_text()
     finally:
         process.kill()
         process.wait()
     said = (tmp_path / "out").read_text().splitlines()
     assert said[-1] == "Stopped. Run the same command again: training goes on from its last checkpoint."
-    assert not left_running(project.folder, AT_ONCE)
+    assert not left_running(project.folder)
     assert checkpoint.exists()
 
 
@@ -134,7 +126,7 @@ def test_too_little_memory_is_named_with_what_to_lower(training, project, tmp_pa
     said = {}
     for megabytes in (600, 800, 1000):
         command = ["bash", "-c", shell, sys.executable, job_to_json(job), output, log, str(megabytes * 1024)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, **project.options())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, **project.options())
         if done.returncode:
             said[megabytes] = (project.folder / log).read_text()
     assert said, "no limit was too low"

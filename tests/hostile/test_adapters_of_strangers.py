@@ -11,6 +11,7 @@ import pytest
 import torch
 from broken_models import Runs, config, deep, edit, header, raw, replaced_by, tensors, write
 from peft import LoraConfig, PeftModel, get_peft_model
+from safety import SAFETY
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
@@ -122,7 +123,7 @@ def test_whole_adapters_are_loaded(tiny_model, saved):
     [pytest.param("cayley", how, says, id=name) for name, how, says in ADAPTERS]
     + [pytest.param("lora", how, says, id=name) for name, how, says in LORAS],
 )
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(SAFETY)
 def test_an_adapter_is_refused(tiny_model, saved, tmp_path, kind, how, says):
     folder = Path(shutil.copytree(saved / kind, tmp_path / "adapter"))
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
@@ -196,7 +197,7 @@ def compressed(tiny_folder, tokens, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(("how", "says"), [pytest.param(how, says, id=name) for name, how, says in COMPRESSED])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(SAFETY)
 def test_a_compressed_model_is_refused(compressed, tmp_path, how, says):
     folder = Path(shutil.copytree(compressed, tmp_path / "model"))
     how(folder)

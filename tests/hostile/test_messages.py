@@ -11,6 +11,7 @@ import zipfile
 
 import pytest
 from planted_secrets import MARKERS, SAVED, leaks, traces
+from safety import SAFETY
 
 from cayley_adapters.core.messages import printable, say, without_secrets
 
@@ -76,7 +77,7 @@ def test_what_a_terminal_obeys_is_written_out(capsys):
 def test_a_mistake_with_control_characters_prints_none():
     command = [sys.executable, "-m", "cayley_adapters.cli", "config", "run=\x1b[2J\x1b]0;owned\x07"]
     command[1:3] = ["-c", "from cayley_adapters.cli import main; main()"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY)
     assert done.returncode == 1
     assert "\x1b" not in done.stdout + done.stderr
     assert r"\x1b[2J" in done.stderr

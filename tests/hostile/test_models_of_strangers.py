@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from broken_models import BROKEN
+from safety import SAFETY
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import check_model, locate
@@ -44,7 +45,7 @@ def test_a_whole_model_passes(copy):
 
 
 @pytest.mark.parametrize(("how", "says"), [pytest.param(how, says, id=name) for name, how, says in BROKEN])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(SAFETY)
 def test_it_is_refused(copy, how, says):
     how(copy)
     before = contents(copy.parent)
@@ -57,7 +58,7 @@ def test_it_is_refused(copy, how, says):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(SAFETY)
 def test_a_flipped_byte_or_a_cut_is_refused_or_harmless(copy, name):
     """Whatever is read of a damaged file: the model is used, or refused in our own words, and nothing else happens."""
     whole, rng = (copy / name).read_bytes(), random.Random(0)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from safety import SAFETY
+
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
@@ -38,7 +40,7 @@ def test_lint_refuses_what_runs_code_from_data(tmp_path):
         (tmp_path / f"case{number}.py").write_text(code + "\n")
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml")]
     command += ["--output-format=concise", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY)
     found = set(re.findall(r"case(\d+)\.py:\d+:\d+: (\w+) ", done.stdout))
     missed = [code for number, (code, rule) in enumerate(FORBIDDEN.items()) if (str(number), rule) not in found]
     assert missed == []

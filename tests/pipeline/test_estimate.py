@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from safety import SAFETY
 
 from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.costs import estimate_of, machine
@@ -19,7 +20,12 @@ from cayley_adapters.settings import compose
 def cayley(*arguments, cwd, check=True):
     code = "from cayley_adapters.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, timeout=300, env=os.environ
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=SAFETY,
+        env=os.environ,
     )
     assert not check or done.returncode == 0, done.stderr
     return done

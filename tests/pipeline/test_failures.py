@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from safety import SAFETY
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.pipeline.failures import LOWER, death, explain
@@ -112,7 +113,7 @@ def test_a_rules_shell_says_why_its_job_died(tmp_path, ending, status, said):
     shell = 'set -o pipefail; "$0" -c "$1" 2>&1 | tee "$2"'
     shell += ' || "$0" -m cayley_adapters.pipeline.failures "$2" ${PIPESTATUS[*]}'
     command = ["bash", "-c", shell, sys.executable, ending, str(log)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY)
     assert done.returncode == status
     assert "error: train-ratio0.3-d4-seed0 failed: " in done.stderr
     assert said in done.stderr
@@ -123,7 +124,9 @@ def test_a_rules_shell_says_why_its_job_died(tmp_path, ending, status, said):
 def test_a_log_that_cannot_be_written_fails_its_job(tmp_path):
     log = tmp_path / "absent" / "train.log"
     shell = 'set -o pipefail; echo | tee "$1" || "$0" -m cayley_adapters.pipeline.failures "$1" ${PIPESTATUS[*]}'
-    done = subprocess.run(["bash", "-c", shell, sys.executable, str(log)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["bash", "-c", shell, sys.executable, str(log)], capture_output=True, text=True, timeout=SAFETY
+    )
     assert done.returncode == 1
     assert "error: train failed: its log could not be written" in done.stderr
 
@@ -136,7 +139,7 @@ def test_a_command_that_may_not_write_says_so(tmp_path, debug):
         ["bash", "-c", 'ulimit -f 1; "$0" -c "$1" configure experiment=ci', sys.executable, code],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=SAFETY,
         cwd=tmp_path,
         # Python would keep compiled modules that are cut short, and coverage its data.
         env={name: value for name, value in os.environ.items() if "COVERAGE" not in name}

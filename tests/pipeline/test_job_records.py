@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
 
 import pytest
+from safety import SAFETY
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import job_to_json
@@ -19,20 +21,21 @@ def run(stage, folder):
     job = next(jobs(compose("ci", []), stage))
     first = next(iter(job.outputs.values()))
     command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(job), str(first)]
-    return job, subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return job, subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SAFETY)
 
 
 def test_a_job_that_is_done_says_what_it_took(tmp_path):
-    start = time.monotonic()
+    began, start, before = time.time(), time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     job, done = run("configure", tmp_path)
-    wall = time.monotonic() - start
+    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert done.returncode == 0, done.stderr
     [record] = read_records(tmp_path / job.base)
     assert (record["stage"], record["cell"]) == ("configure", {})
-    assert 0 < record["seconds"] < wall + 1
-    assert 0 < record["cpu_seconds"] < 60
+    assert 0 < record["seconds"] < wall + 1  # clocks of processes tick in hundredths
+    assert 0 < record["cpu_seconds"] < used + 1
     assert 10 < record["memory_mb"] < 1000
-    assert abs(record["started"] - time.time()) < 300
+    assert began - 1 < record["started"] < time.time() + 1
 
 
 def test_a_job_that_failed_leaves_none(tmp_path):

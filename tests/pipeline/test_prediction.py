@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import csv
 import shlex
 import subprocess
@@ -75,6 +76,19 @@ def test_importing_it_loads_nothing_heavy():
     code = f"import cayley_adapters.pipeline.costs, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_thousandth_prediction_takes_no_more_than_the_first():
+    """In calls of Python's functions, which are few enough for thousands of jobs (benchmarks/bench_waiting.py)."""
+    settings, every = jobs_of("quickstart sweep.seed=range(0,30)")
+    timed = [job for job in every.values() if job.stage in ("train", "evaluate", "transpile", "control")]
+    assert len(timed) >= 500
+    counts = []
+    for job in timed:
+        profile = cProfile.Profile(builtins=False)
+        profile.runcall(job_cost, job, settings)
+        counts.append(sum(entry.callcount for entry in profile.getstats()))
+    assert max(counts[len(counts) // 2 :]) < 1000
 
 
 @pytest.mark.parametrize("experiment", PRESETS)

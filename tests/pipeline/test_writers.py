@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from safety import SAFETY, wait_for
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory, atomic_file
@@ -65,7 +65,7 @@ def test_jobs_that_outlive_their_workflow_are_waited_for_and_then_named(tmp_path
             pass
         with pytest.raises(CayleyError, match=r"jobs of an earlier workflow still write to .*scancel"):
             hold_as_workflow(tmp_path, [base])
-        monkeypatch.setattr(writers, "JOBS_SECONDS", 60)
+        monkeypatch.setattr(writers, "JOBS_SECONDS", SAFETY)
         threading.Timer(0.5, other.terminate).start()
         hold_as_workflow(tmp_path, [base]).close()
 
@@ -96,7 +96,7 @@ def test_a_workflow_clears_away_what_killed_processes_left(tmp_path):
         (folder / "part").write_text("whole")
     with atomic_file(tmp_path / "logs" / "other.json") as file:
         file.write_text("{}")
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=SAFETY)
     assert done.returncode == -signal.SIGKILL
     whole = {Path("model/part"), Path("logs/other.json"), Path(".lock"), Path(".jobs")}
     assert len(list(tmp_path.rglob(".partial-*"))) == 3
@@ -106,9 +106,12 @@ def test_a_workflow_clears_away_what_killed_processes_left(tmp_path):
     assert (tmp_path / "model" / "part").read_text() == "whole"
 
 
-WATCHED = (
-    "from cayley_adapters.pipeline.locks import end_with_workflow; import time; end_with_workflow(0.1); time.sleep(300)"
-)
+WATCHED = f"""
+import time
+from cayley_adapters.pipeline.locks import end_with_workflow
+end_with_workflow(0.1)
+time.sleep({2 * SAFETY})
+"""
 
 
 def test_a_job_ends_with_its_workflow():
@@ -134,15 +137,6 @@ def test_a_job_ends_with_its_workflow():
     finally:
         with suppress(ProcessLookupError):
             os.killpg(workflow.pid, signal.SIGKILL)
-
-
-def wait_for(condition, seconds: float = 60):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
 
 
 def test_a_refused_command_leaves_no_folder(tmp_path):

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 from safetensors.torch import load_file
+from safety import SAFETY
 
 README = Path(__file__).parents[2] / "README.md"
 
 
 def test_the_example_trains_saves_reloads_and_generates(tmp_path):
     example = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)[0]
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=SAFETY)
     assert done.returncode == 0, done.stderr
     trained = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert len(trained) == 60

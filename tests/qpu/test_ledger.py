@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from safety import SAFETY
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.ledger import Ledger
@@ -217,15 +218,15 @@ def test_writing_needs_the_lock(ledger):
 def _hold(path: Path, ready, leave) -> None:
     with Ledger(path).writing():
         ready.set()
-        leave.wait(30)
+        leave.wait(SAFETY)
 
 
 def test_a_second_writer_is_told_who_has_it_and_a_killed_one_leaves_no_lock(ledger):
     context = multiprocessing.get_context("spawn")
     ready, leave = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(ledger.path, ready, leave))
+    holder = context.Process(target=_hold, args=(ledger.path, ready, leave), daemon=True)
     holder.start()
-    assert ready.wait(30)
+    assert ready.wait(SAFETY)
     with pytest.raises(CayleyError, match=rf"process {holder.pid} on .* is writing.*qpu status"), ledger.writing():
         pass
     assert ledger.rows() == []  # reading needs no lock

@@ -9,6 +9,7 @@ import multiprocessing
 import numpy as np
 import pytest
 from qiskit_ibm_runtime import Batch
+from safety import SAFETY
 from submitting import BACKEND, CIRCUIT, SHOTS, Clock, check_results, states, submission, twin, work, works
 
 from cayley_adapters.core.errors import CayleyError
@@ -208,7 +209,7 @@ def _submit(folder, ready, leave):
         def sleep(self, seconds):
             super().sleep(seconds)
             ready.set()
-            leave.wait(30)
+            leave.wait(SAFETY)
 
     submission(folder, twin(folder), clock=Holding()).submit(works(2))
 
@@ -217,9 +218,9 @@ def test_two_processes_on_one_ledger_send_once(tmp_path, service, start):
     context = multiprocessing.get_context("spawn")
     ready, leave = context.Event(), context.Event()
     service.fault("program_run", "status", status=429)  # so that the other process pauses in the middle
-    other = context.Process(target=_submit, args=(tmp_path, ready, leave))
+    other = context.Process(target=_submit, args=(tmp_path, ready, leave), daemon=True)
     other.start()
-    assert ready.wait(60)
+    assert ready.wait(SAFETY)
     with pytest.raises(CayleyError, match=f"process {other.pid} .* is writing"):
         start().submit(works(2))
     assert states(start()) == ["planned", "planned"]

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from safety import SAFETY
 from submitting import Clock, key_of, submission, twin, work, works
 
 from cayley_adapters.core.errors import CayleyError
@@ -226,9 +227,9 @@ def test_processes_killed_at_any_time_lose_nothing(tmp_path, monkeypatch):
         ready = context.Event()
         process = context.Process(target=_run, args=(tmp_path, count, ready))
         process.start()
-        assert ready.wait(60)
+        assert ready.wait(SAFETY)
         begin = time.monotonic()
-        process.join(chance.uniform(0.0, longest) if count > 1 else 60.0)
+        process.join(chance.uniform(0.0, longest) if count > 1 else SAFETY)
         if process.is_alive():
             process.kill()
             killed += 1
@@ -253,9 +254,9 @@ def test_a_killed_writer_leaves_a_whole_ledger(tmp_path):
     """The transaction in which a process died is undone by the next one that opens the file."""
     context = multiprocessing.get_context("forkserver")
     ready = context.Event()
-    process = context.Process(target=_die_in_a_transaction, args=(tmp_path, ready))
+    process = context.Process(target=_die_in_a_transaction, args=(tmp_path, ready), daemon=True)
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(SAFETY)
     process.kill()
     process.join()
     assert (tmp_path / "ledger.sqlite-journal").stat().st_size > 0
@@ -272,4 +273,4 @@ def _die_in_a_transaction(folder: Path, ready) -> None:
             ledger._move(tag, "unknown", "x" * 100_000, {})
             ledger._write("UPDATE work SET label = ?", ("y" * 100_000,))
             ready.set()
-            time.sleep(60)
+            time.sleep(SAFETY)

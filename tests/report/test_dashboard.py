@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from map_tables import small_map
+from safety import SAFETY
 from wandb_server import KEY, wandb_server
 
 from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, write_table
@@ -126,7 +127,7 @@ def cayley_dashboard(project, *overrides: str, **environment: str) -> subprocess
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")} | {"HOME": str(project)}
     return subprocess.run(
         [sys.executable, "-c", code, "dashboard", "experiment=ci", "run=mine", *overrides],
-        **{"cwd": project, "env": kept | environment, "capture_output": True, "text": True, "timeout": 120},
+        **{"cwd": project, "env": kept | environment, "capture_output": True, "text": True, "timeout": SAFETY},
         stdin=subprocess.DEVNULL,
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from offline_runs import read_run, read_runs
+from safety import SAFETY
 from wandb_server import KEY, wandb_server
 
 from cayley_adapters.report.wandb.runs import ENVIRONMENT, log_run, track_with, tracking_group
@@ -140,7 +141,11 @@ def test_nothing_of_the_environment_gets_in(tmp_path):
     )
     environment = os.environ | secrets | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", code, str(base), "argmark"], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code, str(base), "argmark"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SAFETY,
     )
     assert done.returncode == 0, done.stderr
     (folder,) = (base / "wandb").glob("offline-run-*")
@@ -168,7 +173,7 @@ def test_a_server_is_sent_what_was_logged_and_the_lineage(offline, tmp_path, way
     with wandb_server() as server:
         environment = os.environ | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
         environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=SAFETY)
         assert done.returncode == 0, done.stderr
         assert "warning" not in done.stderr
         first = server.variables("UpsertBucket")[0]

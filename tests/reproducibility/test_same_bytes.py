@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from safety import SAFETY
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -38,7 +39,7 @@ def run(project: Project, cores: int, variables: dict[str, str] | None = None, u
     options["env"] |= variables or {}
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "phase_diagram", "report", "--config"]
     command += config or SETTINGS
-    done = subprocess.run(command, capture_output=True, text=True, timeout=3000, umask=umask, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, umask=umask, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return project.folder / "results" / "ci"
 

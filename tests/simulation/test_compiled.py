@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from safety import SAFETY
+
+from cayley_adapters.core.files import locked
 from cayley_adapters.kernels import compiled as module
 from cayley_adapters.kernels.compiled import compiled
 
@@ -22,19 +25,25 @@ def test_two_that_compile_at_once_keep_their_own_code(tmp_path, monkeypatch):
 
     def index_later(overloads):
         read.set()
-        go_on.wait(2)
+        go_on.wait(SAFETY)
         save_index(overloads)
 
     def data_last(name, data):
         go_on.set()
-        other.join(20)
+        other.join(SAFETY)
         save_data(name, data)
 
+    def asked_by_the_first(path):
+        if threading.current_thread() is not other:
+            go_on.set()  # it has to wait for the second from here on
+        return locked(path)
+
+    monkeypatch.setattr(module, "locked", asked_by_the_first)
     monkeypatch.setattr(second, "_save_index", index_later)
     monkeypatch.setattr(first, "_save_data", data_last)
     other = threading.Thread(target=second.save, args=("of floats", "code for floats"))
     other.start()
-    assert read.wait(20)
+    assert read.wait(SAFETY)
     first.save("of integers", "code for integers")
     other.join()
     later = compiled()(function)._cache._cache_file

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from safety import SAFETY
+
 ETC = Path("/etc/slurm")  # and nowhere else: a job step does not inherit SLURM_CONF
 PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "squeue", "scontrol", "scancel", "sinfo")
 
@@ -91,7 +93,7 @@ def one_node(folder: Path) -> Iterator[None]:
 
 def jobs() -> dict[str, dict[str, str]]:
     """What Slurm knows of each job, by its id: the fields of ``scontrol show job``."""
-    done = subprocess.run(["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["scontrol", "--oneliner", "show", "job"], capture_output=True, text=True, timeout=SAFETY)
     records = [
         dict(field.partition("=")[::2] for field in line.split() if "=" in field)
         for line in done.stdout.splitlines()
@@ -121,21 +123,22 @@ def _running(command: Sequence[str], output: Path, **options: str) -> Iterator[N
             process.wait()
 
 
-def _wait_for(command: Sequence[str], wanted: str, folder: Path, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
+def _wait_for(command: Sequence[str], wanted: str, folder: Path) -> None:
+    deadline = time.monotonic() + SAFETY
     while time.monotonic() < deadline:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY)
         if done.returncode == 0 and wanted in done.stdout:
             return
         time.sleep(0.5)
     logs = "\n".join(f"{path.name}:\n{path.read_text()[-2000:]}" for path in sorted(folder.glob("*.[lo][ou][gt]")))
-    raise RuntimeError(f"no {wanted!r} from {' '.join(command)} within {seconds:g} s\n{logs}")
+    raise RuntimeError(f"no {wanted!r} from {' '.join(command)} within {SAFETY} s\n{logs}")
 
 
 def _cancel_all() -> None:
     """Cancel what is left and wait until it is gone, or else the steps' processes outlive the cluster."""
-    subprocess.run(["scancel", "--partition=main"], timeout=30)
-    for _ in range(40):
-        if not subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, timeout=30).stdout.strip():
+    subprocess.run(["scancel", "--partition=main"], timeout=SAFETY)
+    deadline = time.monotonic() + SAFETY
+    while time.monotonic() < deadline:
+        if not subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, timeout=SAFETY).stdout.strip():
             return
         time.sleep(0.5)

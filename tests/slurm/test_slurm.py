@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from cluster import jobs, obstacle, one_node
 from project_copy import Project, copy_project
+from safety import SAFETY
 
 FINISHED = ("COMPLETED", "FAILED", "CANCELLED", "OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL")
 OPTIONS = (
@@ -70,7 +71,7 @@ def local_run(tmp_path_factory) -> Iterator[tuple[subprocess.Popen, Project]]:
 def local_table(story, local_run) -> bytes:
     """The table that a run without Slurm makes."""
     process, project = local_run
-    assert process.wait(900) == 0, (project.folder / "log").read_text()[-5000:]
+    assert process.wait(SAFETY) == 0, (project.folder / "log").read_text()[-5000:]
     return table(project)
 
 
@@ -88,7 +89,7 @@ def story(cluster, local_run, tmp_path_factory) -> Story:
         kill(process)
     seen["orphaned"] = bool(running("reference"))
     run_id = re.search(r"SLURM run ID: (\S+)", log.read_text())[1]
-    subprocess.run(["scancel", f"--name={run_id}"], check=True, timeout=30)
+    subprocess.run(["scancel", f"--name={run_id}"], check=True, timeout=SAFETY)
     wait(lambda: all(record["JobState"] in FINISHED for record in jobs().values()))
     killed = set(jobs())
     assert first["JobId"] in killed
@@ -97,8 +98,8 @@ def story(cluster, local_run, tmp_path_factory) -> Story:
     process, log = start(project, "second.log")
     try:
         victim = wait(lambda: working(project, "train", since=killed), process, log)
-        subprocess.run(["scancel", victim["JobId"]], check=True, timeout=30)
-        returncode = process.wait(900)
+        subprocess.run(["scancel", victim["JobId"]], check=True, timeout=SAFETY)
+        returncode = process.wait(SAFETY)
     finally:
         kill(process)
     seen["cancelled"] = jobs()[victim["JobId"]]["JobState"] == "CANCELLED"
@@ -126,15 +127,15 @@ def kill(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def wait(what: Callable, process: subprocess.Popen | None = None, log: Path | None = None, seconds: float = 600):
+def wait(what: Callable, process: subprocess.Popen | None = None, log: Path | None = None):
     """Wait until ``what`` is true and return it."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + SAFETY
     while time.monotonic() < deadline:
         if found := what():
             return found
         assert process is None or process.poll() is None, f"Snakemake has ended:\n{log.read_text()[-5000:]}"
         time.sleep(0.5)
-    raise AssertionError(f"not within {seconds:g} s; {jobs()}; {log.read_text()[-5000:] if log else ''}")
+    raise AssertionError(f"not within {SAFETY} s; {jobs()}; {log.read_text()[-5000:] if log else ''}")
 
 
 def running(name: str, since: set[str] = frozenset()) -> dict[str, str] | None:

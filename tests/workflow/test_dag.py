@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 
 import pytest
 
@@ -145,10 +144,9 @@ def test_two_models_are_planned_side_by_side(fresh):
     ],
 )
 def test_mistakes_are_answered_before_any_job(fresh, config, message):
-    start = time.monotonic()
     done = fresh.snakemake("phase_diagram", "--config", *config, check=False)
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert time.monotonic() - start < 5
+    assert "Building DAG" not in done.stdout + done.stderr
     assert not (fresh.folder / "results").exists()

@@ -21,7 +21,7 @@ def test_each_job_says_what_it_took_and_is_near_its_prediction(built):
     ratios = {}
     for key, record in records.items():
         assert record["cpu_seconds"] > 0
-        assert 0 < record["seconds"] < 600
+        assert record["seconds"] > 0
         assert 20 < record["memory_mb"] < 4000
         cost = job_cost(make_job(record["stage"], "results/ci", settings, record["cell"]), settings)
         ratios[key] = cost.cpu_seconds / record["cpu_seconds"]

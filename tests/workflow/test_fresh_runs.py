@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 
 import pandas as pd
+from safety import wait_for
 
 from cayley_adapters.pipeline.verification import verify
 
@@ -47,10 +47,9 @@ def test_two_workflows_on_one_folder(fresh):
         **fresh.options(),
     )
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not lock.exists():
-            time.sleep(0.1)
-        time.sleep(0.5)
+        wait_for(lambda: first.poll() is not None or (lock.exists() and "process" in lock.read_text()))
+        os.killpg(first.pid, signal.SIGSTOP)  # it holds its lock for as long as the second takes
+        assert first.poll() is None
         done = fresh.snakemake(*arguments, check=False)
     finally:
         os.killpg(first.pid, signal.SIGKILL)

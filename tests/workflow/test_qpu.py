@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from planted_secrets import MARKERS, leaks, traces
 from safetensors.numpy import load_file
+from safety import SAFETY
 
 from cayley_adapters.qpu.twin import TwinService
 
@@ -22,7 +23,7 @@ TABLES = ("aggregate", "draw", "scaling", "recovery")
 
 def cayley(project, *arguments):
     command = [sys.executable, "-c", "from cayley_adapters.cli import main; main()", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **project.options())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, **project.options())
     project.said += [done.stdout, done.stderr]
     return done
 
@@ -181,7 +182,7 @@ def test_blocks_measured_once_serve_the_whole_test_text(measured, tmp_path):
         "made = compose('ci', ['qpu.mode=characterise', 'track.mode=disabled']); "
         "[run_job(job) for stage in ('plan', 'submit', 'collect', 'evaluate') for job in jobs(made, f'qpu_{stage}')]"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300, **project.options())
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=SAFETY, **project.options())
     arms = pd.read_csv(project.folder / "results/ci/qpu/inference.csv").set_index("arm")
     cells = pd.read_csv(project.folder / "results/ci/phase_diagram.csv")
     assert set(arms.tokens) == {cells.tokens[0]}

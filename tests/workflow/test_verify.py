@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from safety import SAFETY
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.tables import read_table
@@ -51,7 +52,7 @@ def test_a_sound_folder_agrees_to_the_last_digit_and_is_left_alone(built):
     before = bytes_of(folder)
     command = [sys.executable, "-c", "from cayley_adapters.cli import main; main()", "verify", "results/ci"]
     command += ["--cells", "2", "--seed", "3", "--retrain", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **built.options())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, **built.options())
     assert done.returncode == 0, done.stdout + done.stderr
     [told] = json.loads(done.stdout)
     assert told["agrees"]
