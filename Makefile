@@ -26,9 +26,9 @@ READY := $(VENV)/.ready
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
 
-# Two at a time; tests that share one run of the workflow stay in one process (tests/conftest.py).
+# Two at a time; tests that share one run of the workflow stay in one process (tests/conftest.py). The ten slowest are named.
 test: $(READY) browser
-	$(VENV)/bin/python -m pytest -n 2
+	$(VENV)/bin/python -m pytest -n 2 --durations=10
 
 # Fails below 90 % of branches, and below the share of lines and branches together that pyproject.toml states.
 coverage: $(READY) browser

@@ -83,7 +83,9 @@ def predictions() -> None:
 
 def stop() -> float:
     """Wall seconds from Ctrl-C to the end of a command whose own child refuses to end."""
-    process = subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     assert process.stdout is not None
     process.stdout.readline()
     start = time.monotonic()

@@ -22,8 +22,11 @@ settings.register_profile(
 )
 settings.load_profile("deterministic")
 
-RUN_ALONE = ("test_fresh_runs.py", "test_resources.py", "test_scale.py")
-"""Tests of the workflow that do without the run that the others share."""
+RUN_ALONE = ("test_fresh_runs.py", "test_resources.py")
+"""Tests of the workflow that do without the run that the others share, and share nothing with each other."""
+
+LONG = ("workflow", "lever_stages", "submission_faults", "real_model", "large_models", "test_readme")
+"""Parts that take longest: started last, one would leave the other process with nothing to do."""
 
 TINY = {"name": "tiny_random", "source": "random", "seed": 0}
 
@@ -43,12 +46,13 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return "workflow" if "workflow/" in file and not file.endswith(RUN_ALONE) else file
+            if file.endswith(RUN_ALONE):
+                return nodeid
+            return "workflow" if "workflow/" in file and not file.endswith("test_scale.py") else file
 
         def _assign_work_unit(self, node: WorkerController) -> None:
-            # The longest part first: started last, it would leave the other process with nothing to do.
-            if "workflow" in self.workqueue:
-                self.workqueue.move_to_end("workflow", last=False)
+            longest = min(self.workqueue, key=lambda scope: not any(part in scope for part in LONG))
+            self.workqueue.move_to_end(longest, last=False)
             super()._assign_work_unit(node)
 
     return Scheduler(config, log)

@@ -81,10 +81,10 @@ def test_importing_it_loads_nothing_heavy():
 def test_the_thousandth_prediction_takes_no_more_than_the_first():
     """In calls of Python's functions, which are few enough for thousands of jobs (benchmarks/bench_waiting.py)."""
     settings, every = jobs_of("quickstart sweep.seed=range(0,30)")
-    timed = [job for job in every.values() if job.stage in ("train", "evaluate", "transpile", "control")]
-    assert len(timed) >= 500
+    chosen = [job for job in every.values() if job.stage in ("train", "evaluate", "transpile", "control")]
+    assert len(chosen) >= 500
     counts = []
-    for job in timed:
+    for job in chosen:
         profile = cProfile.Profile(builtins=False)
         profile.runcall(job_cost, job, settings)
         counts.append(sum(entry.callcount for entry in profile.getstats()))
