@@ -36,7 +36,7 @@ def test_what_was_not_named_cannot_be_read(full: Settings) -> None:
         others = full.only(*(other for other in fields() if other != key))
         with pytest.raises(AttributeError) as caught:
             read(others, key)
-        assert str(caught.value) == f"this stage may not read {key}; name it among its leaves in pipeline/table.py"
+        assert str(caught.value) == f"this stage may not read {key}; name it among its leaves in pipeline/*_stages.py"
         with pytest.raises(AttributeError, match="this stage may not read"):
             others.leaf(key)
         assert not hasattr(others, key)

@@ -70,7 +70,7 @@ class Section(BaseModel):
             if name not in type(self).model_fields:
                 return super().__getattr__(name)
             raise AttributeError(
-                f"this stage may not read {_prefix(type(self))}{name}; name it among its leaves in pipeline/table.py"
+                f"this stage may not read {_prefix(type(self))}{name}; name it among its leaves in pipeline/*_stages.py"
             )
 
 
