@@ -132,10 +132,10 @@ def test_the_commit_is_that_of_the_librarys_own_repository(tmp_path):
     repository.mkdir()
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(repository)]
     subprocess.run([*git, "init", "--quiet"], check=True)
-    for name in ("__init__.py", "environment.py"):
+    for name in ("__init__.py", "core/__init__.py", "core/environment.py"):
         target = repository / "cayley_adapters" / name
         target.parent.mkdir(exist_ok=True)
-        target.write_text((package / "cayley_adapters" / name).read_text() if name != "__init__.py" else "")
+        target.write_text("" if target.name == "__init__.py" else (package / "cayley_adapters" / name).read_text())
 
     def told() -> str:
         variables = os.environ | {"PYTHONPATH": str(repository), "GIT_DIR": str(tmp_path / "elsewhere")}
@@ -147,7 +147,7 @@ def test_the_commit_is_that_of_the_librarys_own_repository(tmp_path):
     subprocess.run([*git, "commit", "--quiet", "-m", "a"], check=True)
     whole = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert told() == whole
-    with (repository / "cayley_adapters" / "environment.py").open("a") as file:
+    with (repository / "cayley_adapters" / "core" / "environment.py").open("a") as file:
         file.write("\n")
     assert told() == f"{whole}-dirty"
     assert commit() is None or len(commit()) >= 40

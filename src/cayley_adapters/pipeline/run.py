@@ -21,7 +21,6 @@ from cayley_adapters.pipeline.provenance import write_provenance
 from cayley_adapters.pipeline.records import log_path, write_record
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.pipeline.table import STAGES
-from cayley_adapters.report.wandb.runs import log_run
 from cayley_adapters.settings.schema import partial
 
 __all__ = ["folder_of", "job_from_json", "limit_threads", "main", "run_job"]
@@ -45,6 +44,8 @@ def run_job(job: Job) -> None:
 
     A stage's ``run`` is given the job and the settings that it may read, and returns an :class:`Outcome`.
     """
+    from cayley_adapters.report.wandb.runs import log_run  # late: it loads NumPy, whose threads are limited before
+
     outcome: Outcome = load(f"cayley_adapters.{STAGES[job.stage].module}:run")(job, partial(job.leaves))
     write_provenance(job, outcome.used)
     for tracked in outcome.tracked:
