@@ -52,6 +52,11 @@ class Evaluate(Section):
         description="Where models are evaluated; auto is CUDA where there is any. Noise is simulated on the CPU."
     )
 
+    @property
+    def map_shots(self) -> float:
+        """Shots a circuit of the map's own cells, the first of ``shots``; infinity is unlimited."""
+        return float(self.shots[0])
+
 
 class Sweep(Section):
     """The axes of the map; every combination is a cell."""

@@ -72,7 +72,7 @@ def run(job: Job, settings: Settings) -> Outcome:
 
     for arm in arms:
         measure(arm)
-    first_shots = float(options.shots[0])
+    first_shots = options.map_shots
     main = next(arm for arm in arms if arm.executor != "exact" and arm.shots == first_shots)
     known = {row["noise_scale"]: loss for row, loss in zip(rows, losses, strict=True) if _is_main(row, first_shots)}
     for _ in range(options.refine):

@@ -41,7 +41,7 @@ noise budget in it."""
 def run(job: Job, settings: Settings) -> Outcome:
     """Write ``levers.csv``, ``levers_costs.csv``, ``levers.json`` and the picture."""
     inputs, outputs, leaves = job.inputs, job.outputs, job.leaves
-    shots = float(settings.evaluate.shots[0])
+    shots = settings.evaluate.map_shots
     [compressed], documents = read_references(inputs["compressed"])
     clusters = len(np.unique(documents))
     arms: dict[str, list[Arm]] = {}

@@ -43,7 +43,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         documents,
         dict(zip(ratios, compressed, strict=True)),
         nll_uncompressed=float(baselines.query("method == 'uncompressed'").nll.iloc[0]),
-        shots=float(settings.evaluate.shots[0]),
+        shots=settings.evaluate.map_shots,
         readout=settings.evaluate.readout,
         circuits=model_circuits(budgets, noise, settings.train.ansatz),
         readout_costs=alone["cost"].mean().dropna().to_dict(),

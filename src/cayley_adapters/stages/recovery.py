@@ -28,7 +28,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     (plain, *others), documents = read_references([*without, *inputs["control_losses"]])
     compressed = dict(zip(ratios.compression_ratio, others[: len(ratios)], strict=True))
     evaluations = read_evaluations(inputs["losses"], len(documents))
-    noiseless = evaluations.rows(_noiseless(evaluations.cells, float(settings.evaluate.shots[0])))
+    noiseless = evaluations.rows(_noiseless(evaluations.cells, settings.evaluate.map_shots))
     parts = [noiseless.cells.assign(method="cayley")]
     for path in inputs["control_losses"]:
         row = read_baselines(path.with_name("baselines.csv"))
