@@ -76,7 +76,10 @@ def test_texts_count_nowhere_but_where_they_are_read(package):
 def test_a_builder_counts_where_it_is_read(package):
     assert with_texts(package, made=1) == with_texts(package, made=2)
     assert with_texts(package, ".builder", made=1) != with_texts(package, ".builder", made=2)
-    assert with_texts(package, ", asdict(job)", made=1) != with_texts(package, ", asdict(job)", made=2)
+    assert with_texts(package, ", asdict(job)", made=1) == with_texts(package, ", asdict(job)", made=2)
+    other = [("builders:make", "builders:other")]
+    assert with_texts(package) == with_texts(package, changes=other)
+    assert with_texts(package, ", asdict(job)") != with_texts(package, ", asdict(job)", changes=other)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ kernels/shots.py
     of measured frequencies: if signs[row, k] < 0.0 → if signs[row, k] <= 0.0 ⇒ SIMULATE
 simulation/measurement.py
     characterised: np.where(overlap < 0 → np.where(overlap <= 0 ⇒ SIMULATE
-simulation/arms.py
-    ideal signs: arm.readout == "ideal_sign" → True ⇒ ARMS
+simulation/executors.py
+    ideal signs: flat if self._ideal is None → flat if self._ideal is not None ⇒ SIMULATE
 simulation/measurement.py
     readout errors undone: < 1e6 → < 1e3 ⇒ SIMULATE
     background undone: background[blocks] = shares → background[blocks] = 2 * shares ⇒ SIMULATE
@@ -154,7 +154,7 @@ def before(package):
 
 
 def codes(package):
-    return {stage: fingerprint(STAGES[stage].module, package) for stage, row in STAGES.items()}
+    return {stage: fingerprint(row.module, package) for stage, row in STAGES.items()}
 
 
 @pytest.mark.parametrize(("file", "old", "new", "again"), list(edits()))

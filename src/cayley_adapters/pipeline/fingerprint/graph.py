@@ -76,14 +76,16 @@ class Graph:
         def delay(node: Node, part: Part, found: _Found) -> None:
             owner = f"{node[1]}:{node[2]}"
             node = (*node[:2], f"{node[2]}({part.field}) {part.digest.hex()}")
-            # A text is read by its name: nobody writes out whole records with the texts of what is registered.
-            by_name = part.field in TEXTS or part.callee is None
-            names = {str(part.field), f"{owner} {part.field}"} | (set() if by_name else WHOLE)
-            if names & reads:
-                add(node, found)
-            else:
-                for read in names:
-                    waiting[read].append((node, found))
+            ways = [({str(part.field), f"{owner} {part.field}"}, found)]
+            if part.field not in TEXTS and part.callee is not None:
+                # As one of all fields a text is written out at most; what it names is run where it is read by its name.
+                ways.append((WHOLE, _Found(found.line) if part.text else found))
+            for names, what in ways:
+                if names & reads:
+                    add(node, what)
+                else:
+                    for read in names:
+                        waiting[read].append((node, what))
 
         for part in self._of_givens():
             delay(("given", "", ""), *part)
