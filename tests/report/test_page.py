@@ -9,8 +9,10 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from synthetic import HOSTILE, PNG, Parsed, evidence_of
 
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.report.page import render_report
 from cayley_adapters.report.page.methods import REFERENCES
 from cayley_adapters.report.page.tables import SHOWN_ROWS, averages
@@ -94,3 +96,9 @@ def test_sections_without_files_are_left_out_and_appear_with_them(page):
     assert f"the first {SHOWN_ROWS} of 300 rows" in part
     assert part.count("<tr>") == 2 + 2 + SHOWN_ROWS  # two headings and two means
     assert averages(table, ("compression_ratio", "block_dim")).entropy.tolist() == [74.5, 224.5]
+
+
+def test_a_damaged_table_is_named_with_the_way_out():
+    for content in (b"", b"a,b\n1\n", b"a,a\n1,2\n", b"\xff\n", b"a,b\n1,2"):
+        with pytest.raises(CayleyError, match=r"cannot read recovery\.csv: .*; delete it and run the same command"):
+            evidence_of(files={"recovery.csv": content})

@@ -18,10 +18,10 @@ from cayley_adapters.core.reading import damaged
 __all__ = [
     "BASELINE_COLUMNS",
     "CELL_COLUMNS",
+    "parse_table",
     "read_baselines",
     "read_cells",
     "read_table",
-    "with_layers",
     "write_table",
 ]
 
@@ -57,6 +57,9 @@ CELL_COLUMNS = [
     "refined",
     "nll_compressed",
 ]
+_TEXTS = {"question_set_version": str}
+"""Columns of text that may look like numbers: a version is a digest."""
+
 SIZES = ("compression_ratio", "adapter_parameters", "tokens", "nll")
 CELL_NUMBERS = (*SIZES, "block_dim", "qubits", "noise_scale", "seed")
 BASELINE_COLUMNS = [
@@ -98,11 +101,31 @@ def read_table(path: Path, columns: Collection[str] = (), numbers: Collection[st
         CayleyError: it is missing, no CSV, cut short, or lacks columns or numbers.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+    except OSError as error:
+        raise damaged(path, error) from error
+    return parse_table(content, path, columns, numbers)
+
+
+def parse_table(
+    content: bytes, path: Path | str, columns: Collection[str] = (), numbers: Collection[str] = ()
+) -> pd.DataFrame:
+    """Read a table whose file is in memory.
+
+    Args:
+        content: of the file.
+        path: its name, for the message.
+        columns, numbers: as for :func:`read_table`.
+
+    Raises:
+        CayleyError: as :func:`read_table`.
+    """
+    try:
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
         _check_rows(text)
-        frame = with_layers(pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""]))
+        frame = _with_layers(pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], dtype=_TEXTS))
     # OverflowError: pandas meets whole numbers that no column holds.
-    except (OSError, ValueError, OverflowError, csv.Error) as error:
+    except (ValueError, OverflowError, csv.Error) as error:
         raise damaged(path, error) from error
     if missing := [name for name in columns if name not in frame]:
         raise damaged(path, f"it has no column {', '.join(missing)}")
@@ -150,7 +173,7 @@ def _check_rows(text: str) -> None:
             raise ValueError(f"line {number} has {len(row)} values for {len(header)} columns")
 
 
-def with_layers(cells: pd.DataFrame) -> pd.DataFrame:
+def _with_layers(cells: pd.DataFrame) -> pd.DataFrame:
     """Return rows of cells with their ``layers`` as they were written; pandas reads a single one as the number 15.0."""
     if not {"targets", "layers"} <= set(cells) or not pd.api.types.is_numeric_dtype(cells["layers"]):
         return cells

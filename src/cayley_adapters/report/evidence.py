@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.curves import select_cells
-from cayley_adapters.core.tables import with_layers
+from cayley_adapters.core.tables import parse_table
 from cayley_adapters.report.plots.grid import average_seeds
 from cayley_adapters.settings import Settings
 
@@ -41,17 +40,12 @@ class Evidence:
 
     @classmethod
     def from_files(cls, settings: Settings, files: Mapping[str, bytes]) -> Evidence:
-        """Parse the tables among ``files``; the three JSON files must be there."""
-        tables = {
-            # A version is a digest, of which some look like numbers.
-            name: with_layers(
-                pd.read_csv(
-                    io.BytesIO(content), keep_default_na=False, na_values=[""], dtype={"question_set_version": str}
-                )
-            )
-            for name, content in files.items()
-            if name.endswith(".csv")
-        }
+        """Parse the tables among ``files``; the three JSON files must be there.
+
+        Raises:
+            CayleyError: a table is damaged.
+        """
+        tables = {name: parse_table(content, name) for name, content in files.items() if name.endswith(".csv")}
         given = (json.loads(files[f"{name}.json"]) for name in ("transition", "model", "provenance"))
         return cls(settings, files, tables, *given)
 
