@@ -90,6 +90,7 @@ docs: $(READY)
 
 rooms: $(READY)
 	$(VENV)/bin/python docs/draw_rooms.py
+	$(VENV)/bin/python docs/list_results.py
 
 bench: $(READY)
 	for file in benchmarks/bench_*.py; do $(VENV)/bin/python $$file || exit 1; done
