@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Job:
         axes: wildcard → all its folder names, for the axes that its inputs are gathered over.
         inputs: name → paths; one, unless it is gathered over an axis that the stage does not run over.
         outputs: name → path.
+        told: what else it needs to know, where the configuration alone does not say it.
         threads: CPU threads, from the configuration: its results depend on them in the last digits.
     """
 
@@ -35,6 +36,7 @@ class Job:
     axes: Mapping[str, Sequence[str]]
     inputs: Mapping[str, Sequence[Path]]
     outputs: Mapping[str, Path]
+    told: Mapping[str, Any] = field(default_factory=dict)
     threads: int = 1
 
     @property

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import CELL_AXES, Job, control_of
-from cayley_adapters.pipeline.lever_jobs import lever_axes, lever_cells, lever_leaves, lever_settings
+from cayley_adapters.pipeline.lever_jobs import lever_axes, lever_cells, lever_settings, levers_told
 from cayley_adapters.pipeline.lever_stages import LEVER_STAGES
 from cayley_adapters.pipeline.levers import ranked
 from cayley_adapters.pipeline.paths import DEVICE_RESULTS
@@ -140,13 +141,13 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
         axes |= lever_axes(settings, stage, cell)
         if not ("lever" in cell and ranked(cell["lever"])):
             leaves.pop("levers.budget", None)
-        leaves |= lever_leaves(settings) if stage == "levers" else {}
     if stage == "control":  # of the three step sizes it reads one
         method, _ = control_of(cell["control"])
         own = f"control.{method}_learning_rate"
         mine = own if own in leaves else "train.learning_rate"
         leaves = {key: value for key, value in leaves.items() if key == mine or not key.endswith("learning_rate")}
-    return _job(stage, base, cell, leaves, axes)
+    job = _job(stage, base, cell, leaves, axes)
+    return replace(job, told=levers_told(settings)) if stage == "levers" else job
 
 
 def _job(
@@ -162,7 +163,7 @@ def _job(
 
     inputs = {name: paths(pattern) for name, pattern in row.inputs.items()}
     outputs = {name: paths(pattern)[0] for name, pattern in row.outputs.items()}
-    return Job(stage, base, dict(cell), leaves, axes, inputs, outputs, _threads(row.threads, leaves))
+    return Job(stage, base, dict(cell), leaves, axes, inputs, outputs, threads=_threads(row.threads, leaves))
 
 
 def _threads(key: str | None, leaves: Mapping[str, Any]) -> int:

@@ -22,7 +22,7 @@ from cayley_adapters.pipeline.levers import (
 from cayley_adapters.settings import Settings
 from cayley_adapters.settings.levers import PLAIN, RANKED_FROM
 
-__all__ = ["lever_axes", "lever_cells", "lever_leaves", "lever_settings"]
+__all__ = ["lever_axes", "lever_cells", "lever_settings", "levers_told"]
 
 
 def lever_settings(settings: Settings, stage: str, cell: Mapping[str, str]) -> Settings:
@@ -60,12 +60,12 @@ def lever_axes(settings: Settings, stage: str, cell: Mapping[str, str]) -> dict[
     return folders | {"circuits": [circuits_folder(settings, name, d)]}
 
 
-def lever_leaves(settings: Settings) -> dict[str, Any]:
+def levers_told(settings: Settings) -> dict[str, Any]:
     """What the comparison knows of a lever and block dimension: its control, and whose blocks and circuits it has."""
     keys = [(name, d) for name in measured(settings) for d in block_dims(settings, name)]
     return {
-        "levers.controls": {f"{name} {d}": control_of_lever(settings, name, d) for name, d in keys},
-        "levers.owners": {f"{name} {d}": list(owners(settings, name, d)) for name, d in keys},
+        "controls": {f"{name} {d}": control_of_lever(settings, name, d) for name, d in keys},
+        "owners": {f"{name} {d}": list(owners(settings, name, d)) for name, d in keys},
     }
 
 

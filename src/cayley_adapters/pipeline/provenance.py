@@ -87,7 +87,7 @@ def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
     record = {
         "stage": job.stage,
         "cell": dict(job.cell),
-        "settings": settings_digest(job.leaves),
+        "settings": settings_digest(job),
         "code": fingerprint(STAGES[job.stage].module),
         "threads": job.threads,
         "gpu": gpu(),
@@ -121,9 +121,10 @@ def identity(job: Job) -> str:
     return hashlib.sha256(description.encode()).hexdigest()
 
 
-def settings_digest(leaves: Mapping[str, Any]) -> str:
-    """Hash of the part of the configuration that a job was given."""
-    return hashlib.sha256(json.dumps(dict(leaves), sort_keys=True).encode()).hexdigest()[:16]
+def settings_digest(job: Job) -> str:
+    """Hash of the part of the configuration that a job was given, and of what else it was told."""
+    given = {**job.leaves, **job.told}
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def calibration_digest(backend: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     measured = [arm for name, found in arms.items() if not name.startswith(IDENTITY) for arm in found]
     controls = {(arm.name, arm.block_dim): arm for found in arms.values() for arm in found}
     identities = {
-        (arm.name, arm.block_dim): controls[leaves["levers.controls"][f"{arm.name} {arm.block_dim}"], arm.block_dim]
+        (arm.name, arm.block_dim): controls[job.told["controls"][f"{arm.name} {arm.block_dim}"], arm.block_dim]
         for arm in measured
     }
     scales = list(settings.sweep.noise_scale)
@@ -114,7 +114,7 @@ def _seconds(job: Job, arms: list[Arm]) -> list[dict[str, Any]]:
             taken.setdefault(place, {})[cell.get("seed", "")] = record["cpu_seconds"]
     rows = []
     for arm in arms:
-        trained, synthesised = job.leaves["levers.owners"][f"{arm.name} {arm.block_dim}"]
+        trained, synthesised = job.told["owners"][f"{arm.name} {arm.block_dim}"]
         makers = {
             "training": ("survey", PLAIN) if trained == RANKED_FROM else ("train", trained),
             "synthesis": ("transpile", synthesised),

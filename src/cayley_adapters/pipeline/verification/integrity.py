@@ -124,7 +124,7 @@ def _recorded(folder: Folder) -> Check:
 def _foreign(folder: Folder) -> Iterator[str]:
     for job in folder.jobs:
         record = folder.record(job)
-        if record is not None and record["settings"] != settings_digest(job.leaves):
+        if record is not None and record["settings"] != settings_digest(job):
             yield f"{job.label} ran with other settings than those of config.yaml"
 
 
