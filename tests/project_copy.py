@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +18,39 @@ from safety import SAFETY
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("src", "conf", "workflow", "profiles", "Snakefile")
+
+
+PLANNER = """
+import contextlib, json, os, sys
+import hydra, omegaconf, pandas, pydantic
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from snakemake.cli import main
+
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
+    main(["--version"])  # which loads Snakemake's plugins
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.environ.clear()
+        os.environ.update(asked["environment"])
+        os.chdir(asked["folder"])
+        sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
+        for number, path in enumerate((os.devnull, *asked["outputs"])):
+            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+        sys.argv = ["snakemake", *asked["arguments"]]
+        main(asked["arguments"])
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Forks Snakemake for each dry run, of which half is loading Snakemake. Nothing of the library is loaded before."""
+
+
+@functools.cache
+def planner() -> subprocess.Popen[str]:
+    """The process that makes dry runs; it ends with this one, which closes its input."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen([sys.executable, "-c", PLANNER], text=True, env=environment, **pipes)
 
 
 @dataclass
@@ -26,12 +63,24 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user would, with the copy's own library."""
-        done = subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=SAFETY, **self.options()
-        )
+        if "--dry-run" in arguments:
+            done = self._plan(*arguments)
+        else:
+            command = self.command(*arguments)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, **self.options())
         self.said += [done.stdout, done.stderr]
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def _plan(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        options, command = self.options(), self.command(*arguments)
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = [Path(folder, name) for name in ("stdout", "stderr")]
+            asked = {"arguments": command[3:], "folder": str(options["cwd"]), "environment": options["env"]}
+            print(json.dumps(asked | {"outputs": list(map(str, outputs))}), file=planner().stdin, flush=True)
+            assert select.select([planner().stdout], [], [], SAFETY)[0], "the dry run does not end"
+            code = int(planner().stdout.readline())
+            return subprocess.CompletedProcess(command, code, *(path.read_text() for path in outputs))
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
