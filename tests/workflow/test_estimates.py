@@ -1,34 +1,30 @@
-"""What jobs of a real run left of themselves, beside what was predicted of them."""
+"""What jobs of a real run left of themselves, beside what was predicted of them.
+
+``benchmarks/bench_estimate.py`` fails where predicted seconds are off by more than a factor of 1.5.
+"""
 
 from __future__ import annotations
 
 import re
 
-import numpy as np
-
 from cayley_adapters.pipeline.costs import job_cost
-from cayley_adapters.pipeline.costs.prediction import speeds
 from cayley_adapters.pipeline.jobs import make_job
 from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.settings import load_settings
 
 
-def test_each_job_says_what_it_took_and_is_near_its_prediction(built):
+def test_each_job_says_what_it_took_and_its_memory_is_near_its_prediction(built):
     base = built.folder / "results" / "ci"
     settings = load_settings(base / "config.yaml")
     records = {(record["stage"], *record["cell"].values()): record for record in read_records(base)}
     assert len(records) == 30
-    ratios = {}
     for key, record in records.items():
         assert record["cpu_seconds"] > 0
         assert record["seconds"] > 0
         assert 20 < record["memory_mb"] < 4000
         cost = job_cost(make_job(record["stage"], "results/ci", settings, record["cell"]), settings)
-        ratios[key] = cost.cpu_seconds / record["cpu_seconds"]
+        assert cost.cpu_seconds > 0
         assert 0.5 < cost.memory_mb / record["memory_mb"] < 2, key
-    # The first evaluation may compile the kernels. Where this machine was not measured it may be any other one.
-    factor = 1.6 if speeds()[1] else 5
-    assert 1 / factor < np.median(list(ratios.values())) < factor, ratios
 
 
 def test_a_run_starts_with_its_estimate_and_a_dry_run_has_none(fresh):
