@@ -22,7 +22,7 @@ from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.synthesis import synthesise_for
 from cayley_adapters.simulation.compiled import compile_blocks
 from cayley_adapters.simulation.executors import ExactExecutor, NoisyExecutor, characterised
-from cayley_adapters.simulation.measurement import mitigation_for
+from cayley_adapters.simulation.mitigations import mitigation_for
 
 OVERRIDES = "run=readouts sweep.block_dim=4,8,16 sweep.compression_ratio=0.2 sweep.noise_scale=0,1"
 BASE, SHOTS = Path("results/readouts"), 8192

@@ -8,7 +8,8 @@ from peft import PeftModel, get_peft_model
 from safetensors.torch import load_file
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
-from cayley_adapters.adapters.training.controls import CONTROLS, control_config, free_parameters
+from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.adapters.training.controls import control_config, free_parameters
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model, projections
 from cayley_adapters.models.compression.sequential import compress

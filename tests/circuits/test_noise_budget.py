@@ -10,7 +10,7 @@ import torch
 import cayley_adapters as ca
 from cayley_adapters.circuits.ansatz import full
 from cayley_adapters.circuits.noise.budget import circuit_errors, device_circuit, model_circuits
-from cayley_adapters.circuits.noise.device import SOURCES
+from cayley_adapters.circuits.noise.sources import SOURCES
 from cayley_adapters.circuits.qiskit import circuit_figures
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.errors import CayleyError

@@ -15,7 +15,8 @@ from cayley_adapters import DeviceNoise, cayley, compile_blocks, noisy_probabili
 from cayley_adapters.adapters.cayley.rotation import rotate
 from cayley_adapters.circuits.synthesis import brickwork_circuits, synthesise, synthesise_for
 from cayley_adapters.simulation.executors import NoisyExecutor
-from cayley_adapters.simulation.measurement import mitigation_for, sample
+from cayley_adapters.simulation.measurement import sample
+from cayley_adapters.simulation.mitigations import mitigation_for
 
 __all__ = ["results"]
 

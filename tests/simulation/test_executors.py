@@ -18,7 +18,7 @@ from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.simulation.compiled import compile_blocks
 from cayley_adapters.simulation.executors import AerExecutor, ExactExecutor, NoisyExecutor, characterised
-from cayley_adapters.simulation.measurement import mitigation_for
+from cayley_adapters.simulation.mitigations import mitigation_for
 from cayley_adapters.simulation.surrogate import SurrogateExecutor
 
 

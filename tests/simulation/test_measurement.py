@@ -16,7 +16,8 @@ from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.kernels.shots import project
 from cayley_adapters.simulation.compiled import compile_blocks, noisy_probabilities, probabilities
-from cayley_adapters.simulation.measurement import characterise, mitigation_for, sample
+from cayley_adapters.simulation.measurement import characterise, sample
+from cayley_adapters.simulation.mitigations import mitigation_for
 
 
 def rotations(rng: np.random.Generator, count: int, d: int) -> np.ndarray:
@@ -124,7 +125,7 @@ def test_mitigation_is_exact_where_its_model_is():
 
 def test_unknown_mitigation():
     noise = DeviceNoise.depolarizing(0, 0, 0.05)
-    with pytest.raises(CayleyError, match=r"allowed: none, readout, readout\+depolarizing.*did you mean 'readout'"):
+    with pytest.raises(CayleyError, match=r"did you mean 'readout'.*known: none, readout, readout\+depolarizing"):
         mitigation_for("readuot", synthesise(np.eye(4)[None]), noise)
 
 

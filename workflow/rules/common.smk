@@ -38,7 +38,7 @@ wildcard_constraints:
     base="|".join(re.escape(base) for base in [*BASES, f"results/{SETTINGS[0].run}"]),
     ratio=r"ratio[0-9.e-]+",
     block=r"d[0-9]+",
-    control=r"(lora|oft|boft)-d[0-9]+|ia3",
+    control=r"[a-z0-9_]+(-d[0-9]+)?",
     seed=r"seed[0-9]+",
     lever=r"[a-z0-9_-]+",
 

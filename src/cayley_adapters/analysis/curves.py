@@ -11,6 +11,7 @@ import pandas as pd
 from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.analysis.crossing import critical_noise, crossover, curve_at
 from cayley_adapters.analysis.resampling import bootstrap_means, interval, seed_deviations
+from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.errors import CayleyError
 
 __all__ = ["Curve", "make_curves", "select_cells"]
@@ -142,7 +143,8 @@ def make_curves(
     means = np.concatenate([nll, references.mean(axis=1, dtype=np.float64)])[:, None]
     values = np.concatenate([means, draws], axis=1)  # column 0 is the estimate, the others are replicates
     values[np.isnan(values)] = np.inf
-    if (cells["readout"] == "characterised").any() and "nll_se_shots" in cells:
+    once = [name for name, readout in READOUTS.items() if readout.once]
+    if cells["readout"].isin(once).any() and "nll_se_shots" in cells:
         values[: len(cells), 1:] += _shared_shots(cells, bootstrap, rng)
     curves = []
     keys = zip(cells["compression_ratio"], cells["block_dim"], strict=True)

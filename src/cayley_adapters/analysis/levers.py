@@ -13,7 +13,9 @@ import pandas as pd
 
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.resampling import interval
-from cayley_adapters.circuits.ansatz import bricks
+from cayley_adapters.circuits.ansatz import ANSATZES
+from cayley_adapters.circuits.noise.sources import SOURCES
+from cayley_adapters.circuits.readouts import READOUTS
 
 __all__ = ["LEVER_COLUMNS", "Arm", "arms_of", "columns_of", "control_rows", "lever_rows", "nll_at"]
 
@@ -21,7 +23,7 @@ LEVER_COLUMNS = [
     *("lever", "title", "kind", "block_dim", "qubits", "seeds"),
     *("lambda_c", "lambda_c_low", "lambda_c_high", "censored", "gain", "gain_low", "gain_high"),
     *("identity_difference", "identity_difference_low", "identity_difference_high"),
-    *("adapter_parameters", "two_qubit_gates", "infidelity_cz", "infidelity_sx", "infidelity_readout"),
+    *("adapter_parameters", "two_qubit_gates", *(f"infidelity_{source}" for source in SOURCES)),
     *("circuits_per_token", "circuits_once", "shots", "training_steps"),
     *("ansatz", "brickwork_depth", "trained_noise_scale", "readout", "mitigation", "synthesis"),
     *("backend", "layout", "targets"),
@@ -57,7 +59,7 @@ class Arm:
     @property
     def per_token(self) -> bool:
         """Whether every token takes circuits."""
-        return str(self.cells["readout"].iloc[0]) != "characterised"
+        return not READOUTS[str(self.cells["readout"].iloc[0])].once
 
 
 def arms_of(
@@ -161,7 +163,7 @@ def lever_rows(
             "perplexity_exact": arm.exact,
             "gain": curve.gain[0],
             "identity_difference": learnt[0],
-            **{f"infidelity_{source}": arm.errors.get(source) for source in ("cz", "sx", "readout")},
+            **{f"infidelity_{source}": arm.errors.get(source) for source in SOURCES},
             "circuits_per_token": blocks if arm.per_token else 0,
             "circuits_once": 0 if arm.per_token else blocks * arm.block_dim * (arm.block_dim + 1) // 2,
             "training_steps": steps,
@@ -180,10 +182,9 @@ def lever_rows(
 def _blocks(cell: pd.Series) -> int:
     """How many blocks a cell's parameters are those of."""
     d = int(cell["block_dim"])
-    each = d * (d - 1) // 2
-    if cell["ansatz"] == "brickwork":
-        each = 6 * len(bricks(d.bit_length() - 1, int(cell["brickwork_depth"])))
-    return int(cell["adapter_parameters"]) // each
+    family = ANSATZES[cell["ansatz"]]
+    depth = int(cell["brickwork_depth"]) if family.layered else 0
+    return int(cell["adapter_parameters"]) // math.prod(family.theta_shape(d, depth))
 
 
 def control_rows(baselines: pd.DataFrame, ratio: float) -> list[dict[str, Any]]:

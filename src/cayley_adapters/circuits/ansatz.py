@@ -6,12 +6,14 @@ by RY on its two qubits. An :class:`Ansatz` lists the CZ gates; the RY angles ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.registry import Entry, Registry
 
-__all__ = ["Ansatz", "bricks", "brickwork", "full", "qubits_of"]
+__all__ = ["ANSATZES", "Ansatz", "AnsatzFamily", "bricks", "brickwork", "full", "qubits_of"]
 
 FULL_LAYERS = {1: 0, 2: 2, 3: 14, 4: 59, 5: 248}
 """CZ gates of any rotation of n qubits: closed forms for n <= 2; above, the fewest that least squares fill quickly
@@ -77,3 +79,52 @@ def qubits_of(d: int) -> int:
     if d not in sizes:
         raise CayleyError(f"block dimension {d} cannot be run as a circuit; block dimensions 2, 4, 8, 16 and 32 can")
     return sizes[d]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsatzFamily(Entry):
+    """A family of blocks, as its users know it before any is trained.
+
+    Attributes:
+        theta_shape: (block dimension, layers) → shape of a block's free parameters.
+        circuit_of: (qubits, layers) → the circuits of its blocks.
+        blocks_builder: (parameters, qubits, layers) → blocks.
+        layered: whether its layers are chosen by ``train.brickwork_depth``.
+        smallest: the least block dimension that it has.
+        circuits_builder: (rotations, qubits, layers) → circuits, for the Cayley rotations of a block's parameters; None
+            where circuits are made of the block as a whole, by ``transpile.synthesis``.
+    """
+
+    theta_shape: Callable[[int, int], tuple[int, ...]]
+    circuit_of: Callable[[int, int], Ansatz]
+    blocks_builder: str
+    layered: bool = False
+    smallest: int = 2
+    circuits_builder: str | None = None
+
+
+ANSATZES = Registry(
+    "ansatz",
+    [
+        AnsatzFamily(
+            name="full",
+            title="full",
+            sentence="a block Q = (I − K/2)(I + K/2)⁻¹ of its own with K skew-symmetric",
+            theta_shape=lambda d, depth: (d * (d - 1) // 2,),
+            circuit_of=lambda n, depth: full(n),
+            blocks_builder="cayley_adapters.adapters.cayley.transform:full_blocks",
+        ),
+        AnsatzFamily(
+            name="brickwork",
+            title="brickwork",
+            sentence="a product of such transforms, 4 × 4 on neighbouring qubits",
+            theta_shape=lambda d, depth: (len(bricks(qubits_of(d), depth)), 6),
+            circuit_of=brickwork,
+            blocks_builder="cayley_adapters.adapters.cayley.transform:brickwork_blocks",
+            layered=True,
+            smallest=4,
+            circuits_builder="cayley_adapters.circuits.synthesis:brickwork_circuits",
+        ),
+    ],
+)
+"""Name → family of blocks."""

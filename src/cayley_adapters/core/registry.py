@@ -6,14 +6,15 @@ build is named as ``"cayley_adapters.module:name"`` and imported by :func:`load`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from cayley_adapters.core.errors import CayleyError, nearest
 
-__all__ = ["Entry", "Registry", "load"]
+__all__ = ["Entry", "Registry", "choices", "load"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,15 @@ class Entry:
     Attributes:
         name: as it is typed, such as ``whitened_svd``.
         title: as it stands in a table or a legend.
-        sentence: what it is, for captions, methods and the configuration's reference.
+        sentence: what it is, as part of a sentence of the report's methods and of the configuration's reference;
+            ``{key}`` in it cites one of ``literature``.
+        literature: key → (what is cited, where it is).
     """
 
     name: str
     title: str
     sentence: str
+    literature: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 E = TypeVar("E", bound=Entry)
@@ -71,6 +75,22 @@ class Registry(Mapping[str, E], Generic[E]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
+
+
+def choices(head: str, registry: Registry[Any], **more: str) -> str:
+    """A key's description in the configuration's reference: what it chooses, and every choice in words.
+
+    Args:
+        head: what is chosen.
+        registry: the things that may be.
+        **more: name → words, of choices that are none of these things.
+
+    Example:
+        >>> choices("Paint", Registry("colour", [Entry(name="red", title="Red", sentence="warm{goethe}")]), none="bare")
+        'Paint: `red` (warm), `none` (bare).'
+    """
+    words = {entry.name: re.sub(r"\{\w+\}", "", entry.sentence) for entry in registry.values()} | more
+    return f"{head}: {', '.join(f'`{name}` ({text})' for name, text in words.items())}."
 
 
 def load(reference: str) -> Any:

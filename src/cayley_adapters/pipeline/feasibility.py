@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.noise.snapshots import UNUSABLE, snapshot_of
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.shapes import ModelShape, model_shape
@@ -48,7 +49,7 @@ def _model_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:
     axes += [
         ("control.block_dims", method, settings.control.block_dims)
         for method in settings.control.methods
-        if method in ("oft", "boft")
+        if CONTROLS[method].blocks
     ]
     for key, what, dims in axes:
         for target in settings.train.targets:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import CELL_AXES, Job, control_of
 from cayley_adapters.pipeline.lever_jobs import lever_axes, lever_cells, lever_settings, levers_told
@@ -42,11 +44,11 @@ def leaves_of(settings: Settings, stage: str) -> dict[str, Any]:
         return settings.model_dump(mode="json")
     row, synthesis = STAGES[stage], settings.transpile.synthesis
     # The device matters to two stages only where they are made for its noise, the teacher where one distils.
-    undirected = () if synthesis == "noise_aware" else ("noise", "transpile.noise_scale")
+    undirected = () if SYNTHESES[synthesis].directed else ("noise", "transpile.noise_scale")
     unread = {
         "train": ("noise",) if settings.train.noise_scale == 0 else (),
         "teacher": ("train.distillation_top_k",) if settings.train.distillation == 0 else (),
-        "transpile": undirected + (() if synthesis == "qiskit" else ("transpile.compared_blocks",)),
+        "transpile": undirected + (() if SYNTHESES[synthesis].compared else ("transpile.compared_blocks",)),
         "qpu_plan": undirected,
         "qpu_evaluate": undirected,
     }.get(row.runs or stage, ())
@@ -74,9 +76,9 @@ def cell_wildcards(settings: Settings) -> dict[str, dict[str, Any]]:
             name: value
             for method in settings.control.methods
             for name, value in (
-                {"ia3": (method, None)}
-                if method == "ia3"
-                else {f"{method}-d{d}": (method, d) for d in settings.control.block_dims}
+                {f"{method}-d{d}": (method, d) for d in settings.control.block_dims}
+                if CONTROLS[method].sized
+                else {method: (method, None)}
             ).items()
         },
         "seed": {f"seed{value}": value for value in sweep.seed},

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from cayley_adapters.circuits.ansatz import ANSATZES
+from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.settings import Settings, validate
 from cayley_adapters.settings.levers import FULL_STEP_LAYERS, LEVERS, PLAIN, RANKED_FROM, Lever
 
@@ -135,7 +137,7 @@ def _owner(settings: Settings, name: str, block_dim: int, what: Any) -> str:
 def _trained(settings: Settings, name: str, block_dim: int) -> Any:
     """What training depends on."""
     own = arranged(settings, name, block_dim)
-    depth = own.train.brickwork_depth if own.train.ansatz == "brickwork" else None
+    depth = own.train.brickwork_depth if ANSATZES[own.train.ansatz].layered else None
     train = own.train.model_copy(update={"brickwork_depth": depth})
     return train, own.noise if own.train.noise_scale > 0 else None, ranked(name)
 
@@ -143,7 +145,7 @@ def _trained(settings: Settings, name: str, block_dim: int) -> Any:
 def _synthesised(settings: Settings, name: str, block_dim: int) -> Any:
     """What circuits depend on."""
     own = arranged(settings, name, block_dim)
-    aware = (own.noise, own.transpile.noise_scale) if own.transpile.synthesis == "noise_aware" else None
+    aware = (own.noise, own.transpile.noise_scale) if SYNTHESES[own.transpile.synthesis].directed else None
     return own.transpile.synthesis, aware, _owner(settings, name, block_dim, _trained)
 
 
@@ -167,7 +169,7 @@ def circuits_folder(settings: Settings, name: str, block_dim: int) -> str:
 def exact_circuits_folder(settings: Settings, name: str, block_dim: int) -> str | None:
     """Where the map's exact circuits are, of which its own are a longer version; None if they are none."""
     prefix = IDENTITY if name.startswith(IDENTITY) else ""
-    longer = arranged(settings, name, block_dim).transpile.synthesis == "qiskit"
+    longer = SYNTHESES[arranged(settings, name, block_dim).transpile.synthesis].compared
     return circuits_folder(settings, prefix + PLAIN, block_dim) if longer else None
 
 

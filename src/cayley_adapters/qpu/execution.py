@@ -11,7 +11,8 @@ from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.qpu.prediction import predicted_on
 from cayley_adapters.qpu.workload import Workload
 from cayley_adapters.simulation.executors import ExactExecutor, Executor, NoisyExecutor
-from cayley_adapters.simulation.measurement import maps_of, mitigation_for
+from cayley_adapters.simulation.measurement import maps_of
+from cayley_adapters.simulation.mitigations import mitigation_for
 
 __all__ = ["MeasuredExecutor", "executor_of", "frequencies", "measured_maps", "predicted"]
 

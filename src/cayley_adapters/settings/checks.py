@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from cayley_adapters.analysis import GOALS
 from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
+from cayley_adapters.circuits.ansatz import ANSATZES
+from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.messages import show
 from cayley_adapters.settings.levers import LEVER_BLOCK_DIMS, LEVERS
+from cayley_adapters.simulation.mitigations import MITIGATIONS
+from cayley_adapters.simulation.simulators import SIMULATORS
 
 if TYPE_CHECKING:
     from cayley_adapters.settings.schema import Settings
@@ -35,15 +40,17 @@ def no_compression_has_no_ratio(settings: Settings) -> Iterator[str]:
         )
 
 
-def qiskit_gates_are_counted(settings: Settings) -> Iterator[str]:
-    if settings.transpile.synthesis == "qiskit" and not settings.transpile.compared_blocks:
-        yield "transpile.compared_blocks=0: transpile.synthesis=qiskit counts the gates of such; type 1 or more"
+def compared_gates_are_counted(settings: Settings) -> Iterator[str]:
+    synthesis = settings.transpile.synthesis
+    if SYNTHESES[synthesis].compared and not settings.transpile.compared_blocks:
+        yield f"transpile.compared_blocks=0: transpile.synthesis={synthesis} counts the gates of such; type 1 or more"
 
 
 def noise_needs_circuits(settings: Settings) -> Iterator[str]:
-    if settings.transpile.synthesis == "none" and settings.sweep.noise_scale != (0.0,):
+    synthesis = settings.transpile.synthesis
+    if not SYNTHESES[synthesis].circuits and settings.sweep.noise_scale != (0.0,):
         yield (
-            "transpile.synthesis=none: without circuits there is nothing that noise acts on; type "
+            f"transpile.synthesis={synthesis}: without circuits there is nothing that noise acts on; type "
             "sweep.noise_scale=0 as well, or transpile.synthesis=exact"
         )
 
@@ -66,8 +73,9 @@ def refining_needs_an_axis(settings: Settings) -> Iterator[str]:
 
 def executor_needs_circuits(settings: Settings) -> Iterator[str]:
     evaluate = settings.evaluate
-    without = settings.transpile.synthesis == "none" or max(settings.sweep.block_dim) > LARGEST_NOISY_BLOCK
-    if without and (evaluate.executor == "aer" or evaluate.mitigation != "none"):
+    made = SYNTHESES[settings.transpile.synthesis].circuits
+    without = not made or max(settings.sweep.block_dim) > LARGEST_NOISY_BLOCK
+    if without and (not SIMULATORS[evaluate.executor].ideal_blocks or MITIGATIONS[evaluate.mitigation].undoes):
         yield (
             f"evaluate.executor={evaluate.executor} evaluate.mitigation={evaluate.mitigation}: these blocks are not "
             "run as circuits; type evaluate.executor=noisy evaluate.mitigation=none, or transpile.synthesis=exact with "
@@ -75,10 +83,11 @@ def executor_needs_circuits(settings: Settings) -> Iterator[str]:
         )
 
 
-def brickwork_needs_pairs(settings: Settings) -> Iterator[str]:
-    if settings.train.ansatz == "brickwork" and min(settings.sweep.block_dim) < 4:
+def ansatz_needs_qubits(settings: Settings) -> Iterator[str]:
+    ansatz, least = settings.train.ansatz, min(settings.sweep.block_dim)
+    if least < ANSATZES[ansatz].smallest:
         yield (
-            f"sweep.block_dim={min(settings.sweep.block_dim)}: train.ansatz=brickwork needs two qubits or more; "
+            f"sweep.block_dim={least}: train.ansatz={ansatz} needs two qubits or more; "
             "leave out block dimension 2, or type train.ansatz=full"
         )
 
@@ -106,8 +115,11 @@ def a_token_runs_one_projection(settings: Settings) -> Iterator[str]:
 
 
 def aer_does_not_characterise(settings: Settings) -> Iterator[str]:
-    if settings.evaluate.executor == "aer" and settings.evaluate.readout == "characterised":
-        yield "evaluate.readout=characterised: is measured by the batched simulator; type evaluate.executor=noisy"
+    evaluate = settings.evaluate
+    if READOUTS[evaluate.readout].once and not SIMULATORS[evaluate.executor].once:
+        yield (
+            f"evaluate.readout={evaluate.readout}: is measured by the batched simulator; type evaluate.executor=noisy"
+        )
 
 
 CHANGED = {
@@ -163,12 +175,12 @@ def levers_have_their_cells(settings: Settings) -> Iterator[str]:
 CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     lines_hold_blocks,
     no_compression_has_no_ratio,
-    qiskit_gates_are_counted,
+    compared_gates_are_counted,
     noise_needs_circuits,
     noise_begins_at_zero,
     refining_needs_an_axis,
     executor_needs_circuits,
-    brickwork_needs_pairs,
+    ansatz_needs_qubits,
     the_sweep_has_what_is_asked,
     a_token_runs_one_projection,
     aer_does_not_characterise,

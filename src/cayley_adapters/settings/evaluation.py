@@ -7,8 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
+from cayley_adapters.circuits.readouts import MEASURED
+from cayley_adapters.core.registry import choices
 from cayley_adapters.settings.fields import Between, BlockDim, Layout, Name, Shots, axis
 from cayley_adapters.settings.sections import Device, Section, Threads
+from cayley_adapters.simulation.mitigations import MITIGATIONS
+from cayley_adapters.simulation.simulators import SIMULATORS
 
 __all__ = ["Evaluate", "Noise", "Sweep"]
 
@@ -31,14 +35,14 @@ class Evaluate(Section):
     unlimited_shots_block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
         description="Block dimensions that are evaluated with unlimited shots beside the others."
     )
-    readout: Literal["sign_constrained", "characterised", "ideal_sign"] = Field(
-        description="Signs of the inputs, maps that the device measured once, or signs of the exact result."
+    readout: Literal[tuple(MEASURED)] = Field(  # type: ignore[valid-type]  # of a table
+        description=choices("What a slice becomes", MEASURED)
     )
-    mitigation: Literal["none", "readout", "readout+depolarizing"] = Field(
-        description="What is undone in measured frequencies, from the calibration."
+    mitigation: Literal[tuple(MITIGATIONS)] = Field(  # type: ignore[valid-type]  # of a table
+        description=choices("What is undone in measured frequencies, from the calibration", MITIGATIONS)
     )
-    executor: Literal["noisy", "aer"] = Field(
-        description="The batched simulator, or Qiskit Aer, which is thousands of times slower."
+    executor: Literal[tuple(SIMULATORS)] = Field(  # type: ignore[valid-type]  # of a table
+        description=choices("What runs circuits; Aer is thousands of times slower", SIMULATORS)
     )
     refine: Annotated[int, Between(0, 100)] = Field(
         description="Noise scales that each cell's evaluation adds to the axis where its boundary is uncertain."

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from cayley_adapters.settings.fields import Between, BlockDim, Name, Text
 from cayley_adapters.settings.sections import Layers, Section, Targets, Threads
+from cayley_adapters.simulation.mitigations import MITIGATIONS
 
 __all__ = ["Qpu"]
 
@@ -47,8 +48,8 @@ class Qpu(Section):
     spacing: Literal["dense", "sparse"] = Field(
         description="Whether lines that run at once may be neighbours, or not, against crosstalk."
     )
-    mitigation: Literal["none", "readout", "readout+depolarizing"] = Field(
-        description="What is undone in measured frequencies, from the calibration."
+    mitigation: Literal[tuple(MITIGATIONS)] = Field(  # type: ignore[valid-type]  # of a table
+        description="What is undone in measured frequencies, from the calibration, as evaluate.mitigation has it."
     )
     dynamical_decoupling: Literal["none", "XX", "XpXm", "XY4"] = Field(
         description="Sequence of pulses on qubits that wait."

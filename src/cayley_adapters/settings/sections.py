@@ -5,13 +5,17 @@ The defaults live in ``conf/`` alone, so a section has none; the descriptions ma
 
 from __future__ import annotations
 
-import pkgutil
-from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.circuits.ansatz import ANSATZES
+from cayley_adapters.circuits.readouts import TRAINED
+from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.messages import show
+from cayley_adapters.core.registry import choices
+from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.settings.fields import (
     PROJECTIONS,
     Between,
@@ -41,21 +45,10 @@ __all__ = [
     "needs",
 ]
 
-COMPRESSION_METHODS = (
-    "none",
-    *(
-        module.name
-        for module in pkgutil.iter_modules([str(FilePath(__file__).parents[1] / "models" / "compression" / "methods")])
-    ),
-)
-"""One for each module of :mod:`cayley_adapters.models.compression.methods`, which are not imported here."""
-
 Device = Literal["auto", "cpu", "cuda"]
 Threads = Annotated[int, Between(1, 1024)]
 Targets = Annotated[tuple[Projection, ...], axis(order=PROJECTIONS.index)]
 Layers = Annotated[tuple[Annotated[int, Between(0, 10_000)], ...], axis()]
-ControlMethod = Literal["lora", "oft", "boft", "ia3"]
-CONTROLS: tuple[str, ...] = get_args(ControlMethod)
 
 
 class Section(BaseModel):
@@ -161,8 +154,8 @@ class Data(Section):
 class Compress(Section):
     """How the model is compressed; how much is ``sweep.compression_ratio``."""
 
-    method: Literal[COMPRESSION_METHODS] = Field(  # type: ignore[valid-type]  # known once the folder is read
-        description="SVD whitened by calibration activations, plain SVD, matrix product operators, or none."
+    method: Literal[("none", *METHODS)] = Field(  # type: ignore[valid-type]  # of a table
+        description=choices("By what", METHODS, none="nothing is removed")
     )
     allocation: Literal["uniform", "sensitivity"] = Field(
         description="The same share of every projection, or more where the measured loss suffers less."
@@ -176,9 +169,10 @@ class Compress(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Compress:
-        if self.allocation == "sensitivity" and self.method != "whitened_svd":
+        able = [entry.name for entry in METHODS.values() if entry.spectrum]
+        if self.allocation == "sensitivity" and self.method not in able:
             raise ValueError(
-                f"compress.allocation=sensitivity: needs compress.method=whitened_svd, not {self.method}; "
+                f"compress.allocation=sensitivity: needs compress.method={' or '.join(able)}, not {self.method}; "
                 "type compress.allocation=uniform"
             )
         return self
@@ -213,11 +207,13 @@ class Train(Section):
     distillation_top_k: Annotated[int, Between(1, 1_000_000)] = Field(
         description="Tokens of the uncompressed model's distribution that distillation compares."
     )
-    ansatz: Literal["full", "brickwork"] = Field(
-        description="Blocks from all rotations, or products of two-qubit rotations on neighbouring qubits."
+    ansatz: Literal[tuple(ANSATZES)] = Field(  # type: ignore[valid-type]  # of a table
+        description=choices("What rotates a slice", ANSATZES)
     )
     brickwork_depth: Annotated[int, Between(1, 64)] = Field(description="Layers of the brickwork ansatz.")
-    readout: Literal["signed", "sign_constrained"] = Field(description="Readout under which the blocks are trained.")
+    readout: Literal[tuple(TRAINED)] = Field(  # type: ignore[valid-type]  # of a table
+        description=choices("Readout under which the blocks are trained", TRAINED)
+    )
     noise_scale: Annotated[float, Between(0, 1000)] = Field(
         description="Noise scale under which the blocks are trained, by a smooth surrogate of the device; 0 is none."
     )
@@ -228,9 +224,10 @@ class Train(Section):
 class Control(Section):
     """Which classical adapters are trained beside the blocks, on the same projections, text and steps."""
 
-    methods: Annotated[tuple[ControlMethod, ...], axis(order=CONTROLS.index, empty=True)] = Field(
-        description="Methods of PEFT: LoRA, OFT, BOFT, and a trained scale (IA3)."
-    )
+    methods: Annotated[
+        tuple[Literal[tuple(CONTROLS)], ...],  # type: ignore[valid-type]  # of a table
+        axis(order=list(CONTROLS).index, empty=True),
+    ] = Field(description=choices("Methods of PEFT", CONTROLS))
     block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
         description="Block dimensions whose number of parameters they are to have; IA3 has one size."
     )
@@ -239,7 +236,7 @@ class Control(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Control:
-        if set(self.methods) - {"ia3"} and not self.block_dims:
+        if any(CONTROLS[name].sized for name in self.methods) and not self.block_dims:
             raise ValueError(
                 f"control.block_dims=[]: control.methods={show(list(self.methods))} needs block dimensions to be "
                 "compared with; type control.block_dims=[4], or control=none"
@@ -250,9 +247,8 @@ class Control(Section):
 class Transpile(Section):
     """How blocks become circuits."""
 
-    synthesis: Literal["exact", "noise_aware", "qiskit", "none"] = Field(
-        description="Exact circuits, ones that stop where a further two-qubit gate costs more than it gains, exact "
-        "ones as long as Qiskit's own, or none: then blocks run ideally, with noise scale 0 only."
+    synthesis: Literal[tuple(SYNTHESES)] = Field(  # type: ignore[valid-type]  # of a table
+        description=choices("How circuits follow their blocks", SYNTHESES)
     )
     noise_scale: Annotated[float, Between(0, 1000, above=True)] = Field(
         description="Noise scale that noise_aware circuits are made for."

@@ -11,9 +11,11 @@ import numpy as np
 
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.circuits.noise.device import DeviceNoise
-from cayley_adapters.simulation.compiled import compile_blocks
-from cayley_adapters.simulation.executors import AerExecutor, ExactExecutor, Executor, NoisyExecutor, characterised
-from cayley_adapters.simulation.measurement import mitigation_for
+from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.core.registry import load
+from cayley_adapters.simulation.executors import ExactExecutor, Executor
+from cayley_adapters.simulation.mitigations import mitigation_for
+from cayley_adapters.simulation.simulators import SIMULATORS
 
 __all__ = ["EXACT", "Arm", "make_executor"]
 
@@ -76,13 +78,6 @@ def make_executor(
     options: dict[str, Any] = {"shots": arm.shots, "seed": np.random.SeedSequence(seed)}
     device = replace(device, scale=arm.noise_scale, source=arm.source)
     undo = {name: mitigation_for(arm.mitigation, item, device) for name, item in circuits.items()}
-    if arm.readout == "ideal_sign":
-        options["ideal"] = {name: q.float() for name, q in blocks.items()}
-    if arm.executor == "aer":
-        return AerExecutor(circuits, device, mitigation=undo, **options)
-    # Blocks too large for circuits are run on an ideal device, the only one that the settings allow them.
-    compiled = {
-        name: compile_blocks(circuits[name], device) if name in circuits else q.numpy() for name, q in blocks.items()
-    }
-    executor = NoisyExecutor(compiled, mitigation=undo, **options)
-    return characterised(executor, blocks, undo, **options) if arm.readout == "characterised" else executor
+    make = load(SIMULATORS[arm.executor].simulator_builder)(blocks, circuits, device)
+    executor: Executor = load(str(READOUTS[arm.readout].readout_builder))(make, blocks, mitigation=undo, **options)
+    return executor

@@ -6,7 +6,7 @@ An executor takes the activations that enter a projection and returns them with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,14 +16,26 @@ import torch
 from cayley_adapters.adapters.cayley.layer import constrain_signs
 from cayley_adapters.adapters.cayley.rotation import rotate
 from cayley_adapters.kernels.shots import magnitudes
-from cayley_adapters.simulation.compiled import CompiledBlocks, probabilities
-from cayley_adapters.simulation.measurement import Mitigation, characterise, sample
+from cayley_adapters.simulation.compiled import CompiledBlocks, compile_blocks, probabilities
+from cayley_adapters.simulation.measurement import characterise, sample
 
 if TYPE_CHECKING:
     from cayley_adapters.circuits.blocks import BlockCircuits
     from cayley_adapters.circuits.noise.device import DeviceNoise
+    from cayley_adapters.simulation.mitigations import Undo
 
-__all__ = ["AerExecutor", "ExactExecutor", "Executor", "NoisyExecutor", "characterised"]
+__all__ = [
+    "AerExecutor",
+    "ExactExecutor",
+    "Executor",
+    "NoisyExecutor",
+    "batched",
+    "by_aer",
+    "characterised",
+    "measured_once",
+    "signs_of_inputs",
+    "signs_of_products",
+]
 
 
 class Executor(Protocol):
@@ -106,7 +118,7 @@ class NoisyExecutor:
         blocks: Mapping[str, CompiledBlocks | np.ndarray],
         shots: float = np.inf,
         seed: np.random.SeedSequence | None = None,
-        mitigation: Mapping[str, Mitigation | None] | None = None,
+        mitigation: Mapping[str, Undo | None] | None = None,
         ideal: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self._blocks, self._shots, self._mitigation, self._ideal = blocks, shots, mitigation or {}, ideal
@@ -170,7 +182,7 @@ class AerExecutor(NoisyExecutor):
 def characterised(
     executor: NoisyExecutor,
     blocks: Mapping[str, torch.Tensor],
-    mitigation: Mapping[str, Mitigation | None],
+    mitigation: Mapping[str, Undo | None],
     shots: float,
     seed: np.random.SeedSequence,
 ) -> ExactExecutor:
@@ -193,3 +205,40 @@ def characterised(
         run = partial(executor.probabilities, key)
         maps[key] = torch.from_numpy(characterise(run, q.numpy(), shots, generator, mitigation.get(key))).float()
     return ExactExecutor(maps, "signed")
+
+
+def batched(
+    blocks: Mapping[str, torch.Tensor], circuits: Mapping[str, BlockCircuits], noise: DeviceNoise
+) -> Callable[..., NoisyExecutor]:
+    """The batched simulator, see :data:`cayley_adapters.simulation.simulators.SIMULATORS`.
+
+    Blocks too large for circuits are run on an ideal device, the only one that the settings allow them.
+    """
+    compiled = {
+        name: compile_blocks(circuits[name], noise) if name in circuits else q.numpy() for name, q in blocks.items()
+    }
+    return partial(NoisyExecutor, compiled)
+
+
+def by_aer(
+    blocks: Mapping[str, torch.Tensor], circuits: Mapping[str, BlockCircuits], noise: DeviceNoise
+) -> Callable[..., NoisyExecutor]:
+    """Qiskit Aer."""
+    return partial(AerExecutor, circuits, noise)
+
+
+def signs_of_inputs(make: Callable[..., NoisyExecutor], blocks: Mapping[str, torch.Tensor], **options: Any) -> Executor:
+    """The readout ``sign_constrained``, see :data:`cayley_adapters.circuits.readouts.READOUTS`."""
+    return make(**options)
+
+
+def signs_of_products(
+    make: Callable[..., NoisyExecutor], blocks: Mapping[str, torch.Tensor], **options: Any
+) -> Executor:
+    """The readout ``ideal_sign``."""
+    return make(ideal={name: q.float() for name, q in blocks.items()}, **options)
+
+
+def measured_once(make: Callable[..., NoisyExecutor], blocks: Mapping[str, torch.Tensor], **options: Any) -> Executor:
+    """The readout ``characterised``."""
+    return characterised(make(**options), blocks, **options)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.kernels.shots import measure, project
 
 if TYPE_CHECKING:
@@ -19,10 +18,17 @@ if TYPE_CHECKING:
 
     from cayley_adapters.circuits.blocks import BlockCircuits
     from cayley_adapters.circuits.noise.device import DeviceNoise
+    from cayley_adapters.simulation.mitigations import Undo
 
-__all__ = ["MITIGATIONS", "Mitigation", "characterise", "maps_of", "mitigation_for", "preparation_slices", "sample"]
-
-MITIGATIONS = ("none", "readout", "readout+depolarizing")
+__all__ = [
+    "Mitigation",
+    "background_undone",
+    "characterise",
+    "maps_of",
+    "preparation_slices",
+    "readout_undone",
+    "sample",
+]
 
 
 def sample(p: np.ndarray, shots: float, generator: np.random.Generator) -> np.ndarray:
@@ -78,30 +84,19 @@ class Mitigation:
         return out
 
 
-def mitigation_for(kind: str, circuits: BlockCircuits, noise: DeviceNoise) -> Mitigation | None:
-    """Return the mitigation of a kind for blocks on a device, None where there is nothing to undo.
-
-    Args:
-        kind: ``none``, ``readout`` or ``readout+depolarizing``.
-        circuits: The blocks.
-        noise: The device.
-
-    Raises:
-        CayleyError: If the kind is unknown.
-    """
-    if kind not in MITIGATIONS:
-        raise CayleyError(
-            f"mitigation '{kind}' is unknown; allowed: {', '.join(MITIGATIONS)}{nearest(kind, MITIGATIONS)}"
-        )
-    if kind == "none" or noise.scale == 0:
-        return None
+def readout_undone(circuits: BlockCircuits, noise: DeviceNoise) -> Mitigation:
+    """Return what undoes the readout flips of blocks on a device."""
     lines = noise.lines(circuits.ansatz.qubits)
-    background = np.ones(len(circuits))
-    if kind == "readout+depolarizing":
-        for ansatz, blocks in circuits.groups():
-            shares = np.array([line.survival(ansatz) for line in lines])
-            background[blocks] = shares[blocks % len(lines)]
-    return Mitigation(np.stack([_inverse(line.confusion()) for line in lines]), background)
+    return Mitigation(np.stack([_inverse(line.confusion()) for line in lines]), np.ones(len(circuits)))
+
+
+def background_undone(circuits: BlockCircuits, noise: DeviceNoise) -> Mitigation:
+    """Return what undoes the readout flips, and the uniform background that gate errors leave, too."""
+    lines, undo = noise.lines(circuits.ansatz.qubits), readout_undone(circuits, noise)
+    for ansatz, blocks in circuits.groups():
+        shares = np.array([line.survival(ansatz) for line in lines])
+        undo.background[blocks] = shares[blocks % len(lines)]
+    return undo
 
 
 def _inverse(confusion: np.ndarray) -> np.ndarray:
@@ -114,7 +109,7 @@ def characterise(
     trained: np.ndarray,
     shots: float,
     generator: np.random.Generator,
-    mitigation: Mitigation | None = None,
+    mitigation: Undo | None = None,
 ) -> np.ndarray:
     """Measure what blocks do, once, and return the linear maps that then serve every token without the device.
 

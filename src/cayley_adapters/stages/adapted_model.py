@@ -12,6 +12,7 @@ from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
 from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.circuits.files import load_circuits
+from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.job import Job
 from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.storage import load_compressed
@@ -85,7 +86,7 @@ class AdaptedModel:
         """
         if math.isinf(arm.shots):
             return 0.0
-        if arm.readout == "characterised":
+        if READOUTS[arm.readout].once:
             again = [self.losses(arm, repeat=repeat).mean() for repeat in range(1, MEASUREMENTS)]
             return float(np.std([losses.mean(), *again], ddof=1))
         count = min(self._options.batch_windows, len(losses))

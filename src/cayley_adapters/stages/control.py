@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.adapters.training.controls import control_config
 from cayley_adapters.core.job import Job, control_of
 from cayley_adapters.models.base import set_threads
@@ -26,9 +27,8 @@ def run(job: Job, settings: Settings) -> Outcome:
     base = place(load_compressed(job.inputs["compressed"][0].parent), device_named(options.device))
     shapes = adapted_shapes(base, options.targets, options.layers)
     config = control_config(method, block_dim or 0, options.targets, options.layers, shapes)
-    if block_dim and method in ("oft", "boft"):
-        # Their parameters are half of ours, theta/2: with half the step the rotations move alike.
-        learning_rate = options.learning_rate / block_dim / 2
-    else:
-        learning_rate = settings.control.ia3_learning_rate if method == "ia3" else settings.control.lora_learning_rate
+    rate = CONTROLS[method].rate
+    learning_rate = getattr(settings.control, rate) if rate else options.learning_rate / (block_dim or 1)
+    if CONTROLS[method].blocks:
+        learning_rate /= 2  # their parameters are half of ours: with half the step the rotations move alike
     return train_and_save(job, get_peft_model(base, config), options, learning_rate, job.seed)

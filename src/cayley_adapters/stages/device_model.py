@@ -18,7 +18,7 @@ from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows
 from cayley_adapters.settings import Settings
 from cayley_adapters.stages.common import evaluation_windows, model_folder
-from cayley_adapters.stages.transpile import circuits_of, line_of
+from cayley_adapters.stages.transpile import circuits_of, synthesis_of
 
 if TYPE_CHECKING:
     from cayley_adapters.circuits.blocks import BlockCircuits
@@ -53,8 +53,8 @@ class DeviceModel:
     @cached_property
     def circuits(self) -> dict[str, BlockCircuits]:
         """Projection → its synthesised blocks."""
-        line = line_of(self._settings, self.config.block_dim.bit_length() - 1)
-        return {name: circuits_of(theta, self.config, line) for name, theta in self._theta.items()}
+        synthesise = synthesis_of(self._settings, self.config.block_dim.bit_length() - 1)
+        return {name: circuits_of(theta, self.config, synthesise) for name, theta in self._theta.items()}
 
     def windows(self, text: str | None, tokens: int) -> Windows:
         """The text that is put to the model: one window of ``tokens`` scored tokens, or the whole of a given text.

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from cayley_adapters.analysis.refine import next_noise_scale
+from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, circuit_errors
-from cayley_adapters.circuits.noise.device import SOURCES
+from cayley_adapters.circuits.noise.sources import SOURCES
 from cayley_adapters.core.files import atomic_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
@@ -46,7 +47,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         "adapter_parameters": model.parameters,
         "two_qubit_gates": counts.mean() if len(counts) else math.nan,
         "targets": "ranked" if "levers.budget" in job.leaves else " ".join(train.targets),
-        "brickwork_depth": train.brickwork_depth if train.ansatz == "brickwork" else None,
+        "brickwork_depth": train.brickwork_depth if ANSATZES[train.ansatz].layered else None,
         "trained_noise_scale": train.noise_scale,
         "layers": " ".join(map(str, train.layers or ())) or None,
     }

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from cayley_adapters.adapters.cayley.model import set_executor
+from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.gates import circuit_summary
 from cayley_adapters.circuits.noise.calibration_files import load_calibration
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import CELL_COLUMNS, write_table
@@ -141,7 +143,7 @@ def _cell(
     train, row, ansatz = settings.train, known["qpu"], workload.circuits.ansatz
     targets, layers = settings.qpu.targets or train.targets, settings.qpu.layers or train.layers
     compressed, uncompressed = (known[arm]["perplexity"] for arm in ("without_blocks", "uncompressed"))
-    ratio = float(cell["compression_ratio"])
+    ratio, synthesis = float(cell["compression_ratio"]), settings.transpile.synthesis
     return {
         **{key: row[key] for key in ("noise_scale", "shots", "readout", "tokens", "nll", "nll_se", "perplexity")},
         "model": settings.model.name,
@@ -161,10 +163,10 @@ def _cell(
         "layout": "; ".join(" ".join(map(str, line)) for line in workload.lines),
         "mitigation": row["mitigation"],
         "targets": " ".join(targets),
-        "brickwork_depth": train.brickwork_depth if train.ansatz == "brickwork" else None,
+        "brickwork_depth": train.brickwork_depth if ANSATZES[train.ansatz].layered else None,
         "trained_noise_scale": train.noise_scale,
         # What is only made longer to be compared with Qiskit's is not run on a processor.
-        "synthesis": settings.transpile.synthesis.replace("qiskit", "exact"),
+        "synthesis": "exact" if SYNTHESES[synthesis].compared else synthesis,
         "idle": settings.qpu.dynamical_decoupling != "none",
         "layers": " ".join(map(str, layers or ())) or None,
         "nll_compressed": known["without_blocks"]["nll"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,22 +13,25 @@ from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import read_adapter
 from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
-from cayley_adapters.circuits.ansatz import full
+from cayley_adapters.circuits.ansatz import ANSATZES, full
 from cayley_adapters.circuits.files import load_circuits, save_circuits
 from cayley_adapters.circuits.gates import circuit_summary
-from cayley_adapters.circuits.synthesis import brickwork_circuits, lengthened, synthesise, synthesise_for
+from cayley_adapters.circuits.syntheses import SYNTHESES
+from cayley_adapters.circuits.synthesis import lengthened
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress, say
+from cayley_adapters.core.registry import load
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 from cayley_adapters.stages.common import device_noise
 
 if TYPE_CHECKING:
-    from cayley_adapters.circuits.blocks import BlockCircuits
-    from cayley_adapters.circuits.noise.calibration import Line
+    from collections.abc import Callable
 
-__all__ = ["circuits_of", "line_of", "run"]
+    from cayley_adapters.circuits.blocks import BlockCircuits
+
+__all__ = ["circuits_of", "run", "synthesis_of"]
 
 COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 
@@ -41,17 +45,17 @@ def run(job: Job, settings: Settings) -> Outcome:
     """
     inputs, outputs = job.inputs, job.outputs
     config, stored = read_adapter(inputs["adapter"][0].parent, CayleyConfig)
-    circuits, rows, synthesis = {}, [], settings.transpile.synthesis
+    circuits, rows, synthesis = {}, [], SYNTHESES[settings.transpile.synthesis]
     exact = load_circuits(inputs["exact"][0]) if inputs.get("exact") else None
-    if synthesis == "none":
+    if not synthesis.circuits:
         say(f"{job.label}: no circuits are asked for (transpile.synthesis=none)")
     elif config.block_dim <= LARGEST_NOISY_BLOCK:
-        line = line_of(settings, config.block_dim.bit_length() - 1)
-        count = _qiskit_gates(config, settings.transpile.compared_blocks) if synthesis == "qiskit" else 0
+        synthesise = synthesis_of(settings, config.block_dim.bit_length() - 1)
+        count = _qiskit_gates(config, settings.transpile.compared_blocks) if synthesis.compared else 0
         progress = Progress(job.label)
         for index, (name, theta) in enumerate(stored.items()):
             projection = name.removeprefix("base_model.model.").removesuffix(".cayley_theta")
-            circuits[projection] = exact[projection] if exact else circuits_of(theta.double(), config, line)
+            circuits[projection] = exact[projection] if exact else circuits_of(theta.double(), config, synthesise)
             if count:
                 circuits[projection] = lengthened(circuits[projection], count)
             wanted = blocks_of(theta.double(), config).numpy()
@@ -79,7 +83,7 @@ def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
     from cayley_adapters.circuits.qiskit import qiskit_circuit
 
     d = config.block_dim
-    if d < 4 or config.ansatz != "full" or not compared:
+    if d < 4 or ANSATZES[config.ansatz].circuits_builder or not compared:
         return 0
     rng, exact = np.random.default_rng(0), full(d.bit_length() - 1)
     blocks = cayley(torch.from_numpy(rng.normal(size=(compared, d * (d - 1) // 2)))).numpy()
@@ -87,18 +91,24 @@ def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
     return round(float(mean)) - circuit_summary(exact).cz + len(exact.couplers)
 
 
-def line_of(settings: Settings, qubits: int) -> Line | None:
-    """The qubits that circuits are made for; None for exact circuits, which serve all."""
-    if settings.transpile.synthesis != "noise_aware":
-        return None
-    return device_noise(settings.noise, settings.transpile.noise_scale).line(qubits)
+def synthesis_of(settings: Settings, qubits: int) -> Callable[[np.ndarray], BlockCircuits]:
+    """What turns blocks of so many qubits into circuits; a processor takes exact ones where the map has none."""
+    synthesis = SYNTHESES[settings.transpile.synthesis]
+    make: Callable[..., BlockCircuits] = load(synthesis.synthesis_builder)
+    if not synthesis.directed:
+        return make
+    return partial(make, line=device_noise(settings.noise, settings.transpile.noise_scale).line(qubits))
 
 
-def circuits_of(theta: torch.Tensor, config: CayleyConfig, line: Line | None) -> BlockCircuits:
-    """The circuits of a projection's blocks, made for a line's noise if one is given."""
-    if config.ansatz == "brickwork":
+def circuits_of(
+    theta: torch.Tensor, config: CayleyConfig, synthesise: Callable[[np.ndarray], BlockCircuits]
+) -> BlockCircuits:
+    """The circuits of a projection's blocks."""
+    if closed := ANSATZES[config.ansatz].circuits_builder:
         # Products of two-qubit rotations are short already: there is nothing to search for, and nothing to leave out.
-        return brickwork_circuits(cayley(theta).numpy(), config.block_dim.bit_length() - 1, config.brickwork_depth)
+        rotations = cayley(theta).numpy()
+        made: BlockCircuits = load(closed)(rotations, config.block_dim.bit_length() - 1, config.brickwork_depth)
+        return made
     # Blocks that training never turned are all the same, and one search does for them.
     q, places = np.unique(blocks_of(theta, config).numpy(), axis=0, return_inverse=True)
-    return (synthesise(q) if line is None else synthesise_for(q, line))[places]
+    return synthesise(q)[places]

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 from peft.config import PeftConfig
 
+from cayley_adapters.circuits.ansatz import ANSATZES
+from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.errors import CayleyError, nearest
 
-__all__ = ["ANSATZES", "PEFT_TYPE", "READOUTS", "CayleyConfig"]
+__all__ = ["PEFT_TYPE", "CayleyConfig"]
 
 PEFT_TYPE = "CAYLEY"
-ANSATZES = ("full", "brickwork")
-READOUTS = ("signed", "sign_constrained")
+FAMILIES = tuple(ANSATZES)
+TRAINED = tuple(name for name, readout in READOUTS.items() if readout.trained)
 
 
 @dataclass
@@ -46,9 +48,9 @@ class CayleyConfig(PeftConfig):
     )
     layers_to_transform: list[int] | int | None = field(default=None, metadata={"help": "decoder layers to adapt"})
     layers_pattern: list[str] | str | None = field(default=None, metadata={"help": "name of the list of layers"})
-    ansatz: str = field(default="full", metadata={"help": f"one of {ANSATZES}"})
+    ansatz: str = field(default="full", metadata={"help": f"one of {FAMILIES}"})
     brickwork_depth: int = field(default=1, metadata={"help": "layers of the brickwork ansatz"})
-    readout: str = field(default="signed", metadata={"help": f"one of {READOUTS}"})
+    readout: str = field(default="signed", metadata={"help": f"one of {TRAINED}"})
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]  # of peft
@@ -60,14 +62,17 @@ class CayleyConfig(PeftConfig):
         d = self.block_dim
         if not isinstance(d, int) or d < 2 or d & (d - 1):
             raise CayleyError(f"block_dim={d!r} is no power of two; use 2, 4, 8, 16, …")
-        for name, value, known in (("ansatz", self.ansatz, ANSATZES), ("readout", self.readout, READOUTS)):
+        for name, value, known in (("ansatz", self.ansatz, FAMILIES), ("readout", self.readout, TRAINED)):
             if value not in known:
                 raise CayleyError(
                     f"{name}={value!r} is unknown{nearest(str(value), known)}; allowed: {', '.join(known)}"
                 )
-        if self.ansatz == "brickwork":
-            if d < 4:
-                raise CayleyError("ansatz='brickwork' needs two qubits: use block_dim=4 or larger, or ansatz='full'")
+        family = ANSATZES[self.ansatz]
+        if d < family.smallest:
+            raise CayleyError(
+                f"ansatz={self.ansatz!r} needs two qubits: use block_dim={family.smallest} or larger, or ansatz='full'"
+            )
+        if family.layered:
             depth = self.brickwork_depth
             if not isinstance(depth, int) or not 1 <= depth <= 64:
                 raise CayleyError(f"brickwork_depth={depth!r} is not allowed; use 1 to 64")

@@ -11,9 +11,9 @@ from torch import nn
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.rotation import rotate
-from cayley_adapters.adapters.cayley.transform import brickwork_blocks, cayley
-from cayley_adapters.circuits.ansatz import Ansatz, bricks, brickwork, full, qubits_of
+from cayley_adapters.circuits.ansatz import ANSATZES, Ansatz, qubits_of
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.registry import load
 
 __all__ = ["CayleyLayer", "blocks_of", "constrain_signs"]
 
@@ -25,9 +25,9 @@ def constrain_signs(x: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
 
 def blocks_of(theta: torch.Tensor, config: CayleyConfig) -> torch.Tensor:
     """The blocks ``(B, d, d)`` of free parameters, in their precision."""
-    if config.ansatz == "brickwork":
-        return brickwork_blocks(theta, qubits_of(config.block_dim), config.brickwork_depth)
-    return cayley(theta)
+    n = config.block_dim.bit_length() - 1
+    made: torch.Tensor = load(ANSATZES[config.ansatz].blocks_builder)(theta, n, config.brickwork_depth)
+    return made
 
 
 def _precise(x: torch.Tensor) -> torch.Tensor:
@@ -82,9 +82,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         if device.type == "meta" and hasattr(base, "_hf_hook"):
             device = base._hf_hook.execution_device  # accelerate keeps the weights elsewhere until they are needed
         self.cayley_config[adapter_name] = config
-        shape: tuple[int, ...] = (d * (d - 1) // 2,)
-        if config.ansatz == "brickwork":
-            shape = (len(bricks(qubits_of(d), config.brickwork_depth)), 6)
+        shape = ANSATZES[config.ansatz].theta_shape(d, config.brickwork_depth)
         self.cayley_theta[adapter_name] = nn.Parameter(torch.zeros(self.in_features // d, *shape, device=device))
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
@@ -115,8 +113,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
     def ansatz(self) -> Ansatz:
         """The circuits' ansatz of the active adapter."""
         config = self.cayley_config[self.active_adapters[0]]
-        n = qubits_of(config.block_dim)
-        return brickwork(n, config.brickwork_depth) if config.ansatz == "brickwork" else full(n)
+        return ANSATZES[config.ansatz].circuit_of(qubits_of(config.block_dim), config.brickwork_depth)
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         if self.disable_adapters and self.merged:

@@ -11,7 +11,7 @@ import torch
 from cayley_adapters.circuits.ansatz import bricks
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["block_dimension", "brickwork_blocks", "cayley", "inverse_cayley"]
+__all__ = ["block_dimension", "brickwork_blocks", "cayley", "full_blocks", "inverse_cayley"]
 
 SMALL_BLOCK = 16
 """Up to this dimension blocks are solved by compiled loops on the CPU; larger ones, and GPUs, by a library."""
@@ -146,6 +146,11 @@ def inverse_cayley(q: torch.Tensor) -> torch.Tensor:
         ) from error
     rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
     return k[..., rows, columns]
+
+
+def full_blocks(theta: torch.Tensor, n: int, depth: int) -> torch.Tensor:
+    """The blocks ``(…, 2ⁿ, 2ⁿ)`` of the ansatz ``full``, which has no layers: :func:`cayley` of their parameters."""
+    return cayley(theta)
 
 
 def brickwork_blocks(theta: torch.Tensor, n: int, depth: int) -> torch.Tensor:

@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.registry import load
 
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-__all__ = ["CONTROLS", "control_config", "free_parameters"]
+__all__ = ["boft", "control_config", "free_parameters", "ia3", "lora", "oft"]
 
-CONTROLS = ("lora", "oft", "boft", "ia3")
+Shapes = Sequence[tuple[int, int]]
+"""(in, out) of every adapted projection."""
 
 
 def control_config(
-    method: str, block_dim: int, targets: Sequence[str], layers: Sequence[int] | None, shapes: Sequence[tuple[int, int]]
+    method: str, block_dim: int, targets: Sequence[str], layers: Sequence[int] | None, shapes: Shapes
 ) -> PeftConfig:
     """The configuration of a control that stands beside blocks of one dimension on the same projections.
 
-    ``oft`` is PEFT's orthogonal finetuning with the exact Cayley transform and blocks of the same size: as many
-    parameters, and the very same rotations. ``boft`` has the same blocks, with a trained scale of each output beside
-    (of butterfly factors PEFT allows one without its CUDA extension). ``lora`` has the rank that comes closest in
-    parameters, at least 1. ``ia3`` is a trained scale, of which there is one size: of the inputs of ``down_proj`` and
-    the outputs of the others, as usual.
-
     Args:
-        method: one of :data:`CONTROLS`.
+        method: one of :data:`cayley_adapters.adapters.controls.CONTROLS`.
         block_dim: d of the Cayley blocks.
         targets: last names of the projections.
         layers: indices of the decoder layers; all if None.
@@ -36,24 +33,50 @@ def control_config(
     Raises:
         CayleyError: blocks of that dimension do not fit a projection, which PEFT would answer with other blocks.
     """
-    from peft import BOFTConfig, IA3Config, LoraConfig, OFTConfig
-
-    if method in ("oft", "boft") and (misfits := sorted({i for i, _ in shapes if i % block_dim})):
+    if CONTROLS[method].blocks and (misfits := sorted({i for i, _ in shapes if i % block_dim})):
         raise CayleyError(
             f"control.block_dims: {method} with blocks of dimension {block_dim} does not divide {misfits[0]} inputs "
             "of a projection; leave that block dimension out"
         )
-    where: dict[str, Any] = {"target_modules": _modules(targets, layers)}
-    if method == "oft":
-        return OFTConfig(r=0, oft_block_size=block_dim, use_cayley_neumann=False, **where)
-    if method == "boft":
-        return BOFTConfig(boft_block_size=block_dim, boft_n_butterfly_factor=1, **where)
-    if method == "ia3":
-        scaled = [name for name in targets if name == "down_proj"]
-        return IA3Config(feedforward_modules=_modules(scaled, layers) if scaled else [], **where)
+    config: PeftConfig = load(CONTROLS[method].control_builder)(block_dim, targets, layers, shapes)
+    return config
+
+
+def oft(block_dim: int, targets: Sequence[str], layers: Sequence[int] | None, shapes: Shapes) -> PeftConfig:
+    """PEFT's orthogonal finetuning with the exact Cayley transform: the very same rotations as our blocks."""
+    from peft import OFTConfig
+
+    where = _modules(targets, layers)
+    return OFTConfig(r=0, oft_block_size=block_dim, use_cayley_neumann=False, target_modules=where)
+
+
+def boft(block_dim: int, targets: Sequence[str], layers: Sequence[int] | None, shapes: Shapes) -> PeftConfig:
+    """The same blocks, with a trained scale of each output beside.
+
+    Of butterfly factors PEFT allows one without its CUDA extension.
+    """
+    from peft import BOFTConfig
+
+    where = _modules(targets, layers)
+    return BOFTConfig(boft_block_size=block_dim, boft_n_butterfly_factor=1, target_modules=where)
+
+
+def ia3(block_dim: int, targets: Sequence[str], layers: Sequence[int] | None, shapes: Shapes) -> PeftConfig:
+    """A trained scale of the inputs of ``down_proj`` and of the outputs of the others, as usual; it has one size."""
+    from peft import IA3Config
+
+    scaled = [name for name in targets if name == "down_proj"]
+    feedforward = _modules(scaled, layers) if scaled else []
+    return IA3Config(feedforward_modules=feedforward, target_modules=_modules(targets, layers))
+
+
+def lora(block_dim: int, targets: Sequence[str], layers: Sequence[int] | None, shapes: Shapes) -> PeftConfig:
+    """LoRA of the rank, at least 1, that comes closest to blocks in parameters."""
+    from peft import LoraConfig
+
     budget = sum(inputs * (block_dim - 1) // 2 for inputs, _ in shapes)
     rank = max(1, round(budget / sum(inputs + outputs for inputs, outputs in shapes)))
-    return LoraConfig(r=rank, lora_alpha=rank, **where)
+    return LoraConfig(r=rank, lora_alpha=rank, target_modules=_modules(targets, layers))
 
 
 def _modules(targets: Sequence[str], layers: Sequence[int] | None) -> list[str] | str:

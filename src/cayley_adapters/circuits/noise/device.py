@@ -27,16 +27,14 @@ from cayley_adapters.circuits.noise.calibration import (
     calibration_named,
     calibration_of,
 )
+from cayley_adapters.circuits.noise.sources import SOURCES
 from cayley_adapters.core.errors import CayleyError
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
     from qiskit_aer.noise import NoiseModel, QuantumError
 
-__all__ = ["SOURCES", "Channel", "DeviceNoise", "cz_channel", "delay_channel", "sx_channel"]
-
-SOURCES = ("cz", "sx", "readout")
-"""What errors come from: two-qubit gates, one-qubit gates, and reading out."""
+__all__ = ["Channel", "DeviceNoise", "cz_channel", "delay_channel", "sx_channel"]
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,8 @@ class DeviceNoise:
 
     def __post_init__(self) -> None:
         """Check the scale, the layout and the source."""
-        if self.source not in (None, *SOURCES):
-            raise CayleyError(f"source of errors '{self.source}' is unknown; known: {', '.join(SOURCES)}")
+        if self.source is not None:
+            SOURCES[self.source]  # or it says which are known
         if not (math.isfinite(self.scale) and self.scale >= 0):
             raise CayleyError(f"noise scale {self.scale} is not allowed; give a finite number of at least 0")
         if isinstance(self.layout, str):

@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.registry import load
 from cayley_adapters.models.base import projections
 from cayley_adapters.models.compression.allocation import ALLOCATIONS, shares_by_sensitivity
-from cayley_adapters.models.compression.methods import Method, method_named
+from cayley_adapters.models.compression.methods import METHODS, Method, method_named
 from cayley_adapters.models.compression.observation import layer_inputs, observe, run_layer
 
 __all__ = ["Lender", "compress", "sizes_for"]
@@ -69,9 +70,9 @@ def compress(
         model: a Llama-like causal language model (``model.model.layers``).
         ratio: share of the targets' parameters to remove, 0 ≤ ratio < 1. At 0 the model is left as it is.
         tokens: ``(windows, window)`` calibration token ids; for methods that are calibrated.
-        method: ``whitened_svd``, ``svd`` or ``mpo``.
+        method: one of :data:`cayley_adapters.models.compression.methods.METHODS`.
         allocation: ``uniform`` removes the same share of every projection, ``sensitivity`` more where the measured loss
-            on the calibration text suffers less (``whitened_svd`` only).
+            on the calibration text suffers less (where the method has a ``spectrum``).
         targets: last names of the projections.
         layers: indices of the decoder layers; all if None.
         ridge: white noise in the calibration data, relative to the inputs' mean power along a projection's weights.
@@ -114,21 +115,24 @@ def compress(
     modules = {name: module for mine in by_layer.values() for name, module in mine.items()}
     if ratio == 0:
         return []
-    how = method_named(method)
+    how, calibrated, spectrum = method_named(method), METHODS[method].calibrated, METHODS[method].spectrum
     sizes = sizes_for(how, modules, ratio)
     given = np.empty((0, 0)) if tokens is None else np.asarray(tokens)
-    if how.calibrated and len(given) == 0:
+    if calibrated and len(given) == 0:
         raise CayleyError(f"method {method} is calibrated: give it tokens (windows, window)")
-    if how.calibrated and given.ndim != 2:
+    if calibrated and given.ndim != 2:
         raise CayleyError(f"calibration tokens of shape {given.shape} are not allowed; give (windows, window)")
     if allocation == "sensitivity":
-        if method != "whitened_svd":
-            raise CayleyError(f"allocation=sensitivity is possible with method=whitened_svd, not {method}")
-        sizes = _sensitive_sizes(model, how, by_layer, sizes, given, ridge, batch_windows, progress, lend)
+        if spectrum is None:
+            able = " or ".join(entry.name for entry in METHODS.values() if entry.spectrum)
+            raise CayleyError(f"allocation=sensitivity is possible with method={able}, not {method}")
+        sizes = _sensitive_sizes(
+            model, how, load(spectrum), by_layer, sizes, given, ridge, batch_windows, progress, lend
+        )
     del modules  # a replaced projection is to be forgotten
     batches: list[torch.Tensor] = []
     kwargs: dict[str, Any] = {}
-    if how.calibrated:
+    if calibrated:
         batches, kwargs = layer_inputs(model, np.array_split(given, -(-len(given) // batch_windows)))
     records, last = [], max(by_layer)
     for index in range(last + 1):
@@ -183,6 +187,7 @@ def _compress_layer(
 def _sensitive_sizes(
     model: Any,
     how: Method,
+    spectrum: Callable[[torch.Tensor, torch.Tensor], np.ndarray],
     by_layer: dict[int, dict[str, nn.Linear]],
     sizes: dict[str, int],
     tokens: np.ndarray,
@@ -195,8 +200,6 @@ def _sensitive_sizes(
 
     The loss is measured on a few windows, from the layer on: what is below does not change.
     """
-    from cayley_adapters.models.compression.methods.whitened_svd import whitened_spectrum
-
     batches, kwargs = layer_inputs(model, np.array_split(tokens, -(-len(tokens) // batch_windows)))
     probe = torch.as_tensor(tokens[: min(PROBE_WINDOWS, len(batches[0]))], dtype=torch.long)
     layers = list(model.model.layers)
@@ -214,7 +217,7 @@ def _sensitive_sizes(
             mine = by_layer.get(index, {})
             grams, advance = observe(layers[index], mine, batches, kwargs)
             for name, module in mine.items():
-                spectra[name] = whitened_spectrum(module.weight, grams[name])
+                spectra[name] = spectrum(module.weight, grams[name])
                 smaller, _ = how.fit(module, grams[name], sizes[name], ridge)
                 model.set_submodule(name, smaller.to(module.weight.dtype).eval())
                 lost = max(loss(index, batches[0][: len(probe)]) - base, 1e-6)  # noise may make it negative

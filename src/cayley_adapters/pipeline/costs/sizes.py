@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.models.shapes import ModelShape
 from cayley_adapters.settings import Settings
 from cayley_adapters.settings.fields import PROJECTIONS
@@ -120,9 +121,10 @@ class Sizes:
     def adapter(self) -> float:
         """What the adapters add to the parameters that work at each token, in parameters' worth."""
         method, _, d = self.cell.get("control", "").partition("-d")
-        if method == "boft":
+        work = CONTROLS[method].work if method else "rotated"
+        if work == "merged":
             return BOFT * sum(i * i * (i + o) for i, o in self.adapters) / self.window
-        return self.inputs * (150 if method in ("lora", "ia3") else 80 * (1 + (int(d or 0) or self.block_dim) / 8))
+        return self.inputs * (150 if work == "scaled" else 80 * (1 + (int(d or 0) or self.block_dim) / 8))
 
     @property
     def trained(self) -> int:

@@ -12,7 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cayley_adapters.analysis import MEASUREMENTS
+from cayley_adapters.circuits.ansatz import ANSATZES
+from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.circuits.syntheses import SYNTHESES
+from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.pipeline.costs.sizes import LOADED, Sizes
+from cayley_adapters.simulation.simulators import SIMULATORS
 
 __all__ = ["COSTS", "Cost"]
 
@@ -67,7 +72,7 @@ def _compress(job: Sizes) -> float:
     if options.method == "none" or job.ratio == 0:
         return LOADED * job.stored
     factored = job.compressed_layers * sum(map(math.prod, job.compressed))
-    if options.method != "whitened_svd":
+    if not METHODS[options.method].calibrated:
         return LOADED * job.stored + factored * job.shape.hidden / 2
     if options.allocation == "sensitivity":  # every projection is tried on a few windows
         tokens = 1.5 * tokens + job.compressed_layers * len(job.compressed) * job.window
@@ -86,22 +91,23 @@ def _train(job: Sizes) -> float:
 def _transpile(job: Sizes) -> float:
     """Blocks that need a search: brickworks have closed forms, and longer circuits are found already."""
     synthesis, train, d = job.settings.transpile.synthesis, job.settings.train, job.block_dim
-    if synthesis in ("none", "qiskit") or train.ansatz == "brickwork" or train.steps == 0 or d not in SYNTHESIS:
+    closed = ANSATZES[train.ansatz].circuits_builder is not None
+    if closed or not SYNTHESES[synthesis].searched or train.steps == 0 or d not in SYNTHESIS:
         return 0.0
-    return job.inputs / d * (APPROXIMATION if synthesis == "noise_aware" else SYNTHESIS)[d]
+    return job.inputs / d * (APPROXIMATION if SYNTHESES[synthesis].directed else SYNTHESIS)[d]
 
 
 def _evaluate(job: Sizes) -> float:
     """Noise scales and sources of errors, each with finite shots partly twice, on every test token."""
     options, scales, d = job.settings.evaluate, len(job.settings.sweep.noise_scale), job.block_dim
-    characterised, circuits = options.readout == "characterised", job.settings.transpile.synthesis != "none"
+    characterised, circuits = READOUTS[options.readout].once, SYNTHESES[job.settings.transpile.synthesis].circuits
     share = min(options.batch_windows, options.windows) / options.windows
     limited = float(scales * sum(shots != "inf" for shots in options.shots) + options.refine)
     limited *= MEASUREMENTS if characterised else 1 + share
     if circuits and scales > 1:
         limited += 3 * min(options.noise_budget_windows, options.windows) / options.windows
     unlimited = scales * ("inf" in options.shots or d in options.unlimited_shots_block_dims)
-    simulated = (AER if options.executor == "aer" else CIRCUIT if circuits else {}).get(d, 80.0 * d)
+    simulated = (AER if not SIMULATORS[options.executor].ideal_blocks else CIRCUIT if circuits else {}).get(d, 80.0 * d)
     sampled = SAMPLED
     if characterised:  # a block is measured once, and its tokens are served by arithmetic
         simulated, sampled = ROTATED, 0.0

@@ -5,21 +5,7 @@ from __future__ import annotations
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, listing
 
-__all__ = ["CONTROL_NAMES", "READOUTS", "device", "shots_text", "where_adapted"]
-
-CONTROL_NAMES = {
-    "lora": "LoRA",
-    "oft": "OFT",
-    "boft": "BOFT",
-    "ia3": "a trained scale (IA3)",
-    "cayley": "blocks",
-}
-READOUTS = {
-    "signed": "signed (exact arithmetic)",
-    "sign_constrained": "sign-constrained",
-    "characterised": "characterised (maps measured once)",
-    "ideal_sign": "ideal signs",
-}
+__all__ = ["device", "shots_text", "where_adapted"]
 
 
 def where_adapted(evidence: Evidence) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cayley_adapters.report.captions.common import READOUTS, device, shots_text, where_adapted
+from cayley_adapters.circuits.noise.sources import SOURCES
+from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.report.captions.common import device, shots_text, where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, listing, significant
 
 __all__ = ["budget_caption", "budget_findings"]
-
-_SOURCES = {"cz": "two-qubit gates", "sx": "one-qubit gates", "readout": "readout"}
 
 
 def budget_caption(evidence: Evidence) -> list[str]:
@@ -18,7 +18,7 @@ def budget_caption(evidence: Evidence) -> list[str]:
     if any(name.startswith("noise_budget") for name in evidence.files):
         paragraphs.append(
             f"What each kind of error of {device(evidence)} costs in nats a token; readout "
-            f"{READOUTS[evidence.transition['readout']]}, {shots_text(evidence.transition['shots'])}, mitigation "
+            f"{READOUTS[evidence.transition['readout']].title}, {shots_text(evidence.transition['shots'])}, mitigation "
             f"{settings.evaluate.mitigation}; blocks of d = {listing(settings.sweep.block_dim)} on "
             f"{where_adapted(evidence)}; {evidence.tokens:,} test tokens."
         )
@@ -46,6 +46,6 @@ def budget_findings(evidence: Evidence) -> list[str]:
     for (ratio, n), rows in table.dropna(subset="cost").groupby(["compression_ratio", "qubits"]):
         cost = rows.groupby("source")["cost"].mean()
         alone = cost.drop("all").sort_values(ascending=False)
-        sources = [f"{_SOURCES[name]} {significant(value, 2)}" for name, value in alone.items()]
+        sources = [f"{SOURCES[name].sentence} {significant(value, 2)}" for name, value in alone.items()]
         parts.append(f"n = {n} at ratio {ratio:g}: {listing(sources)}, together {significant(cost['all'], 2)}")
     return [f"Cost at λ = 1 of each source alone, nats a token: {'; '.join(parts)}."]

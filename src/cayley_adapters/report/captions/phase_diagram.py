@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cayley_adapters.report.captions.common import READOUTS, device, shots_text, where_adapted
+from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.report.captions.common import device, shots_text, where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, listing
 
@@ -20,7 +21,7 @@ def phase_diagram_caption(evidence: Evidence) -> list[str]:
         f"Perplexity with blocks of d = {listing(sweep.block_dim)} on {where_adapted(evidence)}, at noise scale λ = "
         f"{listing(sweep.noise_scale)}{noise}. {settings.model.name}, compression {settings.compress.method} at ratio "
         f"{listing(sweep.compression_ratio)} on {listing(settings.compress.targets)}; ansatz {settings.train.ansatz}; "
-        f"readout {READOUTS[transition['readout']]}, {shots_text(transition['shots'])}, mitigation "
+        f"readout {READOUTS[transition['readout']].title}, {shots_text(transition['shots'])}, mitigation "
         f"{evaluate.mitigation}, executor {transition['executor']}; "
         f"{'seed' if len(sweep.seed) == 1 else 'mean of seeds'} {listing(sweep.seed)}; {evidence.tokens:,} test tokens "
         f"of {count(evidence.documents, 'document')}."

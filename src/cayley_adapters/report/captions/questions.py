@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.report.captions.common import where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, listing, significant
@@ -51,4 +52,6 @@ def _arm(name: str) -> str:
     """``blocks_noise1`` as ``blocks at λ = 1``."""
     if name.startswith("blocks_noise"):
         return f"blocks at λ = {name.removeprefix('blocks_noise')}"
-    return {"blocks_exact": "exact blocks", "lora": "LoRA"}.get(name, name)
+    if name in CONTROLS:
+        return CONTROLS[name].title
+    return {"blocks_exact": "exact blocks"}.get(name, name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.captions.common import CONTROL_NAMES, where_adapted
+from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.report.captions.common import where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, interval, listing, perplexity, share, significant, whole
 
@@ -16,12 +17,12 @@ def recovery_caption(evidence: Evidence) -> list[str]:
     """Of what blocks and controls recover without noise."""
     settings = evidence.settings
     train, controls = settings.train, settings.control.methods
-    sized = [CONTROL_NAMES[name] for name in controls if name != "ia3"]
+    sized = [CONTROLS[name].title for name in controls if CONTROLS[name].sized]
     beside = (
         " No classical controls were trained (control.methods is empty)."
         if not controls
         else " Controls, by PEFT on the same projections, text and steps: "
-        f"{listing(CONTROL_NAMES[name] for name in controls)}"
+        f"{listing(CONTROLS[name].title for name in controls)}"
         + (
             f"; {listing(sized)} with about as many parameters as d = {listing(settings.control.block_dims)}."
             if sized
@@ -47,7 +48,7 @@ def _best(table: pd.DataFrame) -> list[str]:
         for kind, of_kind in group.groupby(group["method"] == "cayley"):
             row = of_kind.loc[of_kind["nll"].idxmin()]
             size = "" if np.isnan(row["block_dim"]) else f" of d = {row['block_dim']:.0f}"
-            name = f"blocks{size}" if kind else CONTROL_NAMES[row["method"]]
+            name = f"blocks{size}" if kind else CONTROLS[row["method"]].title
             recovered = "" if np.isnan(row["recovery"]) else f", recovery {share(row['recovery'])}"
             best[kind] = (
                 f"{name} (perplexity {perplexity(row['perplexity'])}{recovered}, "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.captions.common import READOUTS, device, shots_text
+from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.report.captions.common import device, shots_text
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, interval, listing, significant
 
@@ -27,7 +28,7 @@ def transition_caption(evidence: Evidence) -> list[str]:
         "Gain G(n) = nll_compressed − nll(n, 0), cost C(n, λ) = nll(n, λ) − nll(n, 0) and critical noise λ_c "
         "for blocks "
         f"of d = {listing(evidence.settings.sweep.block_dim)} at ratio "
-        f"{listing(evidence.settings.sweep.compression_ratio)}; readout {READOUTS[transition['readout']]}, "
+        f"{listing(evidence.settings.sweep.compression_ratio)}; readout {READOUTS[transition['readout']].title}, "
         f"{shots_text(transition['shots'])}; {device(evidence)}. "
         + (
             f"Intervals: 95 %, {bootstrap['replicates']:,} paired bootstrap replicates over "

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.captions.common import CONTROL_NAMES, READOUTS, shots_text
+from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.report.captions.common import shots_text
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, interval, listing, perplexity, significant, whole
+from cayley_adapters.simulation.mitigations import MITIGATIONS
 
 __all__ = ["VERDICTS", "headline", "limits", "verdict", "verdicts"]
 
@@ -114,7 +117,7 @@ def _at_the_device(evidence: Evidence, table: pd.DataFrame) -> str:
         "not measured": "the noise axis does not tell for {}",
     }
     parts = [words[name].format(listing(blocks)) for name, blocks in said.items() if blocks]
-    how = f"{READOUTS[evidence.transition['readout']]} readout, {shots_text(evidence.transition['shots'])}"
+    how = f"{READOUTS[evidence.transition['readout']].title} readout, {shots_text(evidence.transition['shots'])}"
     return f"Under the noise of {noise.backend} as calibrated (λ = 1; {how}), {'; '.join(parts)}."
 
 
@@ -144,7 +147,7 @@ def _controls(evidence: Evidence) -> list[str]:
     for ratio, group in trained.groupby("compression_ratio"):
         nll = group.groupby(["method", "adapter_parameters"])["nll"].mean()  # over seeds
         (method, size), best = nll.idxmin(), nll.min()
-        name = CONTROL_NAMES.get(method, method)
+        name = CONTROLS[method].title
         parts.append(f"{name} with {perplexity(np.exp(best))} ({whole(size)} parameters) at ratio {ratio:g}")
     if not parts:
         return []
@@ -164,7 +167,7 @@ def limits(evidence: Evidence) -> str:
             "leakage are "
             f"not in the model{'' if settings.noise.idle else ', nor is the relaxation of waiting qubits'}."
         )
-        if settings.evaluate.mitigation != "none":
+        if MITIGATIONS[settings.evaluate.mitigation].undoes:
             text.append("Mitigation uses the very calibration that the noise is made from; a real device's drifts.")
     spread = "one seed was trained" if len(seeds) == 1 else f"the {len(seeds)} seeds are averaged"
     text.append(

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from cayley_adapters.report.captions.common import CONTROL_NAMES, READOUTS, device, shots_text, where_adapted
+from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.circuits.ansatz import ANSATZES
+from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.circuits.syntheses import SYNTHESES
+from cayley_adapters.models.compression.methods import METHODS
+from cayley_adapters.report.captions.common import device, shots_text, where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, listing, whole
+from cayley_adapters.simulation.mitigations import MITIGATIONS
+from cayley_adapters.simulation.simulators import SIMULATORS
 
 __all__ = ["REFERENCES", "methods"]
 
@@ -18,18 +25,6 @@ REFERENCES = {
     ),
     "smollm2": ("Allal et al.: SmolLM2 (2025)", "https://arxiv.org/abs/2502.02737"),
     "wikitext": ("Merity et al.: Pointer Sentinel Mixture Models (2016)", "https://arxiv.org/abs/1609.07843"),
-    "svd_llm": (
-        "Wang et al.: SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model "
-        "Compression (2024)",
-        "https://arxiv.org/abs/2403.07378",
-    ),
-    "compactifai": (
-        "Tomut et al.: CompactifAI: Extreme Compression of Large Language Models using Quantum-Inspired Tensor "
-        "Networks "
-        "(2024)",
-        "https://arxiv.org/abs/2401.14109",
-    ),
-    "tensorly": ("Kossaifi et al.: TensorLy: Tensor Learning in Python (2016)", "https://arxiv.org/abs/1610.09555"),
     "adam": ("Kingma, Ba: Adam: A Method for Stochastic Optimization (2014)", "https://arxiv.org/abs/1412.6980"),
     "distillation": (
         "Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network (2015)",
@@ -38,22 +33,6 @@ REFERENCES = {
     "peft": (
         "Hugging Face: PEFT: State-of-the-art Parameter-Efficient Fine-Tuning methods",
         "https://github.com/huggingface/peft",
-    ),
-    "lora": (
-        "Hu et al.: LoRA: Low-Rank Adaptation of Large Language Models (2021)",
-        "https://arxiv.org/abs/2106.09685",
-    ),
-    "oft": (
-        "Qiu et al.: Controlling Text-to-Image Diffusion by Orthogonal Finetuning (2023)",
-        "https://arxiv.org/abs/2306.07280",
-    ),
-    "boft": (
-        "Liu et al.: Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization (2023)",
-        "https://arxiv.org/abs/2311.06243",
-    ),
-    "ia3": (
-        "Liu et al.: Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning (2022)",
-        "https://arxiv.org/abs/2205.05638",
     ),
     "qiskit": (
         "Javadi-Abhari et al.: Quantum computing with Qiskit (2024)",
@@ -68,6 +47,12 @@ REFERENCES = {
         "Qiskit IBM Runtime: backends and their calibrations",
         "https://github.com/Qiskit/qiskit-ibm-runtime",
     ),
+    **{
+        key: cited
+        for registry in (METHODS, CONTROLS, ANSATZES, SYNTHESES, READOUTS, MITIGATIONS, SIMULATORS)
+        for entry in registry.values()
+        for key, cited in entry.literature.items()
+    },
 }
 """Key → (what is cited, where it is); cited as ``{key}`` in the texts below."""
 
@@ -115,20 +100,16 @@ def _compression(evidence: Evidence) -> str:
     compress = settings.compress
     if compress.method == "none":
         return "Nothing was compressed."
-    how = {
-        "whitened_svd": "singular value decomposition, truncated after whitening by calibration activations{svd_llm}",
-        "svd": "plain truncated singular value decomposition",
-        "mpo": "matrix product operators of two sites{compactifai}, by TensorLy{tensorly}, without retraining",
-    }.get(compress.method, compress.method)
+    method = METHODS[compress.method]
     calibrated = (
         f", calibrated on {count(settings.data.calibration_windows, 'window')}, ridge {compress.ridge:g}"
-        if compress.method == "whitened_svd"
+        if method.calibrated
         else ""
     )
     return (
-        f"The model's projections {listing(compress.targets)} were compressed by {how}{calibrated}; a share of "
-        f"{listing(settings.sweep.compression_ratio)} of their parameters was removed, allocation "
-        f"{compress.allocation}."
+        f"The model's projections {listing(compress.targets)} were compressed by "
+        f"{method.sentence}{calibrated}; a share of {listing(settings.sweep.compression_ratio)} of their "
+        f"parameters was removed, allocation {compress.allocation}."
     )
 
 
@@ -136,15 +117,11 @@ def _blocks(evidence: Evidence) -> str:
     settings = evidence.settings
     sizes = evidence.cells.groupby("block_dim")["adapter_parameters"].first()
     sized = listing(f"{whole(number)} (d = {dim})" for dim, number in sizes.items())
-    ansatz = (
-        "each rotated by a block Q = (I − K/2)(I + K/2)⁻¹ of its own with K skew-symmetric"
-        if settings.train.ansatz == "full"
-        else "each rotated by a product of such transforms, 4 × 4 on neighbouring qubits, "
-        f"{count(settings.train.brickwork_depth, 'layer')}"
-    )
+    ansatz = ANSATZES[settings.train.ansatz]
+    layers = f", {count(settings.train.brickwork_depth, 'layer')}" if ansatz.layered else ""
     return (
         f"The inputs of {where_adapted(evidence)} are cut into slices of d = "
-        f"{listing(settings.sweep.block_dim)}, {ansatz}; "
+        f"{listing(settings.sweep.block_dim)}, each rotated by {ansatz.sentence}{layers}; "
         f"trained parameters: {sized}."
     )
 
@@ -177,7 +154,7 @@ def _training(evidence: Evidence) -> str:
         f"{count(train.batch_windows, 'window')} with Adam{{adam}}, step size {train.learning_rate:g}/d "
         f"{schedule}{warm}, "
         f"gradients clipped to norm {train.max_grad_norm:g}, on {loss}, readout "
-        f"{READOUTS[train.readout]}{noise}; {kept}; "
+        f"{READOUTS[train.readout].title}{noise}; {kept}; "
         f"seed{'s' * (len(settings.sweep.seed) > 1)} {listing(settings.sweep.seed)}."
     )
 
@@ -186,29 +163,29 @@ def _controls(evidence: Evidence) -> str:
     control = evidence.settings.control
     if not control.methods:
         return ""
-    rates = {"lora": control.lora_learning_rate, "ia3": control.ia3_learning_rate}
+    chosen = [CONTROLS[name] for name in control.methods]
     named = listing(
-        f"{CONTROL_NAMES[name]}{{{name}}}" + (f" with step size {rates[name]:g}" if name in rates else "")
-        for name in control.methods
+        item.sentence + (f" with step size {getattr(control, item.rate):g}" if item.rate else "") for item in chosen
     )
-    sizes = f", as many parameters as d = {listing(control.block_dims)}" if set(control.methods) - {"ia3"} else ""
+    sized = any(item.sized for item in chosen)
+    sizes = f", as many parameters as d = {listing(control.block_dims)}" if sized else ""
     return f"Classical controls are PEFT's{{peft}} {named}{sizes}, on the same projections, text and steps."
 
 
 def _circuits(evidence: Evidence) -> str:
     settings = evidence.settings
-    if settings.transpile.synthesis == "none":
+    synthesis = SYNTHESES[settings.transpile.synthesis]
+    if not synthesis.circuits:
         return "No circuits were made: blocks ran in exact arithmetic."
     cells = evidence.cells[evidence.cells["executor"] != "exact"]
     gates = cells.groupby("block_dim")["two_qubit_gates"].mean().dropna()
     counted = listing(f"{number:.3g} (d = {dim})" for dim, number in gates.items())
-    how = {"exact": "exactly", "qiskit": "exactly, with as many CZ gates as Qiskit's synthesis"}.get(
-        settings.transpile.synthesis
-    ) or f"up to where a further two-qubit gate costs more than it gains at λ = {settings.transpile.noise_scale:g}"
+    at = f" at λ = {settings.transpile.noise_scale:g}" if synthesis.directed else ""
     return (
         "On n = log₂ d qubits a slice is amplitude-encoded, its block applied and all qubits measured, in RZ, "
         "SX and CZ "
-        f"gates on a line of qubits, synthesised {how}; two-qubit gates a block, preparation included: {counted}."
+        f"gates on a line of qubits, synthesised {synthesis.sentence}{at}; "
+        f"two-qubit gates a block, preparation included: {counted}."
     )
 
 
@@ -216,11 +193,7 @@ def _noise(evidence: Evidence, calibrated: str | None) -> str:
     settings = evidence.settings
     if calibrated is None:
         return ""
-    run = (
-        "Qiskit Aer{aer}"
-        if settings.evaluate.executor == "aer"
-        else "a batched simulator of density matrices that is tested to equal Qiskit Aer{aer}"
-    )
+    run = SIMULATORS[settings.evaluate.executor].sentence
     return (
         f"Noise is that of {device(evidence)}, calibrated on {calibrated}, from Qiskit{{qiskit}} IBM "
         f"Runtime{{runtime}}: "
@@ -233,22 +206,18 @@ def _noise(evidence: Evidence, calibrated: str | None) -> str:
 def _readout(evidence: Evidence) -> str:
     settings = evidence.settings
     evaluate = settings.evaluate
-    if settings.transpile.synthesis == "none":
+    if not SYNTHESES[settings.transpile.synthesis].circuits:
         return ""
-    how = {
-        "sign_constrained": "y_k = sign(x_k) ‖x‖ √p_k of measured frequencies p, the paper's",
-        "characterised": "the map Q̂ that the device's frequencies were found to follow, once a block",
-        "ideal_sign": "y_k = sign((Qx)_k) ‖x‖ √p_k of measured frequencies p, an upper bound",
-    }[evaluate.readout]
+    readout = READOUTS[evaluate.readout]
     beside = [d for d in evaluate.unlimited_shots_block_dims if d in settings.sweep.block_dim]
     unlimited = f", for d = {listing(beside)} unlimited shots as well" if beside else ""
     undone = (
-        "nothing is mitigated"
-        if evaluate.mitigation == "none"
-        else f"mitigation {evaluate.mitigation}, from the calibration that the noise is made of"
+        f"mitigation {evaluate.mitigation}, from the calibration that the noise is made of"
+        if MITIGATIONS[evaluate.mitigation].undoes
+        else "nothing is mitigated"
     )
     return (
-        f"The readout is {READOUTS[evaluate.readout]}, {how}, from {listing(map(shots_text, evaluate.shots))} a "
+        f"The readout is {readout.title}, {readout.sentence}, from {listing(map(shots_text, evaluate.shots))} a "
         f"circuit{unlimited}; {undone}."
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.circuits.noise.budget import Circuit
+from cayley_adapters.circuits.noise.sources import SOURCES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +19,7 @@ __all__ = ["noise_budget_figure"]
 
 # Hatches tell sources apart without colour (colours: Okabe and Ito, Color Universal Design, 2008).
 _STYLES = {
-    "cz": ("two-qubit gates (CZ)", "#56B4E9", ""),
-    "sx": ("one-qubit gates (SX)", "#E69F00", "////"),
-    "readout": ("readout", "#CC79A7", "...."),
+    **{name: (source.title, source.colour, source.hatch) for name, source in SOURCES.items()},
     "all": ("all together", "0.25", ""),
 }
 _WIDTH = 0.2
@@ -92,7 +91,7 @@ def _costs(axes: Axes, table: pd.DataFrame, gains: pd.DataFrame) -> None:
 
 def _counted(axes: Axes, circuits: Sequence[Circuit]) -> None:
     for place, circuit in enumerate(circuits):
-        for index, source in enumerate(("cz", "sx", "readout")):
+        for index, source in enumerate(SOURCES):
             _, colour, hatch = _STYLES[source]
             if circuit.errors.get(source, 0) > 0:
                 x = place + (index - 1) * 0.27

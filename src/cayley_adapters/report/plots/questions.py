@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.adapters.controls import CONTROLS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -20,7 +22,7 @@ _STYLES = {
     "compressed": ("D", "black", "none"),
     "exact": ("o", "#0072B2", "full"),
     "noisy": ("o", "#0072B2", "none"),
-    "lora": ("s", "#D55E00", "full"),
+    **{name: (control.style[0], control.colour, control.fill) for name, control in CONTROLS.items()},
 }
 _ROW = 0.36  # inches
 _TOP, _BOTTOM = 0.48, 0.86
@@ -72,7 +74,7 @@ def _label(row: Any) -> str:
     kind = _kind(row)
     if kind in ("exact", "noisy"):
         return f"blocks d = {row.block_dim:.0f}, {'exact' if kind == 'exact' else f'λ = {row.noise_scale:g}'}"
-    return {"lora": "LoRA"}.get(kind, kind)
+    return CONTROLS[kind].title if kind in CONTROLS else kind
 
 
 def _accuracy(axes: Axes, table: pd.DataFrame, labels: dict[str, str]) -> None:

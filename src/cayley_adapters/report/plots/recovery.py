@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.circuits.readouts import READOUTS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -15,14 +18,9 @@ __all__ = ["recovery_figure"]
 
 # Marker, line and grey tell the methods apart without colour (colours: Okabe and Ito, Color Universal Design, 2008).
 _STYLES = {
-    ("cayley", "signed"): ("blocks, signed", "o-", "#0072B2", "full"),
-    ("cayley", "sign_constrained"): ("blocks, sign-constrained", "o--", "#0072B2", "none"),
-    ("cayley", "characterised"): ("blocks, measured once", "o:", "#0072B2", "left"),
-    ("cayley", "ideal_sign"): ("blocks, ideal signs", "o-.", "#0072B2", "bottom"),
-    ("lora", "signed"): ("LoRA", "s-", "#D55E00", "full"),
-    ("oft", "signed"): ("OFT (PEFT, exact Cayley)", "x", "black", "full"),
-    ("boft", "signed"): ("BOFT (PEFT)", "D", "#CC79A7", "none"),
-    ("ia3", "signed"): ("trained scale (IA3)", "^", "#009E73", "full"),
+    ("cayley", name): (readout.label, f"o{readout.line}", "#0072B2", readout.fill) for name, readout in READOUTS.items()
+} | {
+    (name, "signed"): (control.label, control.style, control.colour, control.fill) for name, control in CONTROLS.items()
 }
 
 

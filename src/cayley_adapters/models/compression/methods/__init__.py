@@ -1,31 +1,21 @@
-"""The compression methods: one module each, found by its name.
-
-A module defines ``METHOD``, an object with the attributes of :class:`Method`. Adding a method is adding a module here
-and a file of the same name to ``conf/compress``.
-"""
+"""The compression methods, each with a module of its own, which is imported when the method is used."""
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch import nn
+from cayley_adapters.core.registry import Entry, Registry, load
 
-from cayley_adapters.core.errors import CayleyError, nearest
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
-__all__ = ["Method", "method_named", "method_names"]
+__all__ = ["METHODS", "CompressionMethod", "Method", "method_named"]
 
 
 class Method(Protocol):
-    """How one projection is replaced by a smaller module.
-
-    Attributes:
-        calibrated: whether it needs the Gram matrix of calibration activations.
-    """
-
-    calibrated: bool
+    """How one projection is replaced by a smaller module."""
 
     def size(self, inputs: int, outputs: int, parameters: float) -> int:
         """The largest size (rank, bond dimension) that stores at most so many numbers.
@@ -60,19 +50,73 @@ class Method(Protocol):
         ...
 
 
-def method_names() -> list[str]:
-    """Names of all methods."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+@dataclass(frozen=True, kw_only=True)
+class CompressionMethod(Entry):
+    """A compression method, as its users know it before it runs.
+
+    Attributes:
+        method_builder: its :class:`Method`.
+        calibrated: whether it needs the Gram matrix of calibration activations.
+        spectrum: for ``allocation=sensitivity``: ``(weight, gram)`` → what each further unit of size adds to ‖WX‖²;
+            None where sizes cannot be dealt out so.
+    """
+
+    method_builder: str
+    calibrated: bool = False
+    spectrum: str | None = None
+
+
+METHODS = Registry(
+    "compression method",
+    [
+        CompressionMethod(
+            name="mpo",
+            title="matrix product operators",
+            sentence="matrix product operators of two sites{compactifai}, by TensorLy{tensorly}, without retraining",
+            method_builder="cayley_adapters.models.compression.methods.mpo:METHOD",
+            literature={
+                "compactifai": (
+                    "Tomut et al.: CompactifAI: Extreme Compression of Large Language Models using Quantum-Inspired "
+                    "Tensor Networks (2024)",
+                    "https://arxiv.org/abs/2401.14109",
+                ),
+                "tensorly": (
+                    "Kossaifi et al.: TensorLy: Tensor Learning in Python (2016)",
+                    "https://arxiv.org/abs/1610.09555",
+                ),
+            },
+        ),
+        CompressionMethod(
+            name="svd",
+            title="SVD",
+            sentence="plain truncated singular value decomposition",
+            method_builder="cayley_adapters.models.compression.methods.svd:METHOD",
+        ),
+        CompressionMethod(
+            name="whitened_svd",
+            title="whitened SVD",
+            sentence="singular value decomposition, truncated after whitening by calibration activations{svd_llm}",
+            method_builder="cayley_adapters.models.compression.methods.whitened_svd:METHOD",
+            calibrated=True,
+            spectrum="cayley_adapters.models.compression.methods.whitened_svd:whitened_spectrum",
+            literature={
+                "svd_llm": (
+                    "Wang et al.: SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model "
+                    "Compression (2024)",
+                    "https://arxiv.org/abs/2403.07378",
+                ),
+            },
+        ),
+    ],
+)
+"""Name → compression method."""
 
 
 def method_named(name: str) -> Method:
-    """The method of a name.
+    """What a method does.
 
     Raises:
-        CayleyError: there is none.
+        CayleyError: there is none of that name.
     """
-    known = method_names()
-    if name not in known:
-        raise CayleyError(f"compression method {name!r} is unknown{nearest(name, known)}; known: {', '.join(known)}")
-    method: Method = import_module(f"{__name__}.{name}").METHOD
+    method: Method = load(METHODS[name].method_builder)
     return method

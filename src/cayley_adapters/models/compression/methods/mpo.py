@@ -62,8 +62,6 @@ class MpoLinear(CompressedLinear):
 class Mpo:
     """See :class:`cayley_adapters.models.compression.methods.Method`; the size is the bond dimension."""
 
-    calibrated = False
-
     def size(self, inputs: int, outputs: int, parameters: float) -> int:
         (o1, o2), (i1, i2) = _split(outputs), _split(inputs)
         bond = min(math.floor(parameters / (o1 * i1 + o2 * i2) + 1e-9), o1 * i1, o2 * i2)

@@ -15,8 +15,6 @@ __all__ = ["METHOD"]
 class Svd(WhitenedSvd):
     """See :class:`cayley_adapters.models.compression.methods.Method`; the size is the rank."""
 
-    calibrated = False
-
     def fit(self, linear: nn.Linear, gram: torch.Tensor | None, size: int, ridge: float) -> tuple[nn.Module, float]:
         if not torch.isfinite(linear.weight).all():
             raise CayleyError("a projection has weights that are not finite; is the model whole?")

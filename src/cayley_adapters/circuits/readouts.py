@@ -1,0 +1,88 @@
+"""The readouts: how a block's output is made of what is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cayley_adapters.core.registry import Entry, Registry
+
+__all__ = ["MEASURED", "READOUTS", "TRAINED", "Readout"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout(Entry):
+    """A readout, as its users know it before it runs.
+
+    Attributes:
+        readout_builder: ``(make, blocks, **options)`` → executor, where ``make(**options)`` is the device's
+            :class:`cayley_adapters.simulation.executors.NoisyExecutor`, ``blocks`` are the trained blocks (projection →
+            ``(B, d, d)``, float64) and ``options`` have ``shots``, ``seed`` and ``mitigation``; None where no device
+            reads out so.
+        measured: whether a device reads out so.
+        trained: whether blocks can be trained under it.
+        once: whether blocks are measured once, and every token is served with what was found.
+        label: of blocks that are read out so, in a legend.
+        line: their line, as Matplotlib writes it.
+        fill: their marker's filling.
+    """
+
+    readout_builder: str | None = None
+    measured: bool = True
+    trained: bool = False
+    once: bool = False
+    label: str
+    line: str
+    fill: str
+
+
+READOUTS = Registry(
+    "readout",
+    [
+        Readout(
+            name="signed",
+            title="signed (exact arithmetic)",
+            sentence="y = Qx, which no device shows",
+            measured=False,
+            trained=True,
+            label="blocks, signed",
+            line="-",
+            fill="full",
+        ),
+        Readout(
+            name="sign_constrained",
+            title="sign-constrained",
+            sentence="y_k = sign(x_k) ‖x‖ √p_k of measured frequencies p, the paper's",
+            readout_builder="cayley_adapters.simulation.executors:signs_of_inputs",
+            trained=True,
+            label="blocks, sign-constrained",
+            line="--",
+            fill="none",
+        ),
+        Readout(
+            name="characterised",
+            title="characterised (maps measured once)",
+            sentence="the map Q̂ that the device's frequencies were found to follow, once a block",
+            readout_builder="cayley_adapters.simulation.executors:measured_once",
+            once=True,
+            label="blocks, measured once",
+            line=":",
+            fill="left",
+        ),
+        Readout(
+            name="ideal_sign",
+            title="ideal signs",
+            sentence="y_k = sign((Qx)_k) ‖x‖ √p_k of measured frequencies p, an upper bound",
+            readout_builder="cayley_adapters.simulation.executors:signs_of_products",
+            label="blocks, ideal signs",
+            line="-.",
+            fill="bottom",
+        ),
+    ],
+)
+"""Name → readout."""
+
+TRAINED = Registry("readout", [readout for readout in READOUTS.values() if readout.trained])
+"""Those under which blocks can be trained."""
+
+MEASURED = Registry("readout", [readout for readout in READOUTS.values() if readout.measured])
+"""Those of a device."""
