@@ -15,12 +15,20 @@ PAGE = ROOT / "docs" / "extending.md"
 _BLOCK = re.compile(r'^```(\w+) title="([^"]+)"\n(.*?)^```$', re.S | re.M)
 
 
+def headings() -> list[str]:
+    """The sections of the page that have code."""
+    return [heading for heading, text in _sections().items() if _BLOCK.search(text)]
+
+
+def _sections() -> dict[str, str]:
+    parts = re.split(r"^## (.+)\n", PAGE.read_text(encoding="utf-8"), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
 def follow(project: Project, heading: str) -> list[str]:
     """Make the files and edits of one section of the page, and name them."""
-    parts = re.split(r"^## (.+)\n", PAGE.read_text(encoding="utf-8"), flags=re.M)
-    section = dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
     touched = []
-    for kind, name, code in _BLOCK.findall(section):
+    for kind, name, code in _BLOCK.findall(_sections()[heading]):
         path = project.folder / name
         if kind == "diff":
             edit(path, code)
