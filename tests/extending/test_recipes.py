@@ -1,4 +1,4 @@
-"""The recipes of ``docs/extending.md``, all followed in one copy of the project, and what they give in one run of it."""
+"""The recipes of ``docs/extending.md``, all followed in one copy of the project, and what one run of it gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from project_copy import SAFETY, Project, copy_project
 from recipes import follow, headings
 
-MOST = {"A compression method": 2, "A readout": 2, "A mitigation": 2, "A figure": 2, "A stage": 3}
+MOST = {"A compression method": 2, "A readout": 2, "A mitigation": 1, "A figure": 2, "A stage": 3}
 CHOSEN = "compress.method=pruned_svd evaluate.readout=unsigned evaluate.mitigation=sharpened"
 SMALL = "control=none sweep.block_dim=4 evaluate.noise_budget_windows=0 train.steps=1"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -51,7 +51,7 @@ def test_every_recipe_is_followed():
 
 @pytest.mark.parametrize("heading", MOST)
 def test_few_files_make_it(touched, heading):
-    assert 1 < len(touched[heading]) <= MOST[heading]
+    assert 0 < len(touched[heading]) <= MOST[heading]
 
 
 def test_the_map_has_method_readout_and_mitigation(results):
