@@ -105,6 +105,10 @@ def test_lines_of_a_device(n, sparse):
         assert len(lines) < len(disjoint_lines(calibration, n))
 
 
+def test_plain_pairs_are_the_same_ones_each_time():
+    assert len({plain_pairs(device("FakeFez")) for _ in range(10)}) == 1
+
+
 def test_more_lines_cost_quality():
     dense, sparse = (line_tradeoff(device("FakeFez"), 2, layout) for layout in (False, True))
     plain, dense = dense[dense["layout"] == "plain"].iloc[0], dense[dense["layout"] == "dense"]

@@ -72,7 +72,9 @@ def plain_pairs(calibration: Calibration) -> tuple[tuple[int, int], ...]:
     graph = rustworkx.PyGraph(multigraph=False)
     graph.add_nodes_from(range(max(map(max, calibration.couplers)) + 1))
     graph.add_edges_from_no_data(sorted(calibration.couplers))
-    return tuple(sorted(rustworkx.max_weight_matching(graph, max_cardinality=True)))
+    # Which qubit of a pair comes first differs from call to call.
+    pairs = rustworkx.max_weight_matching(graph, max_cardinality=True)
+    return tuple(sorted((min(pair), max(pair)) for pair in pairs))
 
 
 def line_tradeoff(
