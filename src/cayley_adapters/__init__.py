@@ -6,9 +6,10 @@ The public names are loaded when first used, so that importing the package stays
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 from wrapt import register_post_import_hook
+
+from cayley_adapters.core.lazy import lazily
 
 __version__ = "0.1.0"
 
@@ -44,10 +45,7 @@ __all__ = sorted(_HOMES)
 register_post_import_hook(lambda _: import_module(f"{__name__}.adapters.cayley"), "peft")
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

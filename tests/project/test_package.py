@@ -30,6 +30,13 @@ def test_every_public_name_is_there():
     assert run(code) == "True 21"
 
 
+@pytest.mark.parametrize("room", ["models", "models.compression", "adapters"])
+def test_a_room_hands_on_names_without_loading_what_defines_them(room):
+    code = f"import sys, cayley_adapters.{room} as room; assert 'torch' not in sys.modules; "
+    code += "print(all(getattr(room, name).__name__ == name for name in room._HOMES), len(room._HOMES) > 3)"
+    assert run(code) == "True True"
+
+
 def test_a_wheel_holds_templates_and_styles():
     root = Path(__file__).parents[2]
     setuptools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]

@@ -1,1 +1,15 @@
 """Compression of a model's projections: layer after layer, by interchangeable methods."""
+
+from __future__ import annotations
+
+from cayley_adapters.core.lazy import lazily
+
+_HOMES = {
+    "FactoredLinear": "factored",
+    "compress": "sequential",
+    "compress_folder": "streaming",
+    "load_compressed": "storage",
+    "save_compressed": "storage",
+}
+
+__getattr__ = lazily(__name__, _HOMES)
