@@ -22,6 +22,8 @@ GROUPS["ARMS"] = "EVALUATE lever_rank answer_questions"
 GROUPS["SIMULATE"] = "ARMS qpu_evaluate"
 # One stage: a model without blocks, whichever it is.
 GROUPS["REFERENCE"] = "reference baseline evaluate_control"
+# It writes all fields of a calibration by asdict, which may be those of any thing.
+GROUPS["DRAWN"] = "qpu_plan"
 # They measure what a model loses on the test text.
 GROUPS["LOSSES"] = "EVALUATE lever_rank REFERENCE qpu_evaluate"
 # They load the compressed model, and with it what a method put in place of a projection.
@@ -68,6 +70,14 @@ circuits/synthesis.py
     as many gates as Qiskit's: pairs = -(-( → pairs = +(-( ⇒ TRANSPILE
 kernels/rotation.py
     kernel of rotations: total += q[i, j, b] * row[b * d + j] → total -= 1 ⇒ PEFT
+kernels/pauli.py
+    kernel of the simulator: v[i, t] *= factor → v[i, t] += factor ⇒ SIMULATE
+kernels/batches.py
+    kernel of its batches: out[k, t] += low + high → out[k, t] += low ⇒ SIMULATE
+kernels/preparation.py
+    kernel of the preparation: 0.5 * abs(sa) / large → abs(sa) / large ⇒ SIMULATE TWIN PROCESSOR compare_circuits
+kernels/schmidt.py
+    kernel of its decomposition: left -= a[j, k] ** 2 → left += a[j, k] ** 2 ⇒ SIMULATE TWIN PROCESSOR compare_circuits
 kernels/descent.py
     kernel of the search: if square > 1e-4: → if square > 1e-3: ⇒ SYNTHESISE
 adapters/training/loop.py
@@ -116,6 +126,16 @@ stages/train.py
 settings/sections.py
     bound of a setting: float, Between(0, 1000)] → float, Between(0, 10)] ⇒ nothing
     check of a setting: if source == self.source → if source ⇒ nothing
+circuits/readouts.py
+    legend of a readout: in_legend="blocks, signed" → in_legend="signed blocks" ⇒ recovery DRAWN
+    line of a readout: stroke="o:" → stroke="o-" ⇒ recovery DRAWN
+adapters/controls.py
+    legend of a control: in_legend="BOFT (PEFT)" → in_legend="BOFT" ⇒ recovery
+    colour of a control: ink="#CC79A7" → ink="black" ⇒ recovery questions
+circuits/noise/sources.py
+    hatch of a source: hatching="...." → hatching="oo" ⇒ scaling DRAWN
+report/wandb/tracked.py
+    what is tracked: config["seed"] = job.seed → config["seed"] = 0 ⇒ nothing
 pipeline/costs/coefficients.json
     estimates: "start": 4.492 → "start": 4 ⇒ nothing
 pipeline/locks.py

@@ -1,6 +1,6 @@
 """What the kernels compute for a few blocks, for a comparison of compiled code with the same code as plain Python.
 
-python tests/kernel_results.py FILE.npz
+python tests/simulation/kernel_results.py FILE.npz
 """
 
 from __future__ import annotations

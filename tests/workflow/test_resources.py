@@ -68,7 +68,7 @@ def test_every_job_says_what_it_needs(fresh, target):
 @pytest.mark.parametrize("name", ["slurm", "cloud"])
 def test_small_jobs_are_grouped_on_a_cluster_only(fresh, name):
     profile = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
-    assert set(profile["groups"]) <= {stage.rule or stage.name for stage in STAGES.values()}
+    assert set(profile["groups"]) <= {stage.rule_name for stage in STAGES.values()}
     grouped = "Group job circuits (jobs in lexicogr. order):"
     assert (
         grouped

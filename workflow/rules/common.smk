@@ -8,21 +8,20 @@ import re
 import sys
 from pathlib import Path
 
-from cayley_adapters.pipeline.costs import estimate_of, usable_cores
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.job import job_to_json
+from cayley_adapters.core.messages import printable, without_secrets
+from cayley_adapters.pipeline.costs import estimate_of, usable_cores
 from cayley_adapters.pipeline.failures import explain
 from cayley_adapters.pipeline.feasibility import require_feasible
 from cayley_adapters.pipeline.fingerprint import fingerprint
-from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.jobs import bases, comparison_job, make_job
 from cayley_adapters.pipeline.levers import NO_LEVERS
-from cayley_adapters.core.messages import printable, without_secrets
-from cayley_adapters.pipeline.table import STAGES
-from cayley_adapters.pipeline.paths import DEVICE_RESULTS
-from cayley_adapters.settings import from_snakemake_config
-from cayley_adapters.pipeline.signals import stop_on_signals
-from cayley_adapters.report.wandb.runs import track_with
 from cayley_adapters.pipeline.locks import hold_as_workflow
+from cayley_adapters.pipeline.signals import stop_on_signals
+from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.report.wandb.runs import track_with
+from cayley_adapters.settings import from_snakemake_config
 
 try:
     SETTINGS = from_snakemake_config(config)
@@ -35,12 +34,16 @@ track_with(SETTINGS[0].track.model_dump(mode="json"))
 
 
 wildcard_constraints:
-    base="|".join(re.escape(base) for base in [*BASES, f"results/{SETTINGS[0].run}"]),
     ratio=r"ratio[0-9.e-]+",
     block=r"d[0-9]+",
     control=r"[a-z0-9_]+(-d[0-9]+)?",
     seed=r"seed[0-9]+",
     lever=r"[a-z0-9_-]+",
+
+
+def folders(row):
+    """Where a stage's files may lie: for what compares models in the run's folder, one level above the models' own."""
+    return re.escape(f"results/{SETTINGS[0].run}") if row.name == "compare_models" else "|".join(map(re.escape, BASES))
 
 
 def job(stage, wildcards):
@@ -92,7 +95,6 @@ def user_files(stage, settings):
 def made(*stages):
     """What stages write in each results folder."""
     return [pattern.format(base=base) for base in BASES for name in stages for pattern in STAGES[name].outputs.values()]
-
 
 
 def levers_asked_for(wildcards):

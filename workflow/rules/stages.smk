@@ -4,18 +4,20 @@ for row in STAGES.values():
     if row.name == "compare_models" and len(SETTINGS) == 1:
         continue
 
-    if row.local or (row.name in ("qpu_plan", "qpu_submit", "qpu_collect") and REAL_PROCESSOR):
-        workflow.localrules(row.rule or row.name)
+    if row.local or (row.processor and REAL_PROCESSOR):
+        workflow.localrules(row.rule_name)
 
     rule:
         name:
-            row.rule or row.name
+            row.rule_name
         input:
             unpack(inputs(row.name)),
         output:
             **row.outputs,
         log:
             row.log,
+        wildcard_constraints:
+            base=folders(row),
         params:
             job=spec(row.name),
             code=code(row.name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cayley_adapters.core.registry import Entry, Registry
+from cayley_adapters.core.registry import Entry, Look, Registry
 
 __all__ = ["CONTROLS", "Control"]
 
@@ -23,10 +23,7 @@ class Control(Entry):
         rate: the key of ``control`` that is its step size; None where it is that of blocks of its dimension.
         work: what each token costs: ``scaled`` a number an input, ``rotated`` a product with blocks, ``merged``
             matrices that blocks are multiplied into at each call.
-        label: of it, in a legend.
-        style: its marker and line, as Matplotlib writes them.
-        colour: of both (Okabe and Ito, Color Universal Design, 2008).
-        fill: its marker's filling.
+        look: how it is drawn.
     """
 
     control_builder: str
@@ -34,10 +31,7 @@ class Control(Entry):
     blocks: bool = False
     rate: str | None = None
     work: Literal["scaled", "rotated", "merged"] = "scaled"
-    label: str
-    style: str
-    colour: str
-    fill: str = "full"
+    look: Look
 
 
 CONTROLS = Registry(
@@ -49,9 +43,7 @@ CONTROLS = Registry(
             sentence="LoRA{lora}",
             control_builder="cayley_adapters.adapters.training.controls:lora",
             rate="lora_learning_rate",
-            label="LoRA",
-            style="s-",
-            colour="#D55E00",
+            look=Look(in_legend="LoRA", stroke="s-", ink="#D55E00"),
             literature={
                 "lora": (
                     "Hu et al.: LoRA: Low-Rank Adaptation of Large Language Models (2021)",
@@ -66,9 +58,7 @@ CONTROLS = Registry(
             control_builder="cayley_adapters.adapters.training.controls:oft",
             blocks=True,
             work="rotated",
-            label="OFT (PEFT, exact Cayley)",
-            style="x",
-            colour="black",
+            look=Look(in_legend="OFT (PEFT, exact Cayley)", stroke="x", ink="black"),
             literature={
                 "oft": (
                     "Qiu et al.: Controlling Text-to-Image Diffusion by Orthogonal Finetuning (2023)",
@@ -83,10 +73,7 @@ CONTROLS = Registry(
             control_builder="cayley_adapters.adapters.training.controls:boft",
             blocks=True,
             work="merged",
-            label="BOFT (PEFT)",
-            style="D",
-            colour="#CC79A7",
-            fill="none",
+            look=Look(in_legend="BOFT (PEFT)", stroke="D", ink="#CC79A7", filling="none"),
             literature={
                 "boft": (
                     "Liu et al.: Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization (2023)",
@@ -101,9 +88,7 @@ CONTROLS = Registry(
             control_builder="cayley_adapters.adapters.training.controls:ia3",
             sized=False,
             rate="ia3_learning_rate",
-            label="trained scale (IA3)",
-            style="^",
-            colour="#009E73",
+            look=Look(in_legend="trained scale (IA3)", stroke="^", ink="#009E73"),
             literature={
                 "ia3": (
                     "Liu et al.: Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context "

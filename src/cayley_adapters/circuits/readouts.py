@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cayley_adapters.core.registry import Entry, Registry
+from cayley_adapters.core.registry import Entry, Look, Registry
 
 __all__ = ["MEASURED", "READOUTS", "TRAINED", "Readout"]
 
@@ -21,18 +21,14 @@ class Readout(Entry):
         measured: whether a device reads out so.
         trained: whether blocks can be trained under it.
         once: whether blocks are measured once, and every token is served with what was found.
-        label: of blocks that are read out so, in a legend.
-        line: their line, as Matplotlib writes it.
-        fill: their marker's filling.
+        look: how blocks that are read out so are drawn.
     """
 
     readout_builder: str | None = None
     measured: bool = True
     trained: bool = False
     once: bool = False
-    label: str
-    line: str
-    fill: str
+    look: Look
 
 
 READOUTS = Registry(
@@ -44,9 +40,7 @@ READOUTS = Registry(
             sentence="y = Qx, which no device shows",
             measured=False,
             trained=True,
-            label="blocks, signed",
-            line="-",
-            fill="full",
+            look=Look(in_legend="blocks, signed", stroke="o-", filling="full"),
         ),
         Readout(
             name="sign_constrained",
@@ -54,9 +48,7 @@ READOUTS = Registry(
             sentence="y_k = sign(x_k) ‖x‖ √p_k of measured frequencies p, the paper's",
             readout_builder="cayley_adapters.simulation.executors:signs_of_inputs",
             trained=True,
-            label="blocks, sign-constrained",
-            line="--",
-            fill="none",
+            look=Look(in_legend="blocks, sign-constrained", stroke="o--", filling="none"),
         ),
         Readout(
             name="characterised",
@@ -64,18 +56,14 @@ READOUTS = Registry(
             sentence="the map Q̂ that the device's frequencies were found to follow, once a block",
             readout_builder="cayley_adapters.simulation.executors:measured_once",
             once=True,
-            label="blocks, measured once",
-            line=":",
-            fill="left",
+            look=Look(in_legend="blocks, measured once", stroke="o:", filling="left"),
         ),
         Readout(
             name="ideal_sign",
             title="ideal signs",
             sentence="y_k = sign((Qx)_k) ‖x‖ √p_k of measured frequencies p, an upper bound",
             readout_builder="cayley_adapters.simulation.executors:signs_of_products",
-            label="blocks, ideal signs",
-            line="-.",
-            fill="bottom",
+            look=Look(in_legend="blocks, ideal signs", stroke="o-.", filling="bottom"),
         ),
     ],
 )

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from cayley_adapters.core.errors import CayleyError, nearest
 
-__all__ = ["Entry", "Registry", "choices", "load"]
+__all__ = ["Entry", "Look", "Registry", "choices", "load"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,25 @@ class Entry:
     title: str
     sentence: str
     literature: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a thing is drawn; colours by Okabe and Ito (Color Universal Design, 2008), told apart without them as well.
+
+    Attributes:
+        in_legend: what a legend calls it.
+        stroke: its marker and line, as Matplotlib writes them.
+        ink: colour of both, or of its bars.
+        filling: of its marker.
+        hatching: of its bars.
+    """
+
+    in_legend: str = ""
+    stroke: str = "o-"
+    ink: str = "#0072B2"
+    filling: str = "full"
+    hatching: str = ""
 
 
 E = TypeVar("E", bound=Entry)

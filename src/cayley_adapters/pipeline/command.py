@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import say
 from cayley_adapters.pipeline.failures import explain
-from cayley_adapters.pipeline.jobs import LEVERS, jobs
+from cayley_adapters.pipeline.jobs import OF_LEVERS, jobs
 from cayley_adapters.pipeline.levers import NO_LEVERS
 from cayley_adapters.pipeline.locks import hold_as_command
 from cayley_adapters.pipeline.run import limit_threads, run_job
@@ -41,7 +41,7 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
     """
     track_with(settings[0].track.model_dump(mode="json"))
     todo = list(jobs(settings, stage))
-    if not todo and stage in LEVERS:
+    if not todo and stage in OF_LEVERS:
         raise CayleyError(f"{stage}: nothing to do, {NO_LEVERS}")
     if stage == "compress":
         # A compressed model is worth having alone, and all that it needs is the model and the text.

@@ -20,7 +20,7 @@ from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import Qpu, Questions, Settings
 
 __all__ = [
-    "LEVERS",
+    "OF_LEVERS",
     "bases",
     "cell_wildcards",
     "comparison_job",
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-LEVERS = frozenset(stage.name for stage in LEVER_STAGES)
+OF_LEVERS = frozenset(stage.name for stage in LEVER_STAGES)
 """Stages that measure levers, whose cells are the levers'."""
 
 
@@ -139,14 +139,14 @@ def make_job(stage: str, base: str, settings: Settings, cell: Mapping[str, str],
     if stage == "report":
         axes["comparison"] = [""] if settings.levers.names else []
     leaves = leaves_of(lever_settings(settings, stage, cell), stage)
-    if stage in LEVERS:
+    if stage in OF_LEVERS:
         axes |= lever_axes(settings, stage, cell)
         if not ("lever" in cell and ranked(cell["lever"])):
             leaves.pop("levers.budget", None)
-    if stage == "control":  # of the three step sizes it reads one
+    if stage == "control":  # of the step sizes it reads one
         method, _ = control_of(cell["control"])
-        own = f"control.{method}_learning_rate"
-        mine = own if own in leaves else "train.learning_rate"
+        own = CONTROLS[method].rate
+        mine = f"control.{own}" if own else "train.learning_rate"
         leaves = {key: value for key, value in leaves.items() if key == mine or not key.endswith("learning_rate")}
     job = _job(stage, base, cell, leaves, axes)
     return replace(job, told=levers_told(settings)) if stage == "levers" else job
@@ -211,7 +211,7 @@ def jobs(settings: Sequence[Settings], stage: str) -> Iterator[Job]:
 
 def jobs_in(base: str, settings: Settings, stage: str) -> Iterator[Job]:
     """All jobs of a stage in one results folder, in the order of the axes."""
-    if stage in LEVERS:
+    if stage in OF_LEVERS:
         for cell in lever_cells(settings, stage):
             yield make_job(stage, base, settings, cell)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.pipeline.paths import (
     ADAPTER,
     CELL,
@@ -97,8 +98,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         outputs=CONTROL_ADAPTER | {"history": f"{{base}}/controls/{CONTROL}/training.csv"},
         leaves=(
             *(f"train.{name}" for name in SHARED_TRAINING),
-            "control.lora_learning_rate",
-            "control.ia3_learning_rate",
+            *(f"control.{control.rate}" for control in CONTROLS.values() if control.rate),
         ),
         wildcards=("ratio", "control", "seed"),
         threads="train.threads",

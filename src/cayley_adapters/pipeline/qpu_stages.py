@@ -59,6 +59,7 @@ QPU_STAGES: tuple[Stage, ...] = (
         ),
         threads="qpu.threads",
         memory_mb=3500,
+        processor=True,
     ),
     Stage(
         name="qpu_submit",
@@ -67,6 +68,7 @@ QPU_STAGES: tuple[Stage, ...] = (
         outputs=SUBMITTED,
         leaves=tuple(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)),
         memory_mb=3500,
+        processor=True,
     ),
     Stage(
         name="qpu_collect",
@@ -75,6 +77,7 @@ QPU_STAGES: tuple[Stage, ...] = (
         outputs=COUNTS,
         leaves=tuple(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)),
         memory_mb=3500,
+        processor=True,
     ),
     Stage(
         name="qpu_evaluate",

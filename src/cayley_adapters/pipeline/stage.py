@@ -32,6 +32,7 @@ class Stage:
         memory_mb: what a small model takes, in MiB.
         shows: whether it shows what others have made.
         internal: whether nobody needs it alone: it can be called, and is not listed.
+        processor: whether it talks to a processor's service.
         local: whether it runs where one types, even if all else runs on a cluster: what fetches model, text or
             questions or talks to a service, since compute nodes are often cut off from the internet.
     """
@@ -49,7 +50,13 @@ class Stage:
     memory_mb: int = 2000
     shows: bool = False
     internal: bool = False
+    processor: bool = False
     local: bool = False
+
+    @property
+    def rule_name(self) -> str:
+        """What Snakemake calls it."""
+        return self.rule or self.name
 
     @property
     def module(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cayley_adapters.core.errors import CayleyError, nearest
 
-__all__ = ["UNUSABLE", "Snapshot", "snapshot_names", "snapshot_of"]
+__all__ = ["UNUSABLE", "Snapshot", "snapshot_of"]
 
 UNUSABLE = 0.5
 """Gates with at least this calibrated error are left out, as are those without calibration."""
@@ -46,11 +46,6 @@ def _folders() -> dict[str, Path]:
     backends = Path(spec.origin).parent / "fake_provider" / "backends"
     imports = re.findall(r"from \.(\w+) import (Fake\w+)", (backends / "__init__.py").read_text(encoding="utf-8"))
     return {name: backends / folder for folder, name in imports if list((backends / folder).glob("props_*.json"))}
-
-
-def snapshot_names() -> list[str]:
-    """Return the names of all snapshots."""
-    return sorted(_folders())
 
 
 @cache

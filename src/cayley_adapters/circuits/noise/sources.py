@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cayley_adapters.core.registry import Entry, Registry
+from cayley_adapters.core.registry import Entry, Look, Registry
 
 __all__ = ["SOURCES", "Source"]
 
@@ -14,20 +14,25 @@ class Source(Entry):
     """What errors come from, each of which can be left as the only one.
 
     Attributes:
-        colour: of its bars (Okabe and Ito, Color Universal Design, 2008).
-        hatch: of its bars, which tells sources apart without colour.
+        look: of its bars.
     """
 
-    colour: str
-    hatch: str
+    look: Look
 
 
 SOURCES = Registry(
     "source of errors",
     [
-        Source(name="cz", title="two-qubit gates (CZ)", sentence="two-qubit gates", colour="#56B4E9", hatch=""),
-        Source(name="sx", title="one-qubit gates (SX)", sentence="one-qubit gates", colour="#E69F00", hatch="////"),
-        Source(name="readout", title="readout", sentence="readout", colour="#CC79A7", hatch="...."),
+        Source(
+            name="cz", title="two-qubit gates (CZ)", sentence="two-qubit gates", look=Look(ink="#56B4E9", hatching="")
+        ),
+        Source(
+            name="sx",
+            title="one-qubit gates (SX)",
+            sentence="one-qubit gates",
+            look=Look(ink="#E69F00", hatching="////"),
+        ),
+        Source(name="readout", title="readout", sentence="readout", look=Look(ink="#CC79A7", hatching="....")),
     ],
 )
 """Name → source of errors."""

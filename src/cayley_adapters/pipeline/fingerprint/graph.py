@@ -17,11 +17,13 @@ __all__ = ["Graph"]
 TEXTS = ("title", "help", "sentence", "description", "examples")
 """Fields that only people read, of whatever class."""
 
-ENTRY = "Entry"
-"""The class of registered things: each of its fields counts where it is read, such as what builds a thing."""
+ENTRIES = ("Entry", "Look")
+"""Classes of registered things, and of how these are drawn: each of their fields counts where it is read."""
 
-NOT_FOLLOWED = (f"{PACKAGE}.pipeline.fingerprint", f"{PACKAGE}.pipeline.provenance:identity")
-"""How code is hashed, and with it the code of a job that was cut off, changes no result."""
+NOT_FOLLOWED = re.compile(
+    rf"{PACKAGE}\.(pipeline\.fingerprint\b.*|pipeline\.provenance:identity|report\.wandb\.tracked:.*)"
+)
+"""What changes no result: how code is hashed, with it that of a job that was cut off, and what a job has tracked."""
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Graph:
         seen: set[Node] = set()
         while todo:
             node = todo.pop()
-            if node not in seen and not f"{node[1]}:{node[2]}".startswith(NOT_FOLLOWED):
+            if node not in seen and not NOT_FOLLOWED.fullmatch(f"{node[1]}:{node[2]}"):
                 seen.add(node)
                 add(node, self._node(node))
         return lines
@@ -217,7 +219,7 @@ class Graph:
             return part.callee[-1] == "Field" and part.field in TEXTS
         if isinstance(part.field, int):
             return False
-        return (part.text and part.field in TEXTS) or any(name == ENTRY for name, _ in ancestry)
+        return (part.text and part.field in TEXTS) or any(name in ENTRIES for name, _ in ancestry)
 
     def _acts(self, module: Module, made: Class) -> bool:
         if made.acts:

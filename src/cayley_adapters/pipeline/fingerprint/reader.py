@@ -147,14 +147,9 @@ class Reader(Walk):
                     self._tokens.append("part")
                     self._parts.append(self.part(keyword.arg, [keyword], callee, text))
         else:
-            if (
-                imports_by_name(node)
-                and node.args
-                and (below := self._folded(node.args[0])).startswith((".", HOLE + "."))
-            ):
+            if imports_by_name(node) and node.args:
                 anchors = [*node.args[1:2], *(item.value for item in node.keywords)]
-                anchor = self._folded(anchors[0]).strip(HOLE) if anchors else ""
-                self._text((anchor or self._home) + below.lstrip(HOLE))
+                self._relative(self._folded(node.args[0]), anchors)
             self._value(given)
 
     def _relative(self, name: str, anchors: list[ast.expr]) -> None:

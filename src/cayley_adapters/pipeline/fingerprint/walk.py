@@ -94,7 +94,7 @@ class Walk:
         if attributes and (registry := self._things_of(name)):
             self._read_of.add((registry, attributes[0]))
             self._reads.update(attributes[1:])
-        else:
+        elif kind is None:  # a job and a section are no registered things
             self._reads.update(attributes, {name} & WHOLE)
         use = self._use_of(name, attributes)
         if use is not None:

@@ -19,7 +19,7 @@ __all__ = ["noise_budget_figure"]
 
 # Hatches tell sources apart without colour (colours: Okabe and Ito, Color Universal Design, 2008).
 _STYLES = {
-    **{name: (source.title, source.colour, source.hatch) for name, source in SOURCES.items()},
+    **{name: (source.title, source.look.ink, source.look.hatching) for name, source in SOURCES.items()},
     "all": ("all together", "0.25", ""),
 }
 _WIDTH = 0.2

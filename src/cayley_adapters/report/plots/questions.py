@@ -22,7 +22,7 @@ _STYLES = {
     "compressed": ("D", "black", "none"),
     "exact": ("o", "#0072B2", "full"),
     "noisy": ("o", "#0072B2", "none"),
-    **{name: (control.style[0], control.colour, control.fill) for name, control in CONTROLS.items()},
+    **{name: (control.look.stroke[0], control.look.ink, control.look.filling) for name, control in CONTROLS.items()},
 }
 _ROW = 0.36  # inches
 _TOP, _BOTTOM = 0.48, 0.86

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["recovery_figure"]
 
 # Marker, line and grey tell the methods apart without colour (colours: Okabe and Ito, Color Universal Design, 2008).
-_STYLES = {
-    ("cayley", name): (readout.label, f"o{readout.line}", "#0072B2", readout.fill) for name, readout in READOUTS.items()
-} | {
-    (name, "signed"): (control.label, control.style, control.colour, control.fill) for name, control in CONTROLS.items()
+_LOOKS = {("cayley", name): readout.look for name, readout in READOUTS.items()} | {
+    (name, "signed"): control.look for name, control in CONTROLS.items()
 }
 
 
@@ -64,7 +62,7 @@ def _panel(axes: Axes, table: pd.DataFrame, known: pd.Series) -> None:
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     span, compressed = known["compressed"] - known["uncompressed"], known["compressed"]
-    for (method, readout), (label, style, colour, fill) in _STYLES.items():
+    for (method, readout), look in _LOOKS.items():
         of_method = table[(table["method"] == method) & (table["readout"] == readout)].sort_values("adapter_parameters")
         if of_method.empty:
             continue
@@ -75,14 +73,14 @@ def _panel(axes: Axes, table: pd.DataFrame, known: pd.Series) -> None:
             of_method["adapter_parameters"],
             y,
             yerr=error,
-            fmt=style,
-            color=colour,
-            fillstyle=fill,
+            fmt=look.stroke,
+            color=look.ink,
+            fillstyle=look.filling,
             markersize=5,
             linewidth=1.2,
             elinewidth=0.7,
             capsize=2,
-            label=label,
+            label=look.in_legend,
         )
     lowest = table[table["method"] == "cayley"].groupby("block_dim")[["adapter_parameters", "recovery_ci95_low"]].min()
     lowest = lowest.fillna(table["recovery"].min())  # one document has no intervals

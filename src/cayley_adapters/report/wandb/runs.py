@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import wandb
 
-__all__ = ["ENVIRONMENT", "log_run", "track_with", "tracking_group", "tracking_mode"]
+__all__ = ["ENVIRONMENT", "log_run", "track_with", "tracking_group"]
 
 ENVIRONMENT = "CAYLEY_TRACK"
 
@@ -35,11 +35,6 @@ def track_with(track: Mapping[str, Any]) -> None:
     They travel in the environment and not among a rule's parameters, so that switching tracking runs nothing again.
     """
     os.environ[ENVIRONMENT] = json.dumps(dict(track))
-
-
-def tracking_mode() -> str:
-    """``offline``, ``online`` or ``disabled``."""
-    return str(json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')["mode"])
 
 
 def tracking_group(base: str) -> str:
