@@ -67,8 +67,10 @@ def test_a_further_ratio_compresses_only_that(built):
 def test_an_edit_of_the_library_runs_the_jobs_that_it_touches(built, tmp_path):
     shutil.copytree(built.folder, tmp_path / "p", symlinks=True)
     project = type(built)(tmp_path / "p")
-    with (project.folder / "src/cayley_adapters/simulator.py").open("a") as file:
-        file.write("\nEDITED = True\n")
+    kernel = project.folder / "src/cayley_adapters/kernels/pauli.py"
+    text = kernel.read_text()
+    assert text.count("v[i, t] *= factor") == 1
+    kernel.write_text(text.replace("v[i, t] *= factor", "v[i, t] += factor"))
     assert set(project.planned()) == {"evaluate", *TABLES_AND_PICTURES}
 
 
@@ -82,7 +84,7 @@ def test_the_report_runs_again_for_what_it_shows(built):
 def test_an_edit_of_the_page_writes_it_again(built, tmp_path):
     shutil.copytree(built.folder, tmp_path / "p", symlinks=True)
     project = type(built)(tmp_path / "p")
-    with (project.folder / "src/cayley_adapters/report/report.css").open("a") as file:
+    with (project.folder / "src/cayley_adapters/report/page/report.css").open("a") as file:
         file.write("p { color: black }\n")
     assert project.planned() == {}
     assert project.planned(target="report") == {"write_report": 1}
