@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import threading
 
 from safety import SAFETY
@@ -59,3 +60,14 @@ def test_code_is_kept_and_found(tmp_path, monkeypatch):
     assert sum(again.stats.cache_hits.values()) == 1
     assert again(1.5) == 2.5
     assert len(list(tmp_path.rglob("*.nbc"))) == 2
+
+
+def test_a_copy_elsewhere_finds_the_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_folder", lambda: str(tmp_path / "kept"))
+    for place in ("here", "there"):
+        path = tmp_path / place / "kernel.py"
+        path.parent.mkdir()
+        path.write_text("def add(x):\n    return x + 1\n")
+        found = compiled()(runpy.run_path(str(path), run_name="kernel")["add"])
+        assert found(1) == 2
+        assert sum(found.stats.cache_hits.values()) == (place == "there")

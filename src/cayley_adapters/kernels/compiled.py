@@ -1,7 +1,8 @@
 """numba's ``njit`` with a cache that notices edits in every module of this package.
 
 numba's own cache watches the module of the cached function alone, and would go on using compiled code whose callees,
-compiled into it, have changed in another module. Here the cache's folder carries a hash of all kernels' sources.
+compiled into it, have changed in another module. Here the cache's folder carries a hash of all kernels' sources, and
+nothing else decides: a second copy of the same kernels, wherever it lies, compiles nothing anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from cayley_adapters.core.files import cache_directory, locked
 
@@ -39,10 +40,18 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         finally:
             numba.config.CACHE_DIR = before
         if isinstance(kept := getattr(made, "_cache", None), FunctionCache):
+            _keep_by_source(kept, _folder())
             _save_alone(kept._cache_file)
         return made
 
     return decorate
+
+
+def _keep_by_source(kept: Any, folder: str) -> None:
+    """Leave the path and the time of the module's file out of where a function's compiled code lies."""
+    kept._impl.locator.get_cache_path = lambda: folder
+    kept._cache_path = folder
+    kept._cache_file = IndexDataCacheFile(folder, kept._impl.filename_base, source_stamp=None)
 
 
 def _save_alone(files: Any) -> None:
