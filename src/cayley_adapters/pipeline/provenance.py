@@ -83,7 +83,7 @@ def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
         job: the job.
         used: what it read beside its inputs, such as the hashes of a model's files.
     """
-    device = job.leaves.get("noise")
+    device = job.leaves.get("noise") if "noise" in STAGES[job.stage].leaves else None
     record = {
         "stage": job.stage,
         "cell": dict(job.cell),
