@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -57,16 +59,48 @@ GRES_CONF = "NodeName=localhost Name=gpu File=/dev/null\n"
 
 
 def obstacle() -> str | None:
-    """Why no cluster can be started here, or None."""
+    """Why no cluster can be started here, or None. What tests that were killed left of theirs is taken away first."""
     if os.geteuid() != 0:
         return "a Slurm of one's own is started by root"
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         return f"no {', '.join(missing)}; as root: apt-get install --no-install-recommends slurm-wlm munge"
+    clear_leftovers()
     if there := [path for path in (ETC / "slurm.conf", ETC / "gres.conf") if path.exists()]:
-        if there[0].read_text(encoding="utf-8").startswith(MARK):
-            return f"{there[0]} is of tests that run, or were killed: stop munged, slurmctld and slurmd, and remove it"
+        if _is_ours(there[0]):
+            return f"{there[0]} is of tests that still run: wait for their end"
         return f"{there[0]} exists: this machine has a Slurm, which these tests leave alone"
     return None
+
+
+def clear_leftovers() -> None:
+    """Stop the daemons and remove the configuration of tests that were killed: of those whose lock nobody holds."""
+    conf = ETC / "slurm.conf"
+    if not _is_ours(conf):
+        return
+    with conf.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        for line in file:
+            name, _, value = line.strip().partition("=")
+            if name in ("SlurmctldPidFile", "SlurmdPidFile"):
+                _stop(Path(value), Path(value).stem)
+        for path in (ETC / "gres.conf", conf):
+            path.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8").startswith(MARK)
+
+
+def _stop(pid_file: Path, program: str) -> None:
+    try:
+        pid = int(pid_file.read_text())
+        if Path(f"/proc/{pid}/comm").read_text().strip() == program:
+            os.kill(pid, signal.SIGKILL)
+    except (OSError, ValueError):  # it has ended, with or without its file
+        return
 
 
 @contextmanager
@@ -76,7 +110,10 @@ def one_node(folder: Path) -> Iterator[None]:
         for name in ("state", "spool"):
             (folder / name).mkdir()
         for name, text in (("slurm.conf", SLURM_CONF.format(folder=folder)), ("gres.conf", GRES_CONF)):
-            (ETC / name).write_text(MARK + text, encoding="utf-8")
+            file = stack.enter_context((ETC / name).open("w", encoding="utf-8"))
+            fcntl.flock(file, fcntl.LOCK_EX)  # which ends with this process, however it ends
+            file.write(MARK + text)
+            file.flush()
             stack.callback((ETC / name).unlink)
         if subprocess.run(["munge", "--no-input"], capture_output=True).returncode != 0:
             _make_munge_folders()
