@@ -22,6 +22,7 @@ from cayley_adapters.pipeline.failures import explain
 if TYPE_CHECKING:
     from cayley_adapters.core.job import Job
     from cayley_adapters.pipeline.stage import Stage
+    from cayley_adapters.pipeline.variants import Variant
     from cayley_adapters.settings import Settings
 
 __all__ = ["app", "main"]
@@ -160,7 +161,7 @@ def verify_results(
     from cayley_adapters.pipeline.verification import TOLERANCE, results_folders, verify
 
     if any("=" in word for word in results):
-        folders = [Path(base) for base, _ in _results_folders(results)]
+        folders = [Path(variant.folder) for variant in _variants(results)]
     else:
         folders = [folder for path in results for folder in results_folders(Path(path))]
     allowed = TOLERANCE if tolerance is None else tolerance
@@ -231,16 +232,16 @@ def _device_job(overrides: list[str] | None) -> Job:
     """The job of the processor that ``overrides`` ask for."""
     from cayley_adapters.pipeline.jobs import device_job
 
-    [(base, settings), *others] = _results_folders(overrides)
+    [variant, *others] = _variants(overrides)
     if others:
         raise CayleyError("model: several are given; give one")
-    return device_job(base, settings)
+    return device_job(variant)
 
 
-def _results_folders(overrides: list[str] | None) -> list[tuple[str, Settings]]:
-    from cayley_adapters.pipeline.jobs import bases
+def _variants(overrides: list[str] | None) -> list[Variant]:
+    from cayley_adapters.pipeline.variants import variants
 
-    return list(bases(_settings(overrides)).items())
+    return list(variants(_settings(overrides)).values())
 
 
 def _settings(overrides: list[str] | None) -> list[Settings]:

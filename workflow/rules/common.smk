@@ -4,6 +4,7 @@
 # pins (environment.yml for conda), since they share one library.
 
 import functools
+import os
 import re
 import sys
 from pathlib import Path
@@ -15,21 +16,29 @@ from cayley_adapters.pipeline.costs import estimate_of, usable_cores
 from cayley_adapters.pipeline.failures import explain
 from cayley_adapters.pipeline.feasibility import require_feasible
 from cayley_adapters.pipeline.fingerprint import fingerprint
-from cayley_adapters.pipeline.jobs import bases, comparison_job, make_job
+from cayley_adapters.pipeline.jobs import comparison_job, make_job
 from cayley_adapters.pipeline.levers import NO_LEVERS
 from cayley_adapters.pipeline.locks import hold_as_workflow
+from cayley_adapters.pipeline.replacing import claim, require_same
 from cayley_adapters.pipeline.signals import stop_on_signals
+from cayley_adapters.pipeline.store import FORCE, place_links, tracked_runs
 from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.variants import stored_folders, variants
 from cayley_adapters.report.wandb.runs import track_with
 from cayley_adapters.settings import from_snakemake_config
 
 try:
     SETTINGS = from_snakemake_config(config)
     require_feasible(SETTINGS)
+    RUNS = variants(SETTINGS)  # results folder → its configuration
+    require_same(RUNS.values())
 except CayleyError as error:
     raise WorkflowError(printable(without_secrets(str(error)))) from None
 
-BASES = bases(SETTINGS)
+STORED = {base: variant for base, (_, _, variant) in stored_folders(RUNS).items()}
+BASES = RUNS | STORED
+if any((workflow.dag_settings.forceall, workflow.dag_settings.forcerun, workflow.dag_settings.forcetargets)):
+    os.environ[FORCE] = "1"
 track_with(SETTINGS[0].track.model_dump(mode="json"))
 
 
@@ -43,7 +52,10 @@ wildcard_constraints:
 
 def folders(row):
     """Where a stage's files may lie: for what compares models in the run's folder, one level above the models' own."""
-    return re.escape(f"results/{SETTINGS[0].run}") if row.name == "compare_models" else "|".join(map(re.escape, BASES))
+    if row.name == "compare_models":
+        return re.escape(f"results/{SETTINGS[0].run}")
+    found = [base for base in STORED if Path(base).parent.name == row.name] if row.stored else RUNS
+    return "|".join(map(re.escape, found)) or "[]"
 
 
 def job(stage, wildcards):
@@ -54,12 +66,11 @@ def job(stage, wildcards):
 
 
 @functools.cache
-def job_of_cell(stage, base, *folders):
+def job_of_cell(stage, base, *cell):
     """The same, made once for all that a rule asks of it."""
     # What a processor measured belongs on the map where it is asked for, and wherever it is there already.
     asked = "qpu" in (workflow.dag_settings.targets or ())
-    cell = dict(zip(STAGES[stage].wildcards, folders, strict=True))
-    return make_job(stage, base, BASES[base], cell, device=asked)
+    return make_job(stage, BASES[base], dict(zip(STAGES[stage].wildcards, cell, strict=True)), device=asked)
 
 
 def inputs(stage):
@@ -67,7 +78,7 @@ def inputs(stage):
 
     def found(wildcards):
         paths = {name: list(map(str, files)) for name, files in job(stage, wildcards).inputs.items()}
-        return paths | user_files(stage, BASES.get(wildcards.base))
+        return paths | user_files(stage, wildcards)
 
     return found
 
@@ -82,19 +93,25 @@ def code(stage):
     return fingerprint(STAGES[stage].module)
 
 
-def user_files(stage, settings):
+def user_files(stage, wildcards):
     """The user's own text, model and questions, so that editing one makes anew what was made from it."""
+    if stage not in ("prepare", "question_set"):
+        return {}
+    settings = BASES[wildcards.base].settings
     if stage == "prepare":
         model = sorted(Path(settings.model.path).glob("*.safetensors")) if settings.model.path else []
         return {"own": [*map(str, settings.data.train or ()), *map(str, settings.data.test or ()), *map(str, model)]}
-    if stage == "question_set" and settings.questions.path:
-        return {"own": [settings.questions.path]}
-    return {}
+    return {"own": [settings.questions.path]} if settings.questions.path else {}
+
+
+def outputs(row):
+    """A stage's files. Those of the store stay until they are replaced: another run may read them."""
+    return {name: update(pattern) if row.stored else pattern for name, pattern in row.outputs.items()}
 
 
 def made(*stages):
     """What stages write in each results folder."""
-    return [pattern.format(base=base) for base in BASES for name in stages for pattern in STAGES[name].outputs.values()]
+    return [pattern.format(base=base) for base in RUNS for name in stages for pattern in STAGES[name].outputs.values()]
 
 
 def levers_asked_for(wildcards):
@@ -122,13 +139,18 @@ onstart:
     # Snakemake's own lock survives a kill and then blocks the next run; a kernel lock ends with its process.
     folder = Path("results") / SETTINGS[0].run
     try:
-        HELD.append(hold_as_workflow(folder, map(Path, BASES)))
+        HELD.append(hold_as_workflow(folder, map(Path, RUNS)))
+        claim(RUNS.values())
+        planned_files = {path for item in workflow.dag.jobs for path in item.output}
+        ours = lambda one: str(next(iter(one.outputs.values()))) in planned_files
+        place_links(RUNS.values(), ours)
+        track_with(SETTINGS[0].track.model_dump(mode="json"), tracked_runs(RUNS.values(), ours), str(folder))
     except (CayleyError, OSError) as error:
         raise WorkflowError(explain(error) or str(error)) from None
     HELD.append(stop_on_signals("Stopped. Run the same command again to go on: finished work is kept."))
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
     at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes
-    print(estimate_of(todo, BASES, at_once or 1), file=sys.stderr)
+    print(estimate_of(todo, {base: variant.settings for base, variant in BASES.items()}, at_once or 1), file=sys.stderr)
 
 
 onerror:

@@ -20,7 +20,7 @@ def planned(stage, wildcards):
     key = (stage, *wildcards)
     if key not in PLANNED:
         made = job(stage, wildcards)
-        PLANNED[key] = made, job_cost(made, BASES.get(wildcards.base, SETTINGS[0]))
+        PLANNED[key] = made, job_cost(made, getattr(BASES.get(wildcards.base), "settings", SETTINGS[0]))
     return PLANNED[key]
 
 

@@ -13,7 +13,7 @@ for row in STAGES.values():
         input:
             unpack(inputs(row.name)),
         output:
-            **row.outputs,
+            **outputs(row),
         log:
             row.log,
         wildcard_constraints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,15 @@ class Job:
 
     Attributes:
         stage: its name.
-        base: results folder.
+        base: the folder that its files lie in: a results folder, or one of the store.
         cell: wildcard → folder name, such as ``{"ratio": "ratio0.1"}``.
         leaves: dotted key → value, of the configuration that it may read.
         axes: wildcard → all its folder names, for the axes that its inputs are gathered over.
-        inputs: name → paths; one, unless it is gathered over an axis that the stage does not run over.
-        outputs: name → path.
+        bases: stage whose files it reads → the folder that they lie in, or control → folder.
         told: what else it needs to know, where the configuration alone does not say it.
         threads: CPU threads, from the configuration: its results depend on them in the last digits.
+        inputs: name → paths; one, unless it is gathered over an axis that the stage does not run over.
+        outputs: name → path.
     """
 
     stage: str
@@ -34,10 +35,11 @@ class Job:
     cell: Mapping[str, str]
     leaves: Mapping[str, Any]
     axes: Mapping[str, Sequence[str]]
-    inputs: Mapping[str, Sequence[Path]]
-    outputs: Mapping[str, Path]
+    bases: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
     threads: int = 1
+    inputs: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    outputs: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,20 +66,14 @@ class Job:
         """Seed of its cell."""
         return int(self.cell["seed"].removeprefix("seed"))
 
-    def moved(self, base: str) -> Job:
-        """The same job with its results folder, and all files in it, elsewhere."""
-
-        def there(path: Path) -> Path:
-            return Path(base, path.relative_to(self.base)) if path.is_relative_to(self.base) else path
-
-        inputs = {name: [there(path) for path in paths] for name, paths in self.inputs.items()}
-        outputs = {name: there(path) for name, path in self.outputs.items()}
-        return replace(self, base=base, inputs=inputs, outputs=outputs)
-
 
 def job_to_json(job: Job) -> str:
-    """Write a job as one line of JSON, with paths as texts."""
-    return json.dumps({name: getattr(job, name) for name in Job.__dataclass_fields__}, allow_nan=False, default=str)
+    """Write a job as one line of JSON, without its paths, which follow from the rest.
+
+    A shell's command has no room for the paths of thousands of cells.
+    """
+    kept = [name for name in Job.__dataclass_fields__ if name not in ("inputs", "outputs")]
+    return json.dumps({name: getattr(job, name) for name in kept}, allow_nan=False)
 
 
 def control_of(folder: str) -> tuple[str, int | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cayley_adapters.pipeline.paths import (
     ADAPTER,
     ANSWERS,
+    BASELINE,
     CIRCUITS,
     COMPRESSED,
     CONTROL_ADAPTER,
@@ -13,6 +14,7 @@ from cayley_adapters.pipeline.paths import (
     PREPARED,
     PROVENANCE,
     QUESTION_SET,
+    REFERENCE,
     REPORTED,
     TABLES,
     TRANSITION,
@@ -30,9 +32,9 @@ GATHERING: tuple[Stage, ...] = (
         inputs={
             "cells": EVALUATION["cells"],
             "adapters": ADAPTER["adapter"],
-            "rows": "{base}/baselines/{ratio}/baselines.csv",
+            "rows": BASELINE["row"],
             "controls": CONTROL_ROW["row"],
-            "reference": "{base}/baselines/uncompressed/baselines.csv",
+            "reference": REFERENCE["row"],
             # Once there are any, or where they are asked for, see cayley_adapters.pipeline.jobs.
             "device": "{base}/{device}/cells.csv",
         },
@@ -49,7 +51,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         | {
             "losses": EVALUATION["losses"],
             "budgets": EVALUATION["budget"],
-            "compressed": "{base}/baselines/{ratio}/losses.safetensors",
+            "compressed": BASELINE["losses"],
         },
         outputs=TRANSITION | paths_of(figures.PHASE_DIAGRAM),
         leaves=("run", "evaluate.shots", "evaluate.readout", "noise", "train.ansatz"),
@@ -74,9 +76,9 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         inputs=TABLES
         | {
             "losses": EVALUATION["losses"],
-            "compressed": "{base}/baselines/{ratio}/losses.safetensors",
+            "compressed": BASELINE["losses"],
             "control_losses": CONTROL_ROW["losses"],
-            "uncompressed": "{base}/baselines/uncompressed/losses.safetensors",
+            "uncompressed": REFERENCE["losses"],
         },
         outputs={
             "table": "{base}/recovery.csv",

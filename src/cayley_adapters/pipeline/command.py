@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import say
 from cayley_adapters.pipeline.failures import explain
-from cayley_adapters.pipeline.jobs import OF_LEVERS, jobs
+from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.levers import NO_LEVERS
 from cayley_adapters.pipeline.locks import hold_as_command
+from cayley_adapters.pipeline.replacing import claim, require_same
 from cayley_adapters.pipeline.run import limit_threads, run_job
 from cayley_adapters.pipeline.signals import leaving_on_signals
+from cayley_adapters.pipeline.store import place_links, tracked_runs
 from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.report.wandb.runs import track_with
 
 if TYPE_CHECKING:
@@ -39,9 +42,10 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
     Raises:
         CayleyError: an input is missing, another process works in the folder, or a job failed.
     """
-    track_with(settings[0].track.model_dump(mode="json"))
+    of = variants(settings).values()
+    require_same(of)
     todo = list(jobs(settings, stage))
-    if not todo and stage in OF_LEVERS:
+    if not todo and stage == "levers":
         raise CayleyError(f"{stage}: nothing to do, {NO_LEVERS}")
     if stage == "compress":
         # A compressed model is worth having alone, and all that it needs is the model and the text.
@@ -51,6 +55,10 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
         require_inputs(job, job.label, made, words)
     limit_threads(max((job.threads for job in todo), default=1))
     with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
+        claim(of)
+        ours = {path for job in todo for path in job.outputs.values()}
+        runs = tracked_runs(of, lambda one: not ours.isdisjoint(one.outputs.values()))
+        track_with(settings[0].track.model_dump(mode="json"), runs, f"results/{settings[0].run}")
         for job in todo:
             say(f"{job.label} → {job.base}")
             try:
@@ -59,6 +67,7 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
                 if isinstance(error, CayleyError) or (said := explain(error, job.stage)) is None:
                     raise
                 raise CayleyError(f"{job.label} failed: {said}") from error
+            place_links(of, lambda one: all(map(Path.exists, one.outputs.values())))
 
 
 def require_inputs(
@@ -78,17 +87,17 @@ def require_inputs(
     """
     for paths in (paths for name, paths in job.inputs.items() if names is None or name in names):
         if missing := [path for path in paths if path not in made and not path.exists()]:
-            command = shlex.join(["cayley", *words_of(_maker(missing[0], job.base)), *words])
+            command = _making(missing[0], words)
             raise CayleyError(f"{label} needs {missing[0]}, which is not there. Make it with: {command}")
 
 
-def _maker(path: Path, base: str) -> str:
-    """The stage that writes a file of a results folder."""
+def _making(path: Path, words: Sequence[str]) -> str:
+    """The command that makes a file of a results folder or of the store."""
     for name, stage in STAGES.items():
         for pattern in stage.outputs.values():
-            parts = re.split(r"\{\w+\}", pattern.replace("{base}", base))
-            if re.fullmatch("[^/]+".join(map(re.escape, parts)), str(path)):
-                return name
+            parts = re.split(r"\{\w+\}", pattern.removeprefix("{base}/"))
+            if re.search("(^|/)" + "[^/]+".join(map(re.escape, parts)) + "$", str(path)):
+                return shlex.join(["cayley", *words_of(name), *words])
     raise RuntimeError(f"no stage writes {path}")
 
 

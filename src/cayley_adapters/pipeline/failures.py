@@ -20,7 +20,6 @@ LOWER = {
     "teacher": "train.batch_windows, train.distillation_top_k or data.window",
     "train": "train.batch_windows or data.window",
     "control": "train.batch_windows or data.window",
-    "qpu_train": "train.batch_windows or data.window",
     "reference": "evaluate.batch_windows or data.window",
     "baseline": "evaluate.batch_windows or data.window",
     "evaluate": "evaluate.batch_windows or data.window",

@@ -1,20 +1,23 @@
-"""What each lever runs: its configuration, and what it shares with others.
+"""What each lever runs: its configuration.
 
-Levers that train alike share their blocks, those that synthesise alike their circuits, and what changes nothing of
-either is evaluated on the map's own. Beside each stands a control, the identity block (``identity-NAME``): circuits of
+Levers that train alike share their blocks, and those that synthesise alike their circuits, as all that needs the same
+thing does. Beside each stands a control, the identity block (``identity-NAME``): circuits of
 the same gates on the same device, with nothing learnt. (That of noise-aware synthesis has the exact circuits' gates.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.circuits.ansatz import ANSATZES
-from cayley_adapters.circuits.syntheses import SYNTHESES
+from cayley_adapters.pipeline.records import record_path
 from cayley_adapters.settings import Settings, validate
-from cayley_adapters.settings.levers import FULL_STEP_LAYERS, LEVERS, PLAIN, RANKED_FROM, Lever
+from cayley_adapters.settings.levers import FULL_STEP_LAYERS, LEVERS, PLAIN, Lever
+
+if TYPE_CHECKING:
+    from cayley_adapters.core.job import Job
+    from cayley_adapters.pipeline.variants import Variant
 
 __all__ = [
     "IDENTITY",
@@ -23,15 +26,11 @@ __all__ = [
     "arranged",
     "block_dims",
     "cells_of",
-    "circuits_folder",
     "control_of_lever",
-    "evaluation_folder",
-    "exact_circuits_folder",
     "lever_of",
+    "levers_told",
     "measured",
-    "owners",
     "ranked",
-    "training_folder",
 ]
 
 IDENTITY = "identity-"
@@ -76,6 +75,8 @@ def arranged(settings: Settings, name: str, block_dim: int) -> Settings:
         **lever.changes,
         "sweep.block_dim": [block_dim],
     }
+    if lever.ranked:
+        changes["train.ranked_budget"] = settings.levers.budget
     if block_dim in lever.depths:
         depth = changes["train.brickwork_depth"] = lever.depths[block_dim]
         changes["train.learning_rate"] = raw["train"]["learning_rate"] * min(1, FULL_STEP_LAYERS / depth)
@@ -112,71 +113,43 @@ def block_dims(settings: Settings, name: str) -> list[int]:
 
 def control_of_lever(settings: Settings, name: str, block_dim: int) -> str:
     """The identity control that a lever is compared with: that of the first lever whose control is the same."""
-    wanted = arranged(settings, IDENTITY + name, block_dim), ranked(name)
+    wanted = arranged(settings, IDENTITY + name, block_dim)
     for other in measured(settings):
-        if block_dim in lever_of(other).block_dims:
-            found = arranged(settings, IDENTITY + other, block_dim), ranked(other)
-            if found == wanted:
-                return IDENTITY + other
+        if block_dim in lever_of(other).block_dims and arranged(settings, IDENTITY + other, block_dim) == wanted:
+            return IDENTITY + other
     raise AssertionError(name)  # it is one of them
 
 
-def _owner(settings: Settings, name: str, block_dim: int, what: Any) -> str:
-    """The first of all levers that has the same of something as this one, whether that is measured or not.
+def levers_told(variant: Variant, made: Callable[[str, Variant, Mapping[str, str]], Job]) -> dict[str, Any]:
+    """What the comparison knows of the cells that it compares.
 
-    So files stay where they are when further levers are measured.
+    Args:
+        variant: of the run.
+        made: gives the job of a stage, a configuration and a cell.
+
+    Returns:
+        ``arms``: name of a lever or identity control, and the folder of its evaluation, for each cell; ``controls``:
+        lever and block dimension → its identity control; ``records``: lever and block dimension → what a cost is of →
+        the records of the jobs that it took, a seed each.
     """
-    prefix = IDENTITY if name.startswith(IDENTITY) else ""
-    wanted = what(settings, name, block_dim)
-    for other in LEVERS:
-        if block_dim in lever_of(other).block_dims and what(settings, prefix + other, block_dim) == wanted:
-            return prefix + other
-    raise AssertionError(name)  # it is one of them
-
-
-def _trained(settings: Settings, name: str, block_dim: int) -> Any:
-    """What training depends on."""
-    own = arranged(settings, name, block_dim)
-    depth = own.train.brickwork_depth if ANSATZES[own.train.ansatz].layered else None
-    train = own.train.model_copy(update={"brickwork_depth": depth})
-    return train, own.noise if own.train.noise_scale > 0 else None, ranked(name)
-
-
-def _synthesised(settings: Settings, name: str, block_dim: int) -> Any:
-    """What circuits depend on."""
-    own = arranged(settings, name, block_dim)
-    aware = (own.noise, own.transpile.noise_scale) if SYNTHESES[own.transpile.synthesis].directed else None
-    return own.transpile.synthesis, aware, _owner(settings, name, block_dim, _trained)
-
-
-@cache
-def owners(settings: Settings, name: str, block_dim: int) -> tuple[str, str]:
-    """The levers whose blocks and whose circuits it has."""
-    return _owner(settings, name, block_dim, _trained), _owner(settings, name, block_dim, _synthesised)
-
-
-def training_folder(settings: Settings, name: str, block_dim: int) -> str:
-    """Where its blocks are, below the results folder."""
-    owner = owners(settings, name, block_dim)[0]
-    return "survey/adapters" if owner == RANKED_FROM else _folder(owner, "adapters")
-
-
-def circuits_folder(settings: Settings, name: str, block_dim: int) -> str:
-    """Where its circuits are, below the results folder."""
-    return _folder(owners(settings, name, block_dim)[1], "circuits")
-
-
-def exact_circuits_folder(settings: Settings, name: str, block_dim: int) -> str | None:
-    """Where the map's exact circuits are, of which its own are a longer version; None if they are none."""
-    prefix = IDENTITY if name.startswith(IDENTITY) else ""
-    longer = SYNTHESES[arranged(settings, name, block_dim).transpile.synthesis].compared
-    return circuits_folder(settings, prefix + PLAIN, block_dim) if longer else None
-
-
-def evaluation_folder(name: str) -> str:
-    """Where its losses are, below the results folder."""
-    return _folder(name, "evaluations")
-
-
-def _folder(name: str, kind: str) -> str:
-    return kind if name == PLAIN else f"levers/{name}/{kind}"
+    arms: list[list[str]] = []
+    records: dict[str, dict[str, list[list[str]]]] = {}
+    for arm in variant.arms:
+        job = made("evaluate", arm.variant, arm.cell)
+        arms.append([arm.name, job.outputs["cells"].parent.as_posix()])
+        if arm.name.startswith(IDENTITY):
+            continue
+        taken = {"evaluation": [job]} | {
+            name: [made(stage, arm.variant, arm.cell)]
+            for name, stage in (("training", "train"), ("synthesis", "transpile"))
+        }
+        if arm.variant.settings.train.ranked_budget is not None:
+            rank = made("rank", arm.variant, {})
+            survey = {axis: folders[0] for axis, folders in rank.axes.items()}
+            taken["ranking"] = [rank, made("train", arm.variant.survey, survey)]
+        for name, found in taken.items():
+            of_seeds = records.setdefault(f"{arm.name} {arm.block_dim}", {}).setdefault(name, [])
+            of_seeds.append([record_path(job).as_posix() for job in found])
+    keys = [(name, d) for name in measured(variant.settings) for d in block_dims(variant.settings, name)]
+    controls = {f"{name} {d}": control_of_lever(variant.settings, name, d) for name, d in keys}
+    return {"arms": arms, "controls": controls, "records": records}

@@ -14,12 +14,17 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import remove_partial
+from cayley_adapters.core.messages import say
+from cayley_adapters.pipeline.table import STAGES
 
-__all__ = ["end_with_workflow", "hold_as_command", "hold_as_job", "hold_as_workflow"]
+if TYPE_CHECKING:
+    from cayley_adapters.core.job import Job
+
+__all__ = ["end_with_workflow", "hold_alone", "hold_as_command", "hold_as_job", "hold_as_workflow"]
 
 JOBS_SECONDS = 20.0
 """How long a workflow waits for jobs of one that was killed, which end by themselves (:func:`end_with_workflow`)."""
@@ -64,9 +69,31 @@ def hold_as_command(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def hold_as_job(base: Path) -> IO[str]:
-    """Say that a job of a workflow writes to ``base``, until the returned file is closed or the process ends."""
-    return _take(base / ".jobs", fcntl.LOCK_SH)
+@contextmanager
+def hold_as_job(job: Job) -> Iterator[None]:
+    """Say that a job of a workflow writes to its results folder; in the store each job has a lock of its own."""
+    if STAGES[job.stage].stored:
+        yield
+        return
+    with _take(Path(job.base, ".jobs"), fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def hold_alone(job: Job) -> Iterator[None]:
+    """Keep all others from writing a stored job's files; waits, and says so, while another run makes them."""
+    path = Path(job.base, "locks", f"{job.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        with suppress(OSError):  # where the file system has no locks, there are none
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                say(f"{job.label}: waits for another run that makes it ({file.read().strip()})")
+                fcntl.flock(file, fcntl.LOCK_EX)
+        _sign(file, "job")
+        yield
 
 
 def end_with_workflow(seconds: float = 1.0) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.pipeline.paths import (
     ADAPTER,
+    BASELINE,
     CELL,
     CIRCUITS,
     COMPRESSED,
@@ -12,7 +13,10 @@ from cayley_adapters.pipeline.paths import (
     CONTROL_ADAPTER,
     CONTROL_ROW,
     EVALUATION,
+    EXACT_CIRCUITS,
     PREPARED,
+    RANKING,
+    REFERENCE,
     TEACHER,
 )
 from cayley_adapters.pipeline.stage import Stage
@@ -47,6 +51,7 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="prepare",
+        stored=True,
         sentence="fetch the model and the text",
         outputs=PREPARED,
         leaves=("model", "data"),
@@ -54,6 +59,7 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="teacher",
+        stored=True,
         sentence="keep the uncompressed model's predictions for distillation",
         inputs=PREPARED,
         outputs=TEACHER,
@@ -72,6 +78,7 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compress",
+        stored=True,
         sentence="factor projections of the model",
         inputs=PREPARED,
         outputs=COMPRESSED,
@@ -83,8 +90,9 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train",
+        stored=True,
         sentence="train the blocks",
-        inputs=PREPARED | COMPRESSED | TEACHER,
+        inputs=PREPARED | COMPRESSED | TEACHER | RANKING,
         outputs=ADAPTER | {"history": f"{{base}}/adapters/{CELL}/training.csv"},
         leaves=("train", "noise"),
         wildcards=("ratio", "block", "seed"),
@@ -93,6 +101,7 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="control",
+        stored=True,
         sentence="train classical adapters of as many parameters",
         inputs=PREPARED | COMPRESSED | TEACHER,
         outputs=CONTROL_ADAPTER | {"history": f"{{base}}/controls/{CONTROL}/training.csv"},
@@ -106,8 +115,9 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="transpile",
+        stored=True,
         sentence="bring each block to the device's native gates, and count them",
-        inputs=ADAPTER,
+        inputs=ADAPTER | EXACT_CIRCUITS,
         outputs=CIRCUITS,
         leaves=(
             *("transpile.synthesis", "transpile.noise_scale", "transpile.compared_blocks", "transpile.threads"),
@@ -126,12 +136,10 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="baseline",
+        stored=True,
         sentence="perplexity of the compressed model",
         inputs=PREPARED | COMPRESSED,
-        outputs={
-            "row": "{base}/baselines/{ratio}/baselines.csv",
-            "losses": "{base}/baselines/{ratio}/losses.safetensors",
-        },
+        outputs=BASELINE,
         leaves=EVALUATED,
         wildcards=("ratio",),
         threads="evaluate.threads",
@@ -141,12 +149,10 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="reference",
+        stored=True,
         sentence="perplexity of the uncompressed model",
         inputs=PREPARED,
-        outputs={
-            "row": "{base}/baselines/uncompressed/baselines.csv",
-            "losses": "{base}/baselines/uncompressed/losses.safetensors",
-        },
+        outputs=REFERENCE,
         leaves=EVALUATED,
         threads="evaluate.threads",
         memory_mb=3500,
@@ -154,6 +160,7 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="evaluate_control",
+        stored=True,
         sentence="perplexity with classical adapters",
         inputs=PREPARED | COMPRESSED | CONTROL_ADAPTER,
         outputs=CONTROL_ROW,
@@ -166,12 +173,9 @@ MAP_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="evaluate",
+        stored=True,
         sentence="perplexity along the noise axis",
-        inputs=PREPARED
-        | COMPRESSED
-        | ADAPTER
-        | CIRCUITS
-        | {"compressed_losses": "{base}/baselines/{ratio}/losses.safetensors"},
+        inputs=PREPARED | COMPRESSED | ADAPTER | CIRCUITS | {"compressed_losses": BASELINE["losses"]},
         outputs=EVALUATION,
         leaves=("model.name", "train", "transpile.synthesis", "evaluate", "noise", "sweep.noise_scale"),
         wildcards=("ratio", "block", "seed"),

@@ -8,6 +8,7 @@ from cayley_adapters.report.result_tables import TABLES as TABLES_SHOWN
 __all__ = [
     "ADAPTER",
     "ANSWERS",
+    "BASELINE",
     "CELL",
     "CIRCUITS",
     "COMPRESSED",
@@ -15,13 +16,14 @@ __all__ = [
     "CONTROL_ADAPTER",
     "CONTROL_ROW",
     "COUNTS",
-    "DEVICE_ADAPTER",
     "DEVICE_RESULTS",
     "EVALUATION",
+    "EXACT_CIRCUITS",
     "PREPARED",
     "PROVENANCE",
-    "QPU_ADAPTER",
     "QUESTION_SET",
+    "RANKING",
+    "REFERENCE",
     "REPORTED",
     "SUBMITTED",
     "TABLES",
@@ -54,19 +56,23 @@ CONTROL_ADAPTER = {
     "adapter": f"{{base}}/controls/{CONTROL}/adapter_model.safetensors",
     "adapter_config": f"{{base}}/controls/{CONTROL}/adapter_config.json",
 }
+REFERENCE = {
+    "row": "{base}/baselines/uncompressed/baselines.csv",
+    "losses": "{base}/baselines/uncompressed/losses.safetensors",
+}
+BASELINE = {
+    "row": "{base}/baselines/{ratio}/compressed/baselines.csv",
+    "losses": "{base}/baselines/{ratio}/compressed/losses.safetensors",
+}
 CONTROL_ROW = {
-    "row": f"{{base}}/controls/{CONTROL}/baselines.csv",
-    "losses": f"{{base}}/controls/{CONTROL}/losses.safetensors",
+    "row": f"{{base}}/baselines/{CONTROL}/baselines.csv",
+    "losses": f"{{base}}/baselines/{CONTROL}/losses.safetensors",
 }
-QPU_ADAPTER = {
-    "adapter": f"{{base}}/qpu/adapters/{CELL}/adapter_model.safetensors",
-    "adapter_config": f"{{base}}/qpu/adapters/{CELL}/adapter_config.json",
-}
-DEVICE_ADAPTER = {
-    "adapter": f"{{base}}/{{adapters}}/{CELL}/adapter_model.safetensors",
-    "adapter_config": f"{{base}}/{{adapters}}/{CELL}/adapter_config.json",
-}
-"""What goes to the processor: the map's adapter (``adapters``), or one trained for it (``qpu/adapters``)."""
+EXACT_CIRCUITS = {"exact": f"{{base}}/{{exact}}/{CELL}/angles.safetensors"}
+"""The exact circuits, where those wanted are longer versions of them."""
+
+RANKING = {"ranking": "{base}/{ranking}/ranking.csv"}
+"""Projections by gain and cost, where blocks act on the best-ranked."""
 
 WORKLOAD = {"workload": "{base}/qpu/workload.safetensors", "calibration": "{base}/qpu/calibration.json"}
 SUBMITTED = {"submitted": "{base}/qpu/submitted.json"}
@@ -76,7 +82,7 @@ DEVICE_RESULTS = {
     "inference": "{base}/qpu/inference.csv",
     "modes": "{base}/qpu/modes.csv",
 }
-TEACHER = {"targets": "{base}/prepared/teacher.safetensors"}
+TEACHER = {"targets": "{base}/teacher/targets.safetensors"}
 TABLES = {
     "cells": "{base}/phase_diagram.csv",
     "baselines": "{base}/baselines.csv",

@@ -19,9 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from cayley_adapters.core.environment import environment, gpu
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_file, sha256
-from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.fingerprint import fingerprint
-from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.table import STAGES, stages_before
 
 if TYPE_CHECKING:
     from cayley_adapters.core.job import Job
@@ -33,7 +32,6 @@ __all__ = [
     "provenance_path",
     "read_record",
     "settings_digest",
-    "stages_before",
     "write_json",
     "write_provenance",
     "written",
@@ -63,6 +61,7 @@ class Record(BaseModel):
     stage: str
     cell: dict[str, str]
     settings: str
+    identity: str | None
     code: str
     threads: int
     gpu: str | None
@@ -88,6 +87,7 @@ def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
         "stage": job.stage,
         "cell": dict(job.cell),
         "settings": settings_digest(job),
+        "identity": identity(job) if STAGES[job.stage].stored else None,
         "code": fingerprint(STAGES[job.stage].module),
         "threads": job.threads,
         "gpu": gpu(),
@@ -113,11 +113,11 @@ def written(job: Job) -> list[Path]:
 
 
 def identity(job: Job) -> str:
-    """Hash of all that a job's result depends on: itself, its code, what it reads, packages and machine."""
+    """Hash of all that a job's result depends on, wherever its files lie: what it is given, code, packages, machine."""
+    given = [job.stage, dict(job.cell), job.leaves, job.axes, job.told, job.threads]
     made_from = {name: [sha256(path) for path in paths] for name, paths in job.inputs.items()}
     runs_on = {name: value for name, value in environment().items() if name != "commit"}
-    code = fingerprint(STAGES[job.stage].module)
-    description = json.dumps([job_to_json(job), code, made_from, runs_on], sort_keys=True)
+    description = json.dumps([given, fingerprint(STAGES[job.stage].module), made_from, runs_on], sort_keys=True)
     return hashlib.sha256(description.encode()).hexdigest()
 
 
@@ -165,27 +165,6 @@ def read_record(path: Path) -> dict[str, Any] | None:
         ) from error
 
 
-def stages_before(stage: str, measured: bool = False) -> list[str]:
-    """A stage and all that its inputs come from, in the order of the pipeline.
-
-    Args:
-        stage: its name.
-        measured: whether a processor's results are among its inputs.
-    """
-    makers = {pattern: name for name, made in STAGES.items() for pattern in made.outputs.values()}
-    found: set[str] = set()
-    waiting = [stage]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        for pattern in STAGES[name].inputs.values():
-            if measured or "{device}" not in pattern:
-                waiting.append(makers[pattern.replace("{device}", "qpu").replace("{adapters}", "qpu/adapters")])
-    return [name for name in STAGES if name in found]
-
-
 def gather(job: Job) -> dict[str, Any]:
     """What the inputs of a job rest on, from the records of the jobs that made them.
 
@@ -209,12 +188,11 @@ def gather(job: Job) -> dict[str, Any]:
 
 def _records(job: Job) -> Iterator[tuple[str, Path]]:
     """Label and record of every job before ``job``, told by the folders of its inputs' cells."""
-    measured = bool(job.axes.get("device"))
-    for stage in stages_before(job.stage, measured):
+    for stage in stages_before(job.stage, bool(job.axes.get("device"))):
         if stage == job.stage:
             continue
-        wildcards = STAGES[stage].wildcards
-        for chosen in itertools.product(*(job.axes.get(name, ()) for name in wildcards)):
-            path = Path(job.base, "provenance", "-".join([stage, *chosen]) + ".json")
-            if stage != "qpu_train" or path.exists():  # of one cell at most
-                yield " ".join([stage, *chosen]), path
+        for chosen in itertools.product(*(job.axes.get(name, ()) for name in STAGES[stage].wildcards)):
+            base: Any = job.bases.get(stage, job.base)
+            if not isinstance(base, str):
+                base = base[dict(zip(STAGES[stage].wildcards, chosen, strict=True))["control"]]
+            yield " ".join([stage, *chosen]), Path(base, "provenance", "-".join([stage, *chosen]) + ".json")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from cayley_adapters.pipeline.paths import (
-    CELL,
+    ADAPTER,
     COMPRESSED,
     COUNTS,
-    DEVICE_ADAPTER,
     DEVICE_RESULTS,
     PREPARED,
-    QPU_ADAPTER,
     SUBMITTED,
-    TEACHER,
     WORKLOAD,
 )
 from cayley_adapters.pipeline.stage import Stage
@@ -27,22 +24,11 @@ SENDING = ("max_seconds", "unknown_seconds", "attempts")
 """Of ``qpu``, how jobs are sent."""
 
 QPU_STAGES: tuple[Stage, ...] = (
-    # All of one cell: which, cayley_adapters.pipeline.jobs says.
-    Stage(
-        name="qpu_train",
-        sentence="train the model that goes to the processor, where it is not the map's",
-        inputs=PREPARED | COMPRESSED | TEACHER,
-        outputs=QPU_ADAPTER | {"history": f"{{base}}/qpu/adapters/{CELL}/training.csv"},
-        leaves=("train", "noise", "qpu.targets", "qpu.layers"),
-        wildcards=("ratio", "block", "seed"),
-        threads="train.threads",
-        runs="train",
-        memory_mb=3000,
-    ),
+    # All of one cell, and with the adapter of its own variant: which, cayley_adapters.pipeline.jobs says.
     Stage(
         name="qpu_plan",
         sentence="pack blocks on the processor, freeze what is measured, and tell what it costs in every mode",
-        inputs=PREPARED | COMPRESSED | DEVICE_ADAPTER,
+        inputs=PREPARED | COMPRESSED | ADAPTER,
         outputs=WORKLOAD
         | {
             "plan": "{base}/qpu/plan.csv",
@@ -82,7 +68,7 @@ QPU_STAGES: tuple[Stage, ...] = (
     Stage(
         name="qpu_evaluate",
         sentence="perplexity with what the processor measured, beside exact arithmetic and the simulator",
-        inputs=PREPARED | COMPRESSED | DEVICE_ADAPTER | WORKLOAD | COUNTS,
+        inputs=PREPARED | COMPRESSED | ADAPTER | WORKLOAD | COUNTS,
         outputs=DEVICE_RESULTS,
         leaves=(
             *("model.name", "train", "transpile.synthesis", "transpile.noise_scale", "noise"),

@@ -13,13 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
-from cayley_adapters.core.messages import printable, without_secrets
+from cayley_adapters.core.messages import printable, say, without_secrets
 from cayley_adapters.core.registry import load
 from cayley_adapters.pipeline.failures import begin, explain
+from cayley_adapters.pipeline.jobs import with_paths
 from cayley_adapters.pipeline.locks import end_with_workflow, hold_as_job
 from cayley_adapters.pipeline.provenance import write_provenance
 from cayley_adapters.pipeline.records import log_path, write_record
 from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.pipeline.store import taken
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings.schema import partial
 
@@ -42,14 +44,23 @@ THREAD_LIMITS = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT", "MKL_DYNAMIC", "MKL_DOMAIN_N
 def run_job(job: Job) -> None:
     """Run a job in this process, record what its files come from, and track what its stage asks for.
 
-    A stage's ``run`` is given the job and the settings that it may read, and returns an :class:`Outcome`.
+    A stage's ``run`` is given the job and the settings that it may read, and returns an :class:`Outcome`. What another
+    run makes at this very time is waited for, and not made again.
     """
-    from cayley_adapters.report.wandb.runs import log_run  # late: it loads NumPy, whose threads are limited before
+    from cayley_adapters.report.wandb.runs import (  # late: it loads NumPy, whose threads are limited before
+        log_earlier,
+        log_job,
+    )
 
-    outcome: Outcome = load(f"cayley_adapters.{STAGES[job.stage].module}:run")(job, partial(job.leaves))
-    write_provenance(job, outcome.used)
-    for tracked in outcome.tracked:
-        log_run(job.base, tracked)
+    with taken(job) as made:
+        if made:
+            say(f"{job.label}: made already, in {job.base}")
+            return
+        outcome: Outcome = load(f"cayley_adapters.{STAGES[job.stage].module}:run")(job, partial(job.leaves))
+        write_provenance(job, outcome.used)
+        log_job(job.base, job.name, outcome.tracked)
+        if job.stage == "aggregate":
+            log_earlier(job.base)
 
 
 def job_from_json(text: str) -> Job:
@@ -65,7 +76,7 @@ def job_from_json(text: str) -> Job:
         raise CayleyError(f"this is no job ({reason}): {text[:80]!r}; run snakemake or cayley") from error
     if job.stage not in STAGES:
         raise CayleyError(f"unknown stage {job.stage!r}; known: {', '.join(STAGES)}")
-    return job
+    return with_paths(job)
 
 
 def limit_threads(count: int) -> None:
@@ -98,7 +109,7 @@ def main() -> int:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     os.chdir(folder_of(job, sys.argv[2]))
     try:
-        with hold_as_job(Path(job.base)):
+        with hold_as_job(job):
             run_job(job)
             write_record(job)
     except Exception as error:

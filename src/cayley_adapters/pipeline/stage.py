@@ -33,6 +33,7 @@ class Stage:
         shows: whether it shows what others have made.
         internal: whether nobody needs it alone: it can be called, and is not listed.
         processor: whether it talks to a processor's service.
+        stored: whether its files lie once in the store, for all runs, and results folders link to them.
         local: whether it runs where one types, even if all else runs on a cluster: what fetches model, text or
             questions or talks to a service, since compute nodes are often cut off from the internet.
     """
@@ -51,6 +52,7 @@ class Stage:
     shows: bool = False
     internal: bool = False
     processor: bool = False
+    stored: bool = False
     local: bool = False
 
     @property

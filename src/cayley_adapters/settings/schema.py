@@ -42,6 +42,14 @@ class Settings(Section):
 
     run: Name = Field(description="Name of the results folder.")
     experiment: Name = Field(description="Name of the preset.")
+    store: str | None = Field(
+        description="Folder that results of single steps lie in, shared by all runs; null is results/store."
+    )
+    replace: bool = Field(
+        default=False,
+        exclude=True,  # it is about one command, and nothing of the results
+        description="Whether results of another configuration that have the run's name are let go.",
+    )
     model: Model
     data: Data
     compress: Compress

@@ -183,6 +183,10 @@ class Train(Section):
 
     targets: Targets = Field(description="Projections whose inputs the blocks act on.")
     layers: Layers | None = Field(description="Decoder layers whose projections are adapted; null is all.")
+    ranked_budget: Annotated[float, Between(0, 100, above=True)] | None = Field(
+        description="Blocks act on the projections that gain most for what noise in them costs, with as many inputs in "
+        "all as this multiple of those of targets; null is targets themselves."
+    )
     steps: Annotated[int, Between(0, 10_000_000)] = Field(description="Optimiser steps.")
     batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows a step.")
     learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(

@@ -46,7 +46,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         "seed": job.seed,
         "adapter_parameters": model.parameters,
         "two_qubit_gates": counts.mean() if len(counts) else math.nan,
-        "targets": "ranked" if "levers.budget" in job.leaves else " ".join(train.targets),
+        "targets": " ".join(train.targets) if train.ranked_budget is None else "ranked",
         "brickwork_depth": train.brickwork_depth if ANSATZES[train.ansatz].layered else None,
         "trained_noise_scale": train.noise_scale,
         "layers": " ".join(map(str, train.layers or ())) or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,15 @@ from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.files import atomic_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
+from cayley_adapters.core.reading import load_json
 from cayley_adapters.core.tables import read_baselines, write_table
-from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, ranked
-from cayley_adapters.pipeline.records import read_records
+from cayley_adapters.pipeline.levers import IDENTITY
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.drawing import draw_figures, pictures_of
 from cayley_adapters.report.figures import LEVERS as LEVER_FIGURES
 from cayley_adapters.report.wandb.tracked import TrackedRun
 from cayley_adapters.settings import Settings
-from cayley_adapters.settings.levers import LEVERS, PLAIN, RANKED_FROM
+from cayley_adapters.settings.levers import LEVERS
 
 __all__ = ["run"]
 
@@ -45,9 +45,9 @@ def run(job: Job, settings: Settings) -> Outcome:
     [compressed], documents = read_references(inputs["compressed"])
     clusters = len(np.unique(documents))
     arms: dict[str, list[Arm]] = {}
-    for name, paths in _by_lever(inputs["cells"]).items():
-        found = read_evaluations([path.with_name("losses.safetensors") for path in paths], len(documents))
-        budgets = read_budgets([path.with_name("noise_budget.csv") for path in paths])
+    for name, folders in _by_lever(job.told["arms"]).items():
+        found = read_evaluations([folder / "losses.safetensors" for folder in folders], len(documents))
+        budgets = read_budgets([folder / "noise_budget.csv" for folder in folders])
         errors = {
             int(d): group.groupby("source")["infidelity"].mean().to_dict() for d, group in budgets.groupby("block_dim")
         }
@@ -64,7 +64,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     baselines = read_baselines(inputs["baselines"][0])
     ratio = measured[0].curve.compression_ratio
     table = write_table(rows + control_rows(baselines, ratio), outputs["table"], columns_of(scales))
-    write_table(_seconds(job, measured), outputs["costs"], COST_COLUMNS)
+    write_table(_seconds(job.told["records"], measured), outputs["costs"], COST_COLUMNS)
     couplers = {(arm.name, arm.block_dim): _coupler_error(arm) for arm in measured}
     goal = describe_goal(measured, settings.noise.backend, couplers, clusters)
     with atomic_file(outputs["goal"]) as temporary:
@@ -84,12 +84,11 @@ def run(job: Job, settings: Settings) -> Outcome:
     return Outcome(tracked=[tracked])
 
 
-def _by_lever(paths: Sequence[Path]) -> dict[str, list[Path]]:
-    """Tables of each lever: they lie in ``levers/NAME/evaluations/…``, the map's in ``evaluations/…``."""
+def _by_lever(arms: Sequence[tuple[str, str]]) -> dict[str, list[Path]]:
+    """Folders of the evaluations of each lever, and of each identity control."""
     found: dict[str, list[Path]] = {}
-    for path in paths:
-        name = path.parts[-6] if path.parts[-7:-6] == ("levers",) else PLAIN
-        found.setdefault(name, []).append(path)
+    for name, folder in arms:
+        found.setdefault(name, []).append(Path(folder))
     return found
 
 
@@ -103,31 +102,18 @@ def _coupler_error(arm: Arm) -> float:
     return float(np.mean([coupler.cz_error for line in lines for coupler in line.couplers]))
 
 
-def _seconds(job: Job, arms: list[Arm]) -> list[dict[str, Any]]:
-    """What training, synthesis and evaluation of each lever took, by the records of their jobs."""
-    taken: dict[tuple[str, str], dict[str, float]] = {}
-    recorded = any(Path(job.base, "logs").glob("*.json"))  # by the workflow, not by the command line
-    for record in read_records(Path(job.base)) if recorded else ():
-        stage, cell = record["stage"].removeprefix("lever_"), record["cell"]
-        if cell.get("ratio") in (None, job.axes["ratio"][0]):
-            place = (stage, f"{cell.get('lever', PLAIN)} {cell.get('block', '')}".strip())
-            taken.setdefault(place, {})[cell.get("seed", "")] = record["cpu_seconds"]
+def _seconds(records: Mapping[str, Mapping[str, Sequence[Sequence[str]]]], arms: list[Arm]) -> list[dict[str, Any]]:
+    """What training, synthesis and evaluation of each lever took, by the records of their jobs, which commands lack."""
     rows = []
     for arm in arms:
-        trained, synthesised = job.told["owners"][f"{arm.name} {arm.block_dim}"]
-        makers = {
-            "training": ("survey", PLAIN) if trained == RANKED_FROM else ("train", trained),
-            "synthesis": ("transpile", synthesised),
-            "evaluation": ("evaluate", arm.name),
-        }
         row: dict[str, Any] = {"lever": arm.name, "block_dim": arm.block_dim}
-        for name, (stage, owner) in makers.items():
-            of_seeds = taken.get((stage, f"{owner} d{arm.block_dim}"), {})
-            found = [of_seeds[key] for seed in arm.cells["seed"].unique() if (key := f"seed{seed}") in of_seeds]
+        for name, of_seeds in records[f"{arm.name} {arm.block_dim}"].items():
+            seconds = [[_cpu_seconds(Path(path)) for path in paths] for paths in of_seeds]
+            found = [sum(filter(None, parts)) for parts in seconds if None not in parts]
             row[f"{name}_cpu_seconds"] = round(float(np.mean(found)), 1) if found else None
-        if ranked(arm.name):
-            survey = taken.get(("survey", f"{PLAIN} d{RANKED_BLOCK_DIM}"), {}).values()
-            parts = [*list(survey)[:1], *taken.get(("rank", PLAIN), {}).values()]
-            row["ranking_cpu_seconds"] = round(sum(parts), 1) if len(parts) == 2 else None
         rows.append(row)
     return rows
+
+
+def _cpu_seconds(record: Path) -> float | None:
+    return load_json(record, "cpu_seconds")["cpu_seconds"] if record.exists() else None

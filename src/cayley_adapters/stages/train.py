@@ -48,10 +48,10 @@ def run(job: Job, settings: Settings) -> Outcome:
 
 def _where(job: Job, settings: Settings) -> dict[str, Any]:
     """The projections to adapt: ``train.targets`` in ``train.layers``, or as many inputs of the best-ranked ones."""
-    layers = settings.train.layers
-    if not job.inputs.get("ranking"):
+    layers, budget = settings.train.layers, settings.train.ranked_budget
+    if budget is None:
         targets = list(settings.train.targets)
         return {"target_modules": targets, "layers_to_transform": None if layers is None else list(layers)}
     table = read_ranking(job.inputs["ranking"][0])
     plain = table[table["projection"].map(lambda name: name.rpartition(".")[2]).isin(settings.train.targets)]
-    return {"target_modules": best_ranked(table, settings.levers.budget * float(plain["inputs"].sum()))}
+    return {"target_modules": best_ranked(table, budget * float(plain["inputs"].sum()))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from cayley_adapters.core.messages import say
 from cayley_adapters.pipeline.costs.machine import kept_speeds, measure_speeds
@@ -13,7 +12,6 @@ from cayley_adapters.pipeline.costs.prediction import shape_of, speeds
 from cayley_adapters.pipeline.costs.processor import processor_cost
 from cayley_adapters.pipeline.costs.summary import headline, summary, summary_table, usable_cores
 from cayley_adapters.pipeline.run import job_from_json
-from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.qpu.cost import cost_table
 from cayley_adapters.settings import Settings
 
@@ -63,14 +61,10 @@ def estimate_of(jobs: Sequence[str], settings: Mapping[str, Settings], cores: in
 
     Args:
         jobs: what is to run, as :func:`cayley_adapters.core.job.job_to_json` writes it, in any order.
-        settings: results folder → configuration.
+        settings: folder of a run or of the store → configuration.
         cores: that jobs may keep busy.
     """
-    stages = list(STAGES)
-    wanted = sorted((job_from_json(text) for text in jobs), key=lambda job: stages.index(job.stage))
-    first = next(iter(settings.values()))
-    runs = {str(Path(base).parent): first for base in settings}
-    found = summary(order(wanted, runs | dict(settings)), cores)
+    found = summary(order([*map(job_from_json, jobs)], settings), cores)
     ending = "" if found["measured"] else " (not measured on this machine; `cayley estimate` does)"
     return f"estimate: {headline(found)}{ending}"
 

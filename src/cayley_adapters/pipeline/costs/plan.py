@@ -5,16 +5,17 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.costs.prediction import JobCost, coefficients, job_cost, job_threads
-from cayley_adapters.pipeline.jobs import bases, jobs
-from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.jobs import every_job
+from cayley_adapters.pipeline.variants import stored_folders, variants
 from cayley_adapters.settings import Settings
 
-__all__ = ["TARGETS", "PlannedJob", "Run", "planned_jobs", "simulate"]
+__all__ = ["TARGETS", "PlannedJob", "Run", "order", "planned_jobs", "settings_by_base", "simulate"]
 
 MAP = ("configure", "compare_circuits", "aggregate", "phase_diagram", "scaling", "recovery")
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -74,8 +75,7 @@ def planned_jobs(settings: Sequence[Settings], target: str = "phase_diagram", do
     """
     if target not in TARGETS:
         raise CayleyError(f"unknown target {target!r}{nearest(target, TARGETS)}; known: {', '.join(TARGETS)}")
-    single = len(settings) == 1
-    every = [job for stage in STAGES if not (single and stage == "compare_models") for job in jobs(settings, stage)]
+    every = every_job(settings)
     maker = {path: job for job in every for path in job.outputs.values()}
     chosen: dict[int, Job] = {}
     waiting = [job for job in every if job.stage in TARGETS[target]]
@@ -85,17 +85,24 @@ def planned_jobs(settings: Sequence[Settings], target: str = "phase_diagram", do
             continue
         chosen[id(job)] = job
         waiting += [maker[path] for path in needed(job) if path in maker]
-    by_base = bases(settings)
-    return order([job for job in every if id(job) in chosen], {**dict.fromkeys(_runs(by_base), settings[0]), **by_base})
+    return order([job for job in every if id(job) in chosen], settings_by_base(settings))
 
 
 def order(wanted: Sequence[Job], settings: Mapping[str, Settings]) -> list[PlannedJob]:
     """Predict jobs, and find which wait for which.
 
     Args:
-        wanted: jobs, none before one that it needs.
-        settings: results folder → configuration.
+        wanted: jobs, in any order.
+        settings: results folder, or one of the store → configuration.
+
+    Returns:
+        Each job after those that it needs.
     """
+    maker = {path: index for index, job in enumerate(wanted) for path in job.outputs.values()}
+    graph = {
+        index: {maker[path] for path in needed(job) if path in maker} - {index} for index, job in enumerate(wanted)
+    }
+    wanted = [wanted[index] for index in TopologicalSorter(graph).static_order()]
     place = {path: index for index, job in enumerate(wanted) for path in job.outputs.values()}
     return [
         PlannedJob(
@@ -118,8 +125,12 @@ def missing(job: Job) -> bool:
     return not all(path.exists() for path in job.outputs.values())
 
 
-def _runs(by_base: Mapping[str, Settings]) -> list[str]:
-    return [str(Path(base).parent) for base in by_base]
+def settings_by_base(settings: Sequence[Settings]) -> dict[str, Settings]:
+    """Every folder that jobs of a run may write to, and a configuration of which."""
+    of = variants(settings)
+    stored = {base: variant.settings for base, (_, _, variant) in stored_folders(of).items()}
+    runs = {str(Path(base).parent): settings[0] for base in of}
+    return runs | stored | {base: variant.settings for base, variant in of.items()}
 
 
 def simulate(plan: Sequence[PlannedJob], cores: int) -> Run:

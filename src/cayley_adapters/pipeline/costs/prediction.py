@@ -14,7 +14,6 @@ from cayley_adapters.models.shapes import ModelShape, model_shape
 from cayley_adapters.pipeline.costs.machine import kept_speeds
 from cayley_adapters.pipeline.costs.sizes import Sizes
 from cayley_adapters.pipeline.costs.table import COSTS, Cost
-from cayley_adapters.pipeline.lever_jobs import lever_settings
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import Settings
 
@@ -77,11 +76,7 @@ def cost_of(stage: str) -> tuple[str, Cost]:
 
 
 def job_sizes(job: Job, settings: Settings) -> Sizes:
-    """A job's sizes, with what its lever changes of the configuration, or what is trained for a processor."""
-    settings = lever_settings(settings, job.stage, job.cell)
-    if job.stage == "qpu_train":
-        own = {key: value for key in ("targets", "layers") if (value := getattr(settings.qpu, key)) is not None}
-        settings = settings.model_copy(update={"train": settings.train.model_copy(update=own)})
+    """A job's sizes."""
     return model_sizes(settings, job.cell)
 
 

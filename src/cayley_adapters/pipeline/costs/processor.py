@@ -6,6 +6,7 @@ from typing import Any
 
 from cayley_adapters.pipeline.costs.prediction import model_sizes
 from cayley_adapters.pipeline.jobs import device_axes
+from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.qpu.cost import Cost, preparations
 from cayley_adapters.settings import Settings
 
@@ -28,7 +29,7 @@ def processor_cost(settings: Settings) -> dict[str, Any]:
     qpu, model = settings.qpu, model_sizes(settings)
     name = qpu.backend if qpu.backend.startswith("Fake") else f"Fake{qpu.backend.removeprefix('ibm_').capitalize()}"
     backend = snapshot(name)
-    d = int(device_axes(settings)["block"][0][1:])
+    d = int(device_axes(next(iter(variants([settings]).values())))["block"][0][1:])
     shapes, _ = model.adapted(qpu.targets or settings.train.targets, qpu.layers or settings.train.layers)
     blocks = sum(inputs for inputs, _ in shapes) // d
     packing, _ = packing_on(backend, calibration_of(backend), d.bit_length() - 1, qpu.spacing, qpu.quality)

@@ -180,7 +180,7 @@ COSTS: dict[str, Cost] = {
     "reference": Cost(_reference, _model(), _losses(lambda job: 1)),
     "evaluate": Cost(_evaluate, _model(), _losses(lambda job: 2 * len(job.settings.sweep.noise_scale))),
     "answer_questions": Cost(_answer_questions, _model(1)),
-    "lever_rank": Cost(_rank, _model()),
+    "rank": Cost(_rank, _model()),
     "levers": Cost(_curves(5)),
     "qpu_plan": Cost(memory_mb=_model()),
     "qpu_evaluate": Cost(memory_mb=_model()),

@@ -13,6 +13,7 @@ from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job, job_to_json
+from cayley_adapters.pipeline.jobs import with_paths
 from cayley_adapters.pipeline.provenance import provenance_path, read_record
 from cayley_adapters.report.wandb.runs import ENVIRONMENT
 
@@ -43,17 +44,21 @@ def run_again(job: Job, folder: Path, records: bool = False) -> Again:
     Raises:
         CayleyError: the job failed.
     """
-    copy = job.moved("results/again")
+    copy = _moved(job)
     outputs = {folder / path for path in copy.outputs.values()}
-    sources = {path.parent for paths in job.inputs.values() for path in paths}
+    pairs = [
+        (old.parent, folder / new.parent)
+        for name in job.inputs
+        for old, new in zip(job.inputs[name], copy.inputs[name], strict=True)
+        if not new.is_absolute()
+    ]
     if records:
-        sources.add(provenance_path(job).parent)
-    for source in sources:
-        target = folder / copy.base / source.relative_to(job.base)
+        pairs += [(Path(old, "provenance"), folder / new / "provenance") for old, new in _bases(job).items()]
+    for source, target in dict.fromkeys(pairs):
         target.mkdir(parents=True, exist_ok=True)
         # Files one by one: what the job writes beside them, such as hidden states, must not land in the results.
-        for path in source.iterdir():
-            if path.is_file() and target / path.name not in outputs:
+        for path in source.iterdir() if source.is_dir() else ():
+            if path.is_file() and target / path.name not in outputs and not (target / path.name).exists():
                 (target / path.name).symlink_to(path.resolve())
     first = next(iter(copy.outputs.values()))
     command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(copy), str(first)]
@@ -69,3 +74,21 @@ def run_again(job: Job, folder: Path, records: bool = False) -> Again:
     if record is None:
         raise CayleyError(f"{job.label} left no record in {folder}; look whether the disk is full")
     return Again(made, record)
+
+
+def _bases(job: Job) -> dict[str, str]:
+    """Every folder that a job's files lie in, and the one that takes its place."""
+    found = dict.fromkeys([job.base])
+    for base in job.bases.values():
+        found |= dict.fromkeys([base] if isinstance(base, str) else base.values())
+    return {base: f"results/again/{number}" for number, base in enumerate(found)}
+
+
+def _moved(job: Job) -> Job:
+    """The same job with all its folders elsewhere."""
+    there = _bases(job)
+    bases = {
+        stage: there[base] if isinstance(base, str) else {name: there[one] for name, one in base.items()}
+        for stage, base in job.bases.items()
+    }
+    return with_paths(dataclasses.replace(job, base=there[job.base], bases=bases))

@@ -64,15 +64,14 @@ def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Jo
     Returns:
         An evaluation's job and the rows drawn of it, in the order of the map.
     """
-    evaluations = [job for stage in ("evaluate", "lever_evaluate") for job in folder.jobs_of(stage)]
-    done = [job for job in evaluations if job.outputs["cells"].exists()]
+    done = [job for job in folder.evaluations if job.outputs["cells"].exists()]
     found = [(job, index, row) for job in done for index, row in _rows(job).iterrows()]
     if count is not None and count < len(found):
         drawn = np.random.default_rng(seed).choice(len(found), count, replace=False)
         found = [found[number] for number in sorted(drawn)]
     grouped: dict[str, tuple[Job, list[Any]]] = {}
     for job, _, row in found:
-        grouped.setdefault(job.label, (job, []))[1].append(row)
+        grouped.setdefault(f"{job.base} {job.label}", (job, []))[1].append(row)
     return [(job, pd.DataFrame(rows)) for job, rows in grouped.values()]
 
 

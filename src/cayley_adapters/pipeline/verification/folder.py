@@ -10,9 +10,11 @@ from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
-from cayley_adapters.pipeline.jobs import jobs_in
-from cayley_adapters.pipeline.provenance import provenance_path, read_record, stages_before
-from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.jobs import jobs_of
+from cayley_adapters.pipeline.provenance import provenance_path, read_record
+from cayley_adapters.pipeline.store import links_of
+from cayley_adapters.pipeline.table import STAGES, stages_before
+from cayley_adapters.pipeline.variants import Variant
 from cayley_adapters.settings import Settings, load_settings
 
 __all__ = ["Folder"]
@@ -25,10 +27,12 @@ class Folder:
     Attributes:
         base: the folder.
         settings: its ``config.yaml``.
+        variant: the same, with the folders of the store.
     """
 
     base: Path
     settings: Settings
+    variant: Variant
 
     @classmethod
     def open(cls, base: Path) -> Folder:
@@ -41,7 +45,9 @@ class Folder:
             raise CayleyError(
                 f"{base} is no results folder: it has no config.yaml; give the folder of a run, e.g. results/quickstart"
             )
-        folder = cls(base, load_settings(base / "config.yaml"))
+        settings = load_settings(base / "config.yaml")
+        results = base.parent if base.name == settings.run else base.parent.parent
+        folder = cls(base, settings, Variant(str(base), settings, settings.store or str(results / "store")))
         missing = [path for job in folder.jobs for path in job.outputs.values() if not path.exists()]
         if missing:
             command = f"snakemake --cores 8 phase_diagram --config experiment={folder.settings.experiment} …"
@@ -52,8 +58,23 @@ class Folder:
         return folder
 
     def jobs_of(self, stage: str) -> Iterator[Job]:
-        """The jobs of a stage, with files in this folder."""
-        yield from jobs_in(str(self.base), self.settings, stage)
+        """The jobs of a stage, with their files in this folder or in the store."""
+        yield from jobs_of(stage, self.variant)
+
+    @cached_property
+    def evaluations(self) -> list[Job]:
+        """Those of the map, and those of levers."""
+        return [*self.jobs_of("evaluate"), *(job for job in self._of_levers if job.stage == "evaluate")]
+
+    @cached_property
+    def trainings(self) -> list[Job]:
+        """Those of blocks: of the map, and those of levers."""
+        return [*self.jobs_of("train"), *(job for job in self._of_levers if job.stage == "train")]
+
+    @cached_property
+    def _of_levers(self) -> list[Job]:
+        own = [job for _, job in links_of(self.variant)]
+        return [job for job in own if job.stage in ("train", "evaluate") and job.base != self.variant.base(job.stage)]
 
     @cached_property
     def jobs(self) -> list[Job]:

@@ -112,7 +112,7 @@ def _recorded(folder: Folder) -> Check:
             unknown.append(job.label)
             continue
         for path in written(job):
-            code = record["outputs"].get(path.relative_to(folder.base).as_posix())
+            code = record["outputs"].get(path.relative_to(job.base).as_posix())
             if path.is_file() and sha256(path) != code:
                 wrong.append(f"{path} is not what {job.label} wrote: it was changed since")
     name = "files are what their jobs wrote"

@@ -102,7 +102,7 @@ def verify(
         found: list[Cell] = []
         trained = None
         for number, (job, points) in enumerate(chosen_points(folder, cells, seed)):
-            stored = gathered if job.stage == "evaluate" else read_table(job.outputs["cells"])
+            stored = gathered if job.base == folder.variant.base("evaluate") else read_table(job.outputs["cells"])
             found += cells_again(job, points, stored, tolerance, Path(temporary, f"cell{number}"))
             if retrain and trained is None:
                 trained = train_again(_training(folder, job), Path(temporary, "training"))
@@ -112,8 +112,7 @@ def verify(
 def _training(folder: Folder, evaluation: Job) -> Job:
     """The job that trained the blocks of an evaluation."""
     [adapter] = evaluation.inputs["adapter"]
-    trainings = (job for stage in ("train", "lever_train", "lever_survey") for job in folder.jobs_of(stage))
-    return next(job for job in trainings if job.outputs["adapter"] == adapter)
+    return next(job for job in folder.trainings if job.outputs["adapter"] == adapter)
 
 
 def _gathered(folder: Folder, temporary: Path) -> Check:

@@ -12,11 +12,13 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cayley_adapters.core.files import atomic_file, sha256
 from cayley_adapters.core.messages import say
 from cayley_adapters.report.wandb.tracked import TrackedFiles, TrackedRun
 
@@ -24,17 +26,77 @@ if TYPE_CHECKING:
     import pandas as pd
     import wandb
 
-__all__ = ["ENVIRONMENT", "log_run", "track_with", "tracking_group"]
+__all__ = ["ENVIRONMENT", "log_earlier", "log_job", "log_run", "track_with", "tracking_group"]
 
 ENVIRONMENT = "CAYLEY_TRACK"
 
+TRACKED = ".tracked.json"
+"""File of a results folder that says which jobs of the store belong to its runs."""
 
-def track_with(track: Mapping[str, Any]) -> None:
+
+def track_with(track: Mapping[str, Any], runs: Mapping[str, Sequence[str]] | None = None, folder: str = "") -> None:
     """Set how this process and its jobs track: ``mode``, ``project``, ``entity``.
 
     They travel in the environment and not among a rule's parameters, so that switching tracking runs nothing again.
+
+    Args:
+        track: the ``track`` group.
+        runs: folder and name of a job of the store → the results folder whose runs it belongs to, and what its name
+            ends with there.
+        folder: of the run, in which ``runs`` is kept.
     """
-    os.environ[ENVIRONMENT] = json.dumps(dict(track))
+    told = dict(track)
+    if runs and track["mode"] != "disabled":
+        path = Path(folder, TRACKED)
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(runs), encoding="utf-8")
+        told["runs"] = str(path.resolve())
+    os.environ[ENVIRONMENT] = json.dumps(told)
+
+
+def log_job(base: str, name: str, tracked: Sequence[TrackedRun]) -> None:
+    """Log what a job has tracked, and keep it beside what it made, for other runs that rest on it.
+
+    Args:
+        base: folder of the job's files.
+        name: of the job.
+        tracked: what its stage says.
+    """
+    runs = _runs()
+    if runs is None or f"{base}/{name}" not in runs:
+        for run in tracked:
+            log_run(base, run)
+        return
+    for number, run in enumerate(tracked):
+        kept = Path(base, "tracked", f"{name}-{number}.json")
+        with atomic_file(kept) as temporary:
+            temporary.write_text(run.to_json(), encoding="utf-8")
+        _log_kept(kept, *runs[f"{base}/{name}"])
+
+
+def log_earlier(folder: str) -> None:
+    """Log in a results folder what it rests on and was made for other runs."""
+    for place, (own, ending) in (_runs() or {}).items():
+        path = Path(place)
+        if own.startswith(folder):
+            for kept in sorted(path.parent.glob(f"tracked/{path.name}-*.json")):
+                _log_kept(kept, own, ending)
+
+
+def _runs() -> Mapping[str, Sequence[str]] | None:
+    path = json.loads(os.environ.get(ENVIRONMENT) or "{}").get("runs")
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else None
+
+
+def _log_kept(kept: Path, folder: str, ending: str) -> None:
+    """Log a run that is kept, unless the results folder has it."""
+    code = sha256(kept)
+    done = Path(folder, "wandb", ".logged", f"{kept.stem}{ending.replace(' ', '-')}-{code[:12]}")
+    if not done.exists():
+        tracked = TrackedRun.from_json(kept.read_text(encoding="utf-8"))
+        if log_run(folder, replace(tracked, name=tracked.name + ending)):
+            done.parent.mkdir(parents=True, exist_ok=True)
+            done.touch()
 
 
 def tracking_group(base: str) -> str:
@@ -44,16 +106,19 @@ def tracking_group(base: str) -> str:
     return below.as_posix().replace("/", "-")
 
 
-def log_run(base: str, tracked: TrackedRun) -> None:
+def log_run(base: str, tracked: TrackedRun) -> bool:
     """Log one run into ``{base}/wandb``, in place of an earlier one of that name.
 
     Args:
         base: results folder.
         tracked: what to log; values that are missing or not finite are left out.
+
+    Returns:
+        Whether it was logged.
     """
     track = json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')
     if track["mode"] == "disabled":
-        return
+        return False
     group = tracking_group(base)
     identity = f"{group}-{tracked.name.replace(' ', '-')}"[:128]
     try:
@@ -91,6 +156,8 @@ def log_run(base: str, tracked: TrackedRun) -> None:
     except Exception as error:  # whatever tracking meets, the results are already on disk
         reason = f"{type(error).__name__}: {error}"
         say(f"warning: {tracked.name} was not tracked with W&B ({reason}); results are not affected")
+        return False
+    return True
 
 
 def _settings() -> wandb.Settings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,23 @@ class TrackedRun:
     used: Sequence[TrackedFiles] = ()
     made: Sequence[TrackedFiles] = ()
 
+    def to_json(self) -> str:
+        """Write a run without tables and pictures, which jobs of the store have none of."""
+        return json.dumps(asdict(replace(self, tables={}, pictures={})), default=_plain)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrackedRun:
+        """Read what :meth:`to_json` has written."""
+        found = json.loads(text)
+        for name in ("used", "made"):
+            found[name] = [TrackedFiles(**item | {"files": [*map(Path, item["files"])]}) for item in found[name]]
+        return cls(**found)
+
+
+def _plain(value: Any) -> Any:
+    """A path as text, and a number of NumPy as a plain one."""
+    return str(value) if isinstance(value, Path) else value.item()
+
 
 def cell_config(job: Job) -> dict[str, Any]:
     """A job's cell in plain numbers, by which the W&B pages sort and filter, and ``cell``, one for all its seeds."""
@@ -124,7 +141,5 @@ def figure_files(name: str, *paths: Path) -> TrackedFiles:
 
 
 def _place(folder: Path) -> str:
-    """Names a cell's folder: ``ratio0.2-d4-seed0`` of the map or a control, ``LEVER-ratio0.2-d4-seed0`` of a lever."""
-    *above, _, ratio, block, seed = folder.parts
-    owner = above[-1:] if above[-2:-1] == ["levers"] or above[-1:] in (["survey"], ["qpu"]) else []
-    return "-".join([*owner, ratio, block, seed])
+    """Names a cell's folder: ``ratio0.2-d4-seed0``."""
+    return "-".join(folder.parts[-3:])

@@ -1,0 +1,115 @@
+"""Results of another configuration are never overwritten: who asks for that is told, and may let them go."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.messages import say, show
+from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.variants import Variant
+
+__all__ = ["claim", "require_same"]
+
+FREE = ("track.", "store")
+"""Keys that results do not depend on, by how they begin."""
+
+SHOWN = 6
+"""Differing keys that a message names."""
+
+
+def require_same(variants: Iterable[Variant]) -> None:
+    """Stop where results of another configuration have the run's name, unless ``replace=true`` lets them go.
+
+    Args:
+        variants: of a run.
+
+    Raises:
+        CayleyError: they have; with the keys that differ, and what to type.
+    """
+    for variant in variants:
+        if variant.settings.replace:
+            continue
+        config = Path(variant.folder, "config.yaml")
+        if found := [*_differences(config, variant)]:
+            shown = [f"  {key}: {show(there)} there, {show(asked)} asked for" for key, there, asked in found[:SHOWN]]
+            if len(found) > SHOWN:
+                shown.append(f"  and {len(found) - SHOWN} more")
+            raise CayleyError(
+                "\n".join(
+                    [
+                        f"{variant.folder} holds results of another configuration:",
+                        *shown,
+                        f"Keep them and give this run a name of its own: run={_free_name(variant)}",
+                        "Or let them go (what is in the store, and what a processor measured, stays): replace=true",
+                    ]
+                )
+            )
+
+
+def claim(variants: Iterable[Variant]) -> None:
+    """Write down what a results folder is of, and with ``replace=true`` remove first what is there of another."""
+    for variant in variants:
+        config = Path(variant.folder, "config.yaml")
+        if variant.settings.replace and any(_differences(config, variant)):
+            say(f"{variant.folder}: results of another configuration are let go")
+            _clear(Path(variant.folder))
+        if not config.exists():
+            with atomic_file(config) as temporary:
+                temporary.write_text(variant.settings.to_yaml(), encoding="utf-8")
+
+
+def _differences(config: Path, variant: Variant) -> Iterator[tuple[str, Any, Any]]:
+    """Key, value there and value asked for."""
+    if not config.is_file():
+        if any(Path(variant.folder).glob("*.csv")):
+            yield "config.yaml", "missing", "one"
+        return
+    try:
+        there = dict(_flat(yaml.safe_load(config.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise CayleyError(f"cannot read the configuration {config}: {error}; type run=NAME, or replace=true") from error
+    asked = dict(_flat(variant.settings.model_dump(mode="json")))
+    for key in [*asked, *(key for key in there if key not in asked)]:
+        if not key.startswith(FREE) and there.get(key, "nothing") != asked.get(key, "nothing"):
+            yield key, there.get(key, "nothing"), asked.get(key, "nothing")
+
+
+def _flat(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in raw.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _free_name(variant: Variant) -> str:
+    """A name that no results have."""
+    run = variant.settings.run
+    root = Path(variant.folder[: variant.folder.rindex(run)])
+    return next(name for number in range(2, 10_000) if not (root / (name := f"{run}-{number}")).exists())
+
+
+def _clear(folder: Path) -> None:
+    """Remove what the workflow makes in a results folder; not what a processor measured, which was paid."""
+    for stage in STAGES.values():
+        for pattern in () if stage.processor or stage.name == "qpu_evaluate" else stage.outputs.values():
+            path = folder / pattern.removeprefix("{base}/")
+            if "{" in str(path):
+                path = folder / pattern.removeprefix("{base}/").partition("/")[0]
+            _remove(path)
+    for name in ("logs", "provenance", "levers", "prepared", "teacher", "baselines", "config.yaml"):
+        _remove(folder / name)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
