@@ -12,8 +12,9 @@ from safety import SAFETY
 
 from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.costs import estimate_of, machine
+from cayley_adapters.pipeline.costs.plan import settings_by_base
 from cayley_adapters.pipeline.costs.processor import processor_cost
-from cayley_adapters.pipeline.jobs import bases, jobs
+from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.settings import compose
 
 
@@ -99,7 +100,7 @@ def test_the_processors_cost_is_that_of_its_plan():
 def test_the_line_that_a_workflow_starts_with():
     settings = compose("ci", ["model=tiny_random,smollm2_135m"])
     every = [job_to_json(job) for stage in ("evaluate", "train", "compare_models") for job in jobs(settings, stage)]
-    line = estimate_of(every, bases(settings), 2)
-    assert line.startswith("estimate: 9 jobs, ")
+    line = estimate_of(every, settings_by_base(settings), 2)
+    assert line.startswith("estimate: 11 jobs, ")
     assert " on 2 cores, " in line
-    assert estimate_of([], bases(settings), 2).startswith("estimate: nothing to do")
+    assert estimate_of([], {}, 2).startswith("estimate: nothing to do")

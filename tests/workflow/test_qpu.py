@@ -17,7 +17,7 @@ from safety import SAFETY
 
 from cayley_adapters.qpu.twin import TwinService
 
-STAGES = ("qpu_train", "qpu_plan", "qpu_submit", "qpu_collect", "qpu_evaluate")
+STAGES = ("train", "qpu_plan", "qpu_submit", "qpu_collect", "qpu_evaluate")
 TABLES = ("aggregate", "draw", "scaling", "recovery")
 
 
@@ -95,7 +95,7 @@ def test_nothing_is_left_to_do_and_a_lost_file_costs_nothing(measured, results):
     for target in ("qpu", "phase_diagram"):
         assert measured.planned(target=target) == {}
     changed = measured.planned("qpu.max_seconds=1000", target="qpu")
-    assert set(changed) == {"configure", "qpu_plan", *STAGES[2:], *TABLES}
+    assert set(changed) == {"configure", *STAGES[1:], *TABLES}
     before = (results / "qpu" / "counts.safetensors").read_bytes()
     for name in ("counts.safetensors", "submitted.json"):
         (results / "qpu" / name).unlink()
@@ -106,7 +106,7 @@ def test_nothing_is_left_to_do_and_a_lost_file_costs_nothing(measured, results):
 
 
 def test_a_budget_is_refused_before_anything_is_sent(measured, results):
-    done = cayley(measured, "qpu", "submit", "experiment=ci", "qpu.max_seconds=0.5", "qpu.shots=300")
+    done = cayley(measured, "qpu", "submit", "experiment=ci", "qpu.max_seconds=0.5", "qpu.shots=300", "replace=true")
     assert done.returncode == 1
     assert "qpu.max_seconds" in done.stderr
     assert "Traceback" not in done.stderr

@@ -148,7 +148,9 @@ def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
 
 
 def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Iterator[Job]:
-    """All jobs of a stage, in the order of the axes; those of levers are found by what compares them.
+    """All jobs of a stage, in the order of the axes, and at last what goes to a processor, where it is not the map's.
+
+    Those of levers are found by what compares them, see :func:`every_job`.
 
     Raises:
         CayleyError: there is no such stage.
@@ -158,11 +160,10 @@ def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Ite
     if stage == "compare_models":
         yield comparison_job(settings, root)
         return
-    made: dict[Path, Job] = {}
     for variant in variants(settings, root).values():
-        for one in {variant.device, variant} if stage == "train" else [variant]:
-            made |= {next(iter(job.outputs.values())): job for job in jobs_of(stage, one)}
-    yield from made.values()
+        yield from jobs_of(stage, variant)
+        if stage == "train" and variant.device is not variant:
+            yield make_job(stage, variant.device, {axis: folders[0] for axis, folders in device_axes(variant).items()})
 
 
 def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterator[Job]:
@@ -173,7 +174,10 @@ def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterato
         variant: the configuration.
         control: the one classical control that is meant; all if None.
     """
+    ranked = [variant.settings, *(arm.variant.settings for arm in variant.arms)]
     if stage == "levers" and not variant.settings.levers.names:
+        return
+    if stage == "rank" and all(settings.train.ranked_budget is None for settings in ranked):
         return
     wildcards = STAGES[stage].wildcards
     folders: Iterable[Iterable[str]] = [
@@ -185,14 +189,13 @@ def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterato
 
 def every_job(settings: Sequence[Settings]) -> list[Job]:
     """All jobs that anything asked of a run may need."""
-    found = [
-        job
-        for stage in STAGES
-        if not STAGES[stage].stored and stage != "compare_models"
-        for job in jobs(settings, stage)
-    ]
-    for stage, control, variant in stored_folders(variants(settings)).values():
-        found += jobs_of(stage, variant, control)
+    of = variants(settings)
+    gathering = [stage for stage in STAGES if not STAGES[stage].stored and stage != "compare_models"]
+    found = [job for variant in of.values() for stage in gathering for job in jobs_of(stage, variant)]
+    stored: dict[Path, Job] = {}
+    for stage, control, variant in itertools.chain(*stored_folders(of).values()):
+        stored |= {next(iter(job.outputs.values())): job for job in jobs_of(stage, variant, control)}
+    found += stored.values()
     if len(settings) > 1:
         found.append(comparison_job(settings))
     return found

@@ -99,6 +99,12 @@ class Settings(Section):
         """Return the named values and sections under their keys, in plain JSON types."""
         return {key: self.leaf(key) for key in dotted}
 
+    def changed(self, section: str, **values: Any) -> Settings:
+        """Return the same with some values of a section changed; they are not checked."""
+        copy = self.model_copy(update={section: getattr(self, section).model_copy(update=values)})
+        copy.__dict__.pop("_plain", None)  # which is of the old values
+        return copy
+
     def only(self, *dotted: str) -> Settings:
         """Return settings that hold the named values and sections and nothing else; see :func:`partial`."""
         return partial(self.leaves(*dotted))
