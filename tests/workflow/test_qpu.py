@@ -105,7 +105,10 @@ def test_nothing_is_left_to_do_and_a_lost_file_costs_nothing(measured, results):
     assert len(TwinService(results / "qpu" / "twin").paid()) == 1
 
 
-def test_a_budget_is_refused_before_anything_is_sent(measured, results):
+def test_a_budget_is_refused_before_anything_is_sent(measured, tmp_path):
+    shutil.copytree(measured.folder, tmp_path / "p", symlinks=True)
+    measured = dataclasses.replace(measured, folder=tmp_path / "p")
+    results = measured.folder / "results" / "ci"
     done = cayley(measured, "qpu", "submit", "experiment=ci", "qpu.max_seconds=0.5", "qpu.shots=300", "replace=true")
     assert done.returncode == 1
     assert "qpu.max_seconds" in done.stderr
@@ -122,9 +125,12 @@ def test_a_budget_is_refused_before_anything_is_sent(measured, results):
         ("evaluate", "qpu.shots=300", "cayley qpu submit"),
     ],
 )
-def test_no_other_text_is_planned_or_evaluated_than_can_be(measured, results, stage, change, answer):
+def test_no_other_text_is_planned_or_evaluated_than_can_be(measured, tmp_path, stage, change, answer):
+    shutil.copytree(measured.folder, tmp_path / "p", symlinks=True)
+    measured = dataclasses.replace(measured, folder=tmp_path / "p")
+    results = measured.folder / "results" / "ci"
     before = {path: path.read_bytes() for path in (results / "qpu").glob("*.csv")}
-    done = cayley(measured, "qpu", stage, "experiment=ci", change)
+    done = cayley(measured, "qpu", stage, "experiment=ci", change, "replace=true")
     assert done.returncode == 1
     assert answer in done.stderr
     assert "Warning" not in done.stderr

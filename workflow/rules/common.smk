@@ -37,8 +37,6 @@ except CayleyError as error:
 
 STORED = {base: variant for base, [(_, _, variant), *_] in stored_folders(RUNS).items()}
 BASES = RUNS | STORED
-if any((workflow.dag_settings.forceall, workflow.dag_settings.forcerun, workflow.dag_settings.forcetargets)):
-    os.environ[FORCE] = "1"
 track_with(SETTINGS[0].track.model_dump(mode="json"), RUNS)
 
 
@@ -145,6 +143,8 @@ onstart:
         place_links(RUNS.values(), lambda one: str(next(iter(one.outputs.values()))) in planned_files)
     except (CayleyError, OSError) as error:
         raise WorkflowError(explain(error) or str(error)) from None
+    if workflow.dag_settings.forceall or workflow.dag_settings.forcerun or workflow.dag_settings.forcetargets:
+        os.environ[FORCE] = "1"
     HELD.append(stop_on_signals("Stopped. Run the same command again to go on: finished work is kept."))
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
     at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes

@@ -12,6 +12,7 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import CELL_AXES, Job
 from cayley_adapters.pipeline.levers import levers_told
 from cayley_adapters.pipeline.paths import DEVICE_RESULTS
+from cayley_adapters.pipeline.replacing import replaces
 from cayley_adapters.pipeline.table import STAGES, maker_of, stages_before
 from cayley_adapters.pipeline.variants import Variant, stored_folders, variants
 from cayley_adapters.settings import Qpu, Questions, Settings
@@ -77,8 +78,9 @@ def make_job(stage: str, variant: Variant, cell: Mapping[str, str], device: bool
     if stage in ("qpu_plan", "qpu_evaluate"):
         axes = device_axes(variant)
     if stage in ("aggregate", "report"):
-        there = device or all(Path(path.format(base=variant.folder)).exists() for path in DEVICE_RESULTS.values())
-        axes["device"] = ["qpu"] if there else []
+        measured = [Path(path.format(base=variant.folder)) for path in DEVICE_RESULTS.values()]
+        there = all(path.exists() for path in measured) and not replaces(variant)
+        axes["device"] = ["qpu"] if device or there else []
     if stage == "report":
         axes["comparison"] = [""] if variant.settings.levers.names else []
     if stage == "levers":

@@ -15,7 +15,7 @@ from cayley_adapters.core.messages import say, show
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import Variant
 
-__all__ = ["claim", "require_same"]
+__all__ = ["claim", "require_same", "replaces"]
 
 FREE = ("track.", "store")
 """Keys that results do not depend on, by how they begin."""
@@ -53,6 +53,11 @@ def require_same(variants: Iterable[Variant]) -> None:
             )
 
 
+def replaces(variant: Variant) -> bool:
+    """Whether results of another configuration are there, and are to be let go."""
+    return variant.settings.replace and any(_differences(Path(variant.folder, "config.yaml"), variant))
+
+
 def claim(variants: Iterable[Variant], kept: Container[str] = ()) -> None:
     """Write down what a results folder is of, and with ``replace=true`` remove first what is there of another.
 
@@ -62,7 +67,7 @@ def claim(variants: Iterable[Variant], kept: Container[str] = ()) -> None:
     """
     for variant in variants:
         config = Path(variant.folder, "config.yaml")
-        if variant.settings.replace and any(_differences(config, variant)):
+        if replaces(variant):
             say(f"{variant.folder}: results of another configuration are let go")
             _clear(Path(variant.folder), kept)
             config.unlink(missing_ok=True)
@@ -103,9 +108,9 @@ def _free_name(variant: Variant) -> str:
 
 
 def _clear(folder: Path, kept: Container[str]) -> None:
-    """Remove what the workflow makes in a results folder; not what a processor measured, which was paid."""
+    """Remove what the workflow makes in a results folder; not what a processor counted, which was paid."""
     for stage in STAGES.values():
-        for pattern in () if stage.name.startswith("qpu_") else stage.outputs.values():
+        for pattern in () if stage.processor else stage.outputs.values():
             place = folder / pattern.removeprefix("{base}/")
             if stage.stored:  # a folder of links; in older results, of files
                 place = folder / pattern.removeprefix("{base}/").partition("/")[0]
