@@ -144,8 +144,8 @@ def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
     names = [item.variant for item in settings if item.variant is not None]
     if len(names) < 2:
         raise CayleyError(
-            "one configuration has nothing to be compared with; sweep a key or a group, e.g. noise=fake_fez,fake_boston "
-            "or model=smollm2_135m,smollm2_360m"
+            "one configuration has nothing to be compared with; sweep a key or a group, e.g. "
+            "model=smollm2_135m,smollm2_360m or noise=fake_fez,fake_boston"
         )
     return with_paths(Job("compare_models", f"{root}/{settings[0].run}", {}, {}, {"model": names}))
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import show
@@ -21,10 +21,23 @@ from cayley_adapters.settings.fields import Name, Text, explain
 from cayley_adapters.settings.overrides import one_of_a_run
 from cayley_adapters.settings.sections import Section
 
-__all__ = ["Combination", "Entry", "by_variant", "combine", "name_models", "name_variants", "read_entries"]
+if TYPE_CHECKING:
+    from cayley_adapters.settings.schema import Settings
+
+__all__ = [
+    "Combination",
+    "Entry",
+    "by_variant",
+    "combine",
+    "name_models",
+    "name_variants",
+    "read_entries",
+    "require_own",
+]
 
 MOST_VARIANTS = 256
 LONGEST_NAME = 100
+SHOWN = 3
 
 _OWNERS = {"model.path": "local", "model.id": "hub", "model.revision": "hub"}
 """Keys that say which model, and the option of ``model`` that has a use for them."""
@@ -35,7 +48,7 @@ class Entry(Section):
 
     name: Name
     title: Text | None = None
-    overrides: list[str] = []
+    overrides: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -122,23 +135,24 @@ def combine(
     count = math.prod(lengths.values()) // (len(ids) if in_step else 1)
     if count > MOST_VARIANTS:
         raise CayleyError(
-            f"{', '.join(lengths)}: {' × '.join(map(str, lengths.values()))} values are {count} variants, and a run has "
-            f"{MOST_VARIANTS} at most; give fewer values, or make several runs of it"
+            f"{', '.join(lengths)}: {' × '.join(map(str, lengths.values()))} values are {count} variants, and a run "
+            f"has {MOST_VARIANTS} at most; give fewer values, or make several runs of it"
         )
     naming = {"model", "model.path", "model.id"} | ({"model.revision"} if in_step else set())
     labels = _labels({key: typed[key] for key in lengths if key in typed and key not in naming}, groups)
     found: dict[str, Combination] = {}
-    for entry, values in product(entries or [(None, {})], product(*typed.values())):
+    starts: list[tuple[Entry | None, dict[str, Any]]] = [*entries] or [(None, {})]
+    for (entry, sets), values in product(starts, product(*typed.values())):
         chosen = dict(zip(typed, values, strict=True))
         if in_step and ids.index(chosen["model.id"]) != revisions.index(chosen["model.revision"]):
             continue
         for key, owner in _OWNERS.items():
             if owner in typed.get("model", ()) and chosen["model"] != owner:
                 chosen.pop(key, None)
-        own = {key: value for key, value in entry[1].items() if not {key, key.partition(".")[0]} & set(typed)}
+        own = {key: value for key, value in sets.items() if not {key, key.partition(".")[0]} & set(typed)}
         model = tuple(chosen.get(key) for key in sorted(naming)) if naming & set(lengths) else None
         told = tuple(labels[key](value) for key, value in chosen.items() if key in labels)
-        found[repr((entry[0], chosen))] = Combination(own | chosen, entry[0], model, told)
+        found[repr((entry, chosen))] = Combination(own | chosen, entry, model, told)
     return list(found.values())
 
 
@@ -196,14 +210,7 @@ def name_variants(combinations: Sequence[Combination], models: Sequence[str]) ->
 
     Returns:
         Name and title of each; no name where there is one combination only.
-
-    Raises:
-        CayleyError: Two models have the same name.
     """
-    known: dict[str, tuple[Any, ...]] = {}
-    for one, model in zip(combinations, models, strict=True):
-        if one.model and known.setdefault(model, one.model) != one.model:
-            raise CayleyError(f"model: {model} is given more than once; give each model once, and no model.name")
     rests = [([model] if one.model else []) + [*one.labels] for one, model in zip(combinations, models, strict=True)]
     titles = [
         ", ".join([one.entry.title, *rest]) if one.entry and one.entry.title else None
@@ -226,6 +233,34 @@ def _safe(text: str, longest: int = LONGEST_NAME) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-._+")[:longest] or "model"
 
 
+def require_own(combinations: Sequence[Combination], found: Sequence[Settings]) -> None:
+    """See that no two variants are one, and that no two models have the same name.
+
+    Args:
+        combinations: All of a run.
+        found: The configuration of each.
+
+    Raises:
+        CayleyError: They are, or have; one line each.
+    """
+    models: dict[str, tuple[Any, ...]] = {}
+    same: dict[str, list[str]] = {}
+    lines = []
+    for one, settings in zip(combinations, found, strict=True):
+        name = settings.model.name
+        if one.model and models.setdefault(name, one.model) != one.model:
+            lines.append(f"model: {name} is given more than once; give each model once, and no model.name")
+        same.setdefault(settings.model_dump_json(exclude={"variant", "title"}), []).append(str(settings.variant))
+    lines += [
+        f"variants {_listed(names)} come out as one configuration; give it once (a key wins over its group, and what is "
+        "typed over what a preset's variant says)"
+        for names in same.values()
+        if len(names) > 1
+    ]
+    if lines:
+        raise CayleyError("\n".join(dict.fromkeys(lines)))
+
+
 def by_variant(lines: Iterable[tuple[str | None, Iterable[str]]]) -> list[str]:
     """Say what is wrong with the variants of a run: what is wrong with all of them once, else whose mistake it is.
 
@@ -238,9 +273,11 @@ def by_variant(lines: Iterable[tuple[str | None, Iterable[str]]]) -> list[str]:
         count += 1
         for line in dict.fromkeys(wrong):
             whose.setdefault(line, []).append(str(name))
-    told = []
-    for line, names in whose.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        start = f"variant{'s' * (len(names) > 1)} {', '.join(names[:3])}{more}: "
-        told.append(line if len(names) == count else start + line)
-    return told
+    return [
+        line if len(names) == count else f"variant{'s' * (len(names) > 1)} {_listed(names)}: {line}"
+        for line, names in whose.items()
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -1,8 +1,8 @@
-"""Composing the configuration of a run: ``conf/``, a preset and typed overrides make the :class:`Settings` of each variant."""
+"""Composing a run's configuration: ``conf/``, a preset and typed overrides make one :class:`Settings` a variant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.messages import show, suggest
-from cayley_adapters.settings.combinations import by_variant, combine, name_models, name_variants, read_entries
+from cayley_adapters.settings.combinations import (
+    by_variant,
+    combine,
+    name_models,
+    name_variants,
+    read_entries,
+    require_own,
+)
 from cayley_adapters.settings.overrides import read_overrides, split_overrides
 from cayley_adapters.settings.schema import Settings, fields, holds, sections, validate
 from cayley_adapters.settings.user_files import wrong_files
@@ -77,9 +84,13 @@ def compose(
     conf = find_conf_dir(conf_dir)
     experiments = _options(conf, "experiment")
     if experiment not in experiments:
-        one = "presets cannot be swept, make a run of each; " if "," in str(experiment) else ""
+        if "," in str(experiment):
+            raise CayleyError(
+                f"experiment={show(experiment)}: presets cannot be swept: each is a run of its own; run one after the "
+                "other, or let a preset name variants"
+            )
         raise CayleyError(
-            f"experiment={show(experiment)}: {one}unknown experiment '{show(experiment)}'"
+            f"experiment={show(experiment)}: unknown experiment '{show(experiment)}'"
             f"{suggest(str(experiment), experiments)}; type experiment=NAME"
         )
     groups = {name: _options(conf, name) for name in sections()}
@@ -104,33 +115,22 @@ def compose(
     for raw, (name, title) in zip(raws, name_variants(combinations, models), strict=True):
         raw.pop("variants", None)
         raw |= {"variant": name, "title": title}
-    return _checked(raws)
+    found = _checked(raws)
+    require_own(combinations, found)
+    return found
 
 
 def _checked(raws: Sequence[dict[str, Any]]) -> list[Settings]:
-    """Check the configuration of each variant, the files that it names, and that no two are one."""
+    """Check the configuration of each variant, and the files that it names."""
     found: list[Settings] = []
-    wrong: list[tuple[str | None, Iterable[str]]] = []
+    wrong: list[tuple[str | None, list[str]]] = []
     for raw in raws:
         try:
-            found.append(validate(raw))
+            found.append(settings := validate(raw))
+            wrong.append((raw["variant"], [*wrong_files(settings)]))
         except CayleyError as error:
             wrong.append((raw["variant"], str(error).splitlines()))
-        else:
-            wrong.append((raw["variant"], ()))
-    if len(found) == len(raws):
-        wrong = [(settings.variant, wrong_files(settings)) for settings in found]
-    lines = by_variant(wrong)
-    first: dict[str, str | None] = {}
-    for settings in found if not lines else ():
-        what = settings.model_dump_json(exclude={"variant", "title"})
-        if what in first:
-            lines.append(
-                f"variants {first[what]} and {settings.variant} are of one configuration; leave one out (a key wins over "
-                "its group, and what is typed over what a preset's variant says)"
-            )
-        first.setdefault(what, settings.variant)
-    if lines:
+    if lines := by_variant(wrong):
         raise CayleyError("\n".join(lines))
     return found
 
