@@ -107,7 +107,9 @@ def read_entries(
         found.append((entry, {key: several[0] for key, several in values.items()}))
     names = [entry.name for entry, _ in found]
     if twice := dict.fromkeys(name for name in names if names.count(name) > 1):
-        lines.append(f"{where}: variants {', '.join(twice)} are named more than once; give each a name of its own")
+        lines.append(
+            f"{where}: variants: {', '.join(twice)} is named more than once; give each variant a name of its own"
+        )
     if lines:
         raise CayleyError("\n".join(lines))
     return found
@@ -252,8 +254,8 @@ def require_own(combinations: Sequence[Combination], found: Sequence[Settings]) 
             lines.append(f"model: {name} is given more than once; give each model once, and no model.name")
         same.setdefault(settings.model_dump_json(exclude={"variant", "title"}), []).append(str(settings.variant))
     lines += [
-        f"variants {_listed(names)} come out as one configuration; give it once (a key wins over its group, and what is "
-        "typed over what a preset's variant says)"
+        f"variants {_listed(names)} come out as one configuration; give it once (a key wins over its group, and what "
+        "is typed over what a preset's variant says)"
         for names in same.values()
         if len(names) > 1
     ]
