@@ -280,5 +280,6 @@ def test_a_mistake_of_all_variants_is_told_once() -> None:
         composed("train.steps=-1 noise=fake_fez,fake_boston evaluate.refine=2,101")
     assert str(caught.value).splitlines() == [
         "train.steps=-1: must be a whole number between 0 and 10000000",
-        "variants fake_fez-refine101, fake_boston-refine101: evaluate.refine=101: must be a whole number between 0 and 100",
+        "variants fake_fez-refine101, fake_boston-refine101: evaluate.refine=101: "
+        "must be a whole number between 0 and 100",
     ]
