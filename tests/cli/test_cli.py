@@ -118,6 +118,6 @@ def test_config_prints_every_variant_under_its_name(tmp_path):
 
 
 def test_a_command_for_one_variant_names_those_that_are_given(tmp_path):
-    done = cayley("qpu", "status", "experiment=ci", "noise=fake_fez,fake_boston", cwd=tmp_path, check=False)
+    done = cayley("qpu", "status", "experiment=ci", "noise=fake_fez,fake_boston", cwd=tmp_path)
     assert done.returncode == 1
     assert "fake_fez, fake_boston: these are several variants, and one is needed" in done.stderr
