@@ -121,13 +121,15 @@ def show_config(
     overrides: Overrides = None,
     as_reference: Annotated[bool, typer.Option("--reference", help="Print what every key means instead.")] = False,
 ) -> None:
-    """Print the resolved configuration and stop."""
+    """Print the resolved configuration of each variant and stop."""
     from cayley_adapters.settings import reference
 
     if as_reference:
         typer.echo(reference(), nl=False)
         return
     for settings in _settings(overrides):
+        if settings.variant is not None:
+            typer.echo(f"# {settings.variant}")
         typer.echo(settings.to_yaml(), nl=False)
 
 
@@ -268,7 +270,8 @@ def _device_job(overrides: list[str] | None) -> Job:
 
     [variant, *others] = _variants(overrides)
     if others:
-        raise CayleyError("model: several are given; give one")
+        names = ", ".join(str(one.settings.variant) for one in (variant, *others))
+        raise CayleyError(f"{names}: these are several variants, and one is needed; give each key one value")
     return device_job(variant)
 
 

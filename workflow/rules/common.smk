@@ -49,7 +49,7 @@ wildcard_constraints:
 
 
 def folders(row):
-    """Where a stage's files may lie: for what compares models in the run's folder, one level above the models' own."""
+    """Where a stage's files may lie: for what compares variants in the run's folder, one level above their own."""
     if row.name == "compare_models":
         return re.escape(f"results/{SETTINGS[0].run}")
     found = [base for base in STORED if Path(base).parent.name == row.name] if row.stored else RUNS
@@ -113,7 +113,7 @@ def made(*stages):
 
 
 def levers_asked_for(wildcards):
-    """What compares the levers of each model; asked for only once the target is known."""
+    """What compares the levers of each variant; asked for only once the target is known."""
     if not SETTINGS[0].levers.names:
         raise WorkflowError(NO_LEVERS)
     return made("levers")

@@ -36,7 +36,7 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
 
     Args:
         stage: its name.
-        settings: one configuration a model.
+        settings: one configuration a variant.
         words: those of the command after the stage, for a hint.
 
     Raises:

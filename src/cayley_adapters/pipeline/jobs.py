@@ -138,14 +138,17 @@ def device_job(variant: Variant) -> Job:
 
 
 def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
-    """The job that compares the models of a run.
+    """The job that compares the variants of a run.
 
     Raises:
-        CayleyError: there is one model only.
+        CayleyError: there is one configuration only.
     """
-    if len(settings) < 2:
-        raise CayleyError("one model has nothing to be compared with; sweep it, e.g. model=smollm2_135m,smollm2_360m")
-    names = [item.model.name for item in settings]
+    names = [item.variant for item in settings if item.variant is not None]
+    if len(names) < 2:
+        raise CayleyError(
+            "one configuration has nothing to be compared with; sweep a key or a group, e.g. "
+            "model=smollm2_135m,smollm2_360m or noise=fake_fez,fake_boston"
+        )
     return with_paths(Job("compare_models", f"{root}/{settings[0].run}", {}, {}, {"model": names}))
 
 

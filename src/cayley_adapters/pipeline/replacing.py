@@ -17,7 +17,7 @@ from cayley_adapters.pipeline.variants import Variant
 
 __all__ = ["claim", "require_same", "replaces"]
 
-FREE = ("track.", "store")
+FREE = ("track.", "store", "title")
 """Keys that results do not depend on, by how they begin."""
 
 SHOWN = 6

@@ -198,7 +198,7 @@ class Arm:
 
 
 def variants(settings: Sequence[Settings], root: str = "results") -> dict[str, Variant]:
-    """Results folder → what lies there: ``results/{run}``, a level deeper where there are several.
+    """Results folder → what lies there: ``results/{run}``, a level deeper for each of several variants.
 
     Args:
         settings: of a run.
@@ -206,7 +206,7 @@ def variants(settings: Sequence[Settings], root: str = "results") -> dict[str, V
     """
     found = {}
     for item in settings:
-        folder = f"{root}/{item.run}" if len(settings) == 1 else f"{root}/{item.run}/{item.model.name}"
+        folder = f"{root}/{item.run}" if item.variant is None else f"{root}/{item.run}/{item.variant}"
         found[folder] = Variant(folder, item, item.store or f"{root}/store")
     return found
 

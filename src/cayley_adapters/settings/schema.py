@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.settings.checks import CHECKS
 from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
-from cayley_adapters.settings.fields import Name, explain
+from cayley_adapters.settings.fields import Name, Text, explain
 from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
@@ -38,10 +38,14 @@ __all__ = ["Settings", "fields", "holds", "load_settings", "partial", "sections"
 
 
 class Settings(Section):
-    """The resolved configuration of one run on one model."""
+    """The resolved configuration of a run, or of one of its variants."""
 
     run: Name = Field(description="Name of the results folder.")
     experiment: Name = Field(description="Name of the preset.")
+    variant: Name | None = Field(
+        description="Name of this configuration among the run's, made of what it has of its own; null if it is alone."
+    )
+    title: Text | None = Field(description="What comparisons call it, as its preset says; null is its name.")
     store: str | None = Field(
         description="Folder that results of single steps lie in, shared by all runs; null is results/store."
     )

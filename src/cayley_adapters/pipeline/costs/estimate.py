@@ -29,7 +29,7 @@ def estimate_run(
     """Predict a run, and measure this machine's speed before where that was not done.
 
     Args:
-        settings: one configuration a model.
+        settings: one configuration a variant.
         target: of the workflow, see :data:`cayley_adapters.pipeline.costs.plan.TARGETS`.
         cores: as given to ``snakemake``; all of this machine's if None, which are the most that are used.
         remaining: whether to leave out jobs whose files are there.

@@ -66,7 +66,7 @@ def planned_jobs(settings: Sequence[Settings], target: str = "phase_diagram", do
     """The jobs of a target, each after those that it needs.
 
     Args:
-        settings: one configuration a model.
+        settings: one configuration a variant.
         target: one of :data:`TARGETS`.
         done: whether jobs whose files are all there are planned, too.
 
