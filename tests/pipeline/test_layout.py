@@ -51,6 +51,8 @@ def test_every_leaf_is_read_by_some_stage():
         "sweep.block_dim",
         "sweep.compression_ratio",
         "sweep.seed",
+        "title",
+        "variant",
     }
 
 

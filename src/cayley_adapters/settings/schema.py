@@ -50,7 +50,6 @@ class Settings(Section):
         description="Folder that results of single steps lie in, shared by all runs; null is results/store."
     )
     replace: bool = Field(
-        default=False,
         exclude=True,  # it is about one command, and nothing of the results
         description="Whether results of another configuration that have the run's name are let go.",
     )
@@ -172,7 +171,7 @@ def validate(raw: Any, where: str = "") -> Settings:
         CayleyError: Something is missing, unknown or out of range; one line each.
     """
     try:
-        return Settings.model_validate(raw)
+        return Settings.model_validate({"replace": False, **raw} if isinstance(raw, Mapping) else raw)
     except ValidationError as error:
         raise CayleyError("\n".join(where + line for line in explain(error, fields()))) from None
 
