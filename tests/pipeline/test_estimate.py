@@ -81,6 +81,8 @@ def test_what_is_there_is_left_out_where_the_rest_is_asked_for(measured, tmp_pat
         json.loads(cayley("estimate", "experiment=ci", "--json", *options, cwd=tmp_path).stdout)
         for options in ((), ("--remaining",))
     )
+    said = cayley("estimate", "experiment=ci", cwd=tmp_path).stdout
+    assert "2 of these are there already; what is left: 23 jobs, " in said
     assert {row["stage"] for row in whole["stages"]} - {row["stage"] for row in rest["stages"]} == {
         "prepare",
         "compress",

@@ -50,6 +50,10 @@ def estimate_run(
     if as_json:
         return json.dumps({"target": target, **found, "processor": devices}, indent=1)
     lines = [summary_table(found), "", headline(found)]
+    rest = plan if remaining else planned_jobs(settings, target)
+    if len(rest) < len(plan):
+        left = summary(rest, min(cores or usable_cores(), usable_cores()))
+        lines.append(f"{len(plan) - len(rest)} of these are there already; what is left: {headline(left)}")
     if found["seconds"] > 600:
         lines.append(f"no less than {found['critical_seconds'] / 60:.0f} min on any number of cores")
     lines += [cost_table(devices)] * bool(devices) + _unknown(settings)
