@@ -17,8 +17,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from cayley_adapters.pipeline.costs.machine import kept_speeds, measure_speeds
-from cayley_adapters.pipeline.costs.prediction import COEFFICIENTS, coefficients, cost_of, figures, job_sizes
-from cayley_adapters.pipeline.jobs import make_job
+from cayley_adapters.pipeline.costs.prediction import COEFFICIENTS, coefficients, cost_of, figures, model_sizes
 from cayley_adapters.pipeline.records import read_records
 from cayley_adapters.settings import load_settings
 
@@ -47,7 +46,7 @@ def main() -> None:
         settings = load_settings(folder / "config.yaml")
         for record in read_records(folder):
             basis, cost = cost_of(record["stage"])
-            sizes = job_sizes(make_job(record["stage"], str(folder), settings, record["cell"]), settings)
+            sizes = model_sizes(settings, record["cell"])
             label = " ".join([folder.name, record["stage"], *record["cell"].values()])
             took = record["cpu_seconds"], record["memory_mb"] - cost.memory_mb(sizes)
             jobs.setdefault(basis, []).append((label, speeds["matmul"] * cost.size(sizes), *took, record["memory_mb"]))

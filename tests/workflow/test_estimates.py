@@ -10,19 +10,21 @@ import re
 from cayley_adapters.pipeline.costs import job_cost
 from cayley_adapters.pipeline.jobs import make_job
 from cayley_adapters.pipeline.records import read_records
+from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.settings import load_settings
 
 
 def test_each_job_says_what_it_took_and_its_memory_is_near_its_prediction(built):
     base = built.folder / "results" / "ci"
     settings = load_settings(base / "config.yaml")
+    [variant] = variants([settings]).values()
     records = {(record["stage"], *record["cell"].values()): record for record in read_records(base)}
     assert len(records) == 30
     for key, record in records.items():
         assert record["cpu_seconds"] > 0
         assert record["seconds"] > 0
         assert 20 < record["memory_mb"] < 4000
-        cost = job_cost(make_job(record["stage"], "results/ci", settings, record["cell"]), settings)
+        cost = job_cost(make_job(record["stage"], variant, record["cell"]), settings)
         assert cost.cpu_seconds > 0
         assert 0.5 < cost.memory_mb / record["memory_mb"] < 2, key
 

@@ -84,7 +84,7 @@ def test_levers_are_compared_from_one_command(fresh):
     assert (costs["training_cpu_seconds"] > 0).all()
     assert costs.loc["plain", "training_cpu_seconds"] == costs.loc["characterised", "training_cpu_seconds"]
     changed = fresh.planned(overrides.replace("[characterised]", "[characterised,best_qubits]"), "levers", target)
-    assert changed == {"lever_evaluate": 2, "compare_levers": 1}  # the lever, and the identity on those qubits
+    assert changed == {"evaluate": 2, "compare_levers": 1}  # the lever, and the identity on those qubits
     (folder / "levers.csv").write_text((folder / "levers.csv").read_text().replace("plain", "pl4in", 1))
     verdict = verify(folder, cells=2, seed=9, retrain=True)
     assert [cell.name.split()[0] for cell in verdict.cells] == ["characterised", "identity-characterised"]

@@ -65,8 +65,9 @@ def read_records(base: Path) -> Iterator[dict[str, Any]]:
     Raises:
         CayleyError: there are none.
     """
-    # What a killed job left half-written is no record.
-    found = [path for path in sorted((base / "logs").glob("*.json")) if not path.name.startswith(PARTIAL)]
+    # Neither is what a killed job left half-written, nor a link to what is not made yet.
+    paths = sorted((base / "logs").glob("*.json"))
+    found = [path for path in paths if path.exists() and not path.name.startswith(PARTIAL)]
     if not found:
         raise CayleyError(f"{base} has no record of a job in logs/; run the workflow there first")
     for path in found:

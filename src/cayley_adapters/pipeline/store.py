@@ -99,15 +99,14 @@ def place_links(variants: Iterable[Variant], wanted: Callable[[Job], bool]) -> N
         CayleyError: something else is in a link's place.
     """
     for variant in variants:
-        used: dict[str, str] = {}
+        path, used = Path(variant.folder, USED), dict[str, str]()
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         for folder, job in links_of(variant):
             if wanted(job):
-                ending = folder.relative_to(variant.folder).name
-                used.setdefault(f"{job.base}/{job.name}", f" {ending}" if ending else "")
+                key, ending = f"{job.base}/{job.name}", folder.relative_to(variant.folder).name
+                used.setdefault(key, f" {ending}" if ending else "")
                 for target in (*_folders(job), provenance_path(job), record_path(job), log_path(job)):
-                    _link(folder / target.relative_to(job.base), target)
-        path = Path(variant.folder, USED)
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+                    _link(folder / target.relative_to(job.base), target, copied=key in known)
         if not used.items() <= known.items():
             write_json(known | used, path)
         _sign(Path(variant.store), Path(variant.folder).resolve())
@@ -121,23 +120,27 @@ def _sign(store: Path, folder: Path) -> None:
             temporary.write_bytes(os.fsencode(folder))
 
 
-def _link(place: Path, target: Path) -> None:
+def _link(place: Path, target: Path, copied: bool) -> None:
     pointer = os.path.relpath(target, place.parent)
     if place.is_symlink():
         if os.readlink(place) == pointer:
             return
         place.unlink()
-    elif place.exists() and place.parent.name not in ("logs", "provenance"):
+    elif place.is_dir() and not copied:
         raise CayleyError(
             f"{place} is in the way of a link to {target}: these results were made by a version that kept all files in "
             "the results folder itself. Choose another name with run=NAME, or let them go with replace=true"
         )
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        place.unlink(missing_ok=True)
-        place.symlink_to(pointer)
+        if place.is_file():  # an older log
+            place.unlink()
+        if not place.exists():
+            place.symlink_to(pointer)
+            return
     except OSError:
-        if target.is_dir():
-            shutil.copytree(target, place, dirs_exist_ok=True)
-        elif target.is_file():
-            shutil.copy2(target, place)
+        pass
+    if target.is_dir():
+        shutil.copytree(target, place, dirs_exist_ok=True)
+    elif target.is_file():
+        shutil.copy2(target, place)

@@ -23,7 +23,6 @@ __all__ = [
     "coefficients",
     "cost_of",
     "job_cost",
-    "job_sizes",
     "job_threads",
     "model_sizes",
     "shape_of",
@@ -61,7 +60,7 @@ def job_cost(job: Job, settings: Settings) -> JobCost:
         job: any stage's.
         settings: the configuration of its results folder.
     """
-    (basis, cost), sizes, (taken, _) = cost_of(job.stage), job_sizes(job, settings), speeds()
+    (basis, cost), sizes, (taken, _) = cost_of(job.stage), model_sizes(settings, job.cell), speeds()
     fitted = figures(basis)
     start = fitted["start"] * taken["start"]
     work = fitted["work"] * taken["matmul"] * cost.size(sizes)
@@ -73,11 +72,6 @@ def cost_of(stage: str) -> tuple[str, Cost]:
     """Name and line in the table of costs that hold for a stage: its own, or those of the stage that it is."""
     basis = stage if stage in COSTS or stage not in STAGES else STAGES[stage].runs or stage
     return basis, COSTS.get(basis, Cost())
-
-
-def job_sizes(job: Job, settings: Settings) -> Sizes:
-    """A job's sizes."""
-    return model_sizes(settings, job.cell)
 
 
 def model_sizes(settings: Settings, cell: Mapping[str, str] | None = None) -> Sizes:
