@@ -51,8 +51,8 @@ wildcard_constraints:
 
 
 def folders(row):
-    """Where a stage's files may lie: for what compares models in the run's folder, one level above the models' own."""
-    if row.name == "compare_models":
+    """Where a stage's files may lie: for what compares variants in the run's folder, one level above their own."""
+    if row.name == "compare":
         return re.escape(f"results/{SETTINGS[0].run}")
     found = [base for base in STORED if Path(base).parent.name == row.name] if row.stored else RUNS
     return "|".join(map(re.escape, found)) or "[]"
@@ -60,7 +60,7 @@ def folders(row):
 
 def job(stage, wildcards):
     """The job of a stage for one set of wildcards."""
-    if stage == "compare_models":
+    if stage == "compare":
         return comparison_job(SETTINGS)
     return job_of_cell(stage, wildcards.base, *(getattr(wildcards, name) for name in STAGES[stage].wildcards))
 

@@ -172,12 +172,23 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         local=True,
         shows=True,
     ),
-    # One page for several models: its base is the run's folder, one level above the models' own.
+    # Of all variants: its base is the run's folder, one level above their own. ``map`` is the folder of one of them,
+    # ``measured`` a file of the store that it rests on: which, cayley_adapters.pipeline.jobs says.
     Stage(
-        name="compare_models",
-        sentence="compare the maps of several models on one page",
-        inputs={"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
-        outputs=paths_of(figures.COMPARE_MODELS),
+        name="compare",
+        sentence="compare the maps of a run's variants, or of any results folders",
+        inputs={
+            "configs": "{map}/config.yaml",
+            "cells": "{map}/phase_diagram.csv",
+            "baselines": "{map}/baselines.csv",
+            "transitions": "{map}/transition.json",
+            "measured": "{measured}",
+        },
+        outputs={
+            "table": "{base}/comparison.csv",
+            "differences": "{base}/comparison_differences.csv",
+            **paths_of(figures.COMPARE),
+        },
         shows=True,
     ),
 )

@@ -136,15 +136,28 @@ def device_job(variant: Variant) -> Job:
 
 
 def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
-    """The job that compares the models of a run.
+    """The job that compares the maps of a run's variants.
 
     Raises:
-        CayleyError: there is one model only.
+        CayleyError: there is one variant only.
     """
     if len(settings) < 2:
-        raise CayleyError("one model has nothing to be compared with; sweep it, e.g. model=smollm2_135m,smollm2_360m")
-    names = [item.model.name for item in settings]
-    return with_paths(Job("compare_models", f"{root}/{settings[0].run}", {}, {}, {"model": names}))
+        raise CayleyError(
+            "one map has nothing to be compared with; sweep what is to differ, e.g. model=smollm2_135m,smollm2_360m, "
+            "or give two or more results folders"
+        )
+    maps, measured = [], dict[str, None]()
+    for folder, variant in variants(settings, root).items():
+        drawn = make_job("phase_diagram", variant, {}).inputs
+        tokens = str(make_job("prepare", variant, {}).outputs["tokens"])
+        losses, compressed = ([str(path) for path in drawn[name]] for name in ("losses", "compressed"))
+        beside = [str(path.with_name("cells.csv")) for path in drawn["losses"]]
+        beside += [str(path.with_name("baselines.csv")) for path in drawn["compressed"]]
+        measured |= dict.fromkeys([tokens, *losses, *compressed, *beside])
+        maps.append({"name": Path(folder).name, "folder": folder, "tokens": tokens}
+                    | {"losses": losses, "compressed": compressed})  # fmt: skip
+    axes = {"map": [one["folder"] for one in maps], "measured": list(measured)}
+    return with_paths(Job("compare", f"{root}/{settings[0].run}", {}, {}, axes, told={"maps": maps}))
 
 
 def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Iterator[Job]:
@@ -155,7 +168,7 @@ def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Ite
     """
     if stage not in STAGES:
         raise CayleyError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
-    if stage == "compare_models":
+    if stage == "compare":
         yield comparison_job(settings, root)
         return
     made: dict[Path, Job] = {}
@@ -186,10 +199,7 @@ def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterato
 def every_job(settings: Sequence[Settings]) -> list[Job]:
     """All jobs that anything asked of a run may need."""
     found = [
-        job
-        for stage in STAGES
-        if not STAGES[stage].stored and stage != "compare_models"
-        for job in jobs(settings, stage)
+        job for stage in STAGES if not STAGES[stage].stored and stage != "compare" for job in jobs(settings, stage)
     ]
     for stage, control, variant in stored_folders(variants(settings)).values():
         found += jobs_of(stage, variant, control)
