@@ -47,7 +47,7 @@ REFERENCE = list(csv.DictReader(Path(__file__).with_name("costs_reference.csv").
 def jobs_of(configuration):
     experiment, _, overrides = configuration.partition(" ")
     settings = compose(experiment, shlex.split(overrides))
-    every = [job for stage in STAGES if stage != "compare_models" for job in jobs(settings, stage)]
+    every = [job for stage in STAGES if stage != "compare" for job in jobs(settings, stage)]
     return settings[0], {(job.stage, " ".join(job.cell.values())): job for job in every}
 
 

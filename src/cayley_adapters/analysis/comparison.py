@@ -14,8 +14,8 @@ import pandas as pd
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.maps import Map, differing_keys, labels_of, shared_scales, unpaired
 from cayley_adapters.analysis.resampling import finite, interval
-from cayley_adapters.core.errors import CayleyError, nearest
-from cayley_adapters.core.messages import show
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import show, suggest
 from cayley_adapters.core.statistics import holm
 
 __all__ = ["DIFFERENCE_COLUMNS", "REPLICATES", "Comparison", "columns_of", "compare_maps"]
@@ -103,9 +103,7 @@ def compare_maps(maps: Sequence[Map], reference: str | None = None, noise_scales
     if twice := {name for name in names if names.count(name) > 1}:
         raise CayleyError(f"two maps are called {', '.join(sorted(twice))}; give each a name of its own")
     if reference is not None and reference not in names:
-        raise CayleyError(
-            f"--reference {reference}: no map has that name{nearest(reference, names)}; there are {names}"
-        )
+        raise CayleyError(f"--reference {reference}: no map has that name{suggest(reference, names)}")
     maps = sorted(maps, key=lambda one: one.name != (reference or names[0]))
     first, *others = maps
     apart = unpaired(maps, first)
@@ -206,7 +204,7 @@ def _differences(one: Map, reference: Map, scales: Sequence[float]) -> list[dict
     for key in sorted(common):
         first, second = mine[key], theirs[key]
         with np.errstate(invalid="ignore"):
-            drawn = {
+            drawn: dict[tuple[str, float | None], np.ndarray] = {
                 ("nll_difference", scale): first.nll[first.axis == scale][0] - second.nll[second.axis == scale][0]
                 for scale in scales
             }
@@ -267,14 +265,13 @@ def _bounds(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
 def _p_value(values: np.ndarray, clusters: int) -> float | None:
     """Two-sided p-value of no difference, by Student's t: intervals of replicates end where their number does.
 
-    None where there is no estimate, fewer than two documents, or more than a twentieth of the replicates are no number.
+    None where there is no estimate, fewer than two documents, or more than a twentieth of the replicates are no number,
+    and where both maps hold the very same losses, which leaves nothing to test.
     """
     from scipy import stats
 
     known = values[1:][np.isfinite(values[1:])]
     if clusters < 2 or not math.isfinite(values[0]) or len(known) < 0.95 * len(values[1:]):
         return None
-    if values[0] == 0:
-        return 1.0
     error = float(known.std()) * math.sqrt(clusters / (clusters - 1))
-    return float(2 * stats.t.sf(abs(values[0]) / error, clusters - 1)) if error else 0.0
+    return float(2 * stats.t.sf(abs(values[0]) / error, clusters - 1)) if error > 0 else None

@@ -73,10 +73,9 @@ def flat(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def labels_of(maps: Sequence[Map]) -> dict[str, str]:
-    """What people are shown instead of each name: the titles of the configurations, where all have one of their own."""
-    titles = [one.config.get("title") for one in maps]
-    told = all(titles) and len(set(titles)) == len(titles)
-    return {one.name: str(title) if told else one.name for one, title in zip(maps, titles, strict=True)}
+    """Name → what people are shown: the title in the configuration where there is one, unless that tells less apart."""
+    labels = {one.name: str(one.config.get("title") or one.name) for one in maps}
+    return labels if len(set(labels.values())) == len(labels) else {name: name for name in labels}
 
 
 def differing_keys(maps: Sequence[Map]) -> dict[str, list[Any]]:

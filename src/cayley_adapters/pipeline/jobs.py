@@ -146,7 +146,8 @@ def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
             "one map has nothing to be compared with; sweep what is to differ, e.g. model=smollm2_135m,smollm2_360m, "
             "or give two or more results folders"
         )
-    maps, measured = [], dict[str, None]()
+    told: dict[str, Any] = {"maps": []}
+    measured: dict[str, None] = {}
     for folder, variant in variants(settings, root).items():
         drawn = make_job("phase_diagram", variant, {}).inputs
         tokens = str(make_job("prepare", variant, {}).outputs["tokens"])
@@ -154,10 +155,10 @@ def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
         beside = [str(path.with_name("cells.csv")) for path in drawn["losses"]]
         beside += [str(path.with_name("baselines.csv")) for path in drawn["compressed"]]
         measured |= dict.fromkeys([tokens, *losses, *compressed, *beside])
-        maps.append({"name": Path(folder).name, "folder": folder, "tokens": tokens}
-                    | {"losses": losses, "compressed": compressed})  # fmt: skip
-    axes = {"map": [one["folder"] for one in maps], "measured": list(measured)}
-    return with_paths(Job("compare", f"{root}/{settings[0].run}", {}, {}, axes, told={"maps": maps}))
+        files = {"tokens": tokens, "losses": losses, "compressed": compressed}
+        told["maps"].append({"name": Path(folder).name, "folder": folder} | files)
+    axes = {"map": [one["folder"] for one in told["maps"]], "measured": list(measured)}
+    return with_paths(Job("compare", f"{root}/{settings[0].run}", {}, {}, axes, told=told))
 
 
 def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Iterator[Job]:

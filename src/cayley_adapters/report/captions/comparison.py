@@ -33,8 +33,8 @@ def comparison_notes(found: Comparison) -> list[str]:
         real = table[table["p_holm"] < 0.05]
         notes.append(
             f"Differences to {labels[found.reference]} on the same {count(found.documents, 'test document')}: "
-            f"intervals 95 %, each alone, from {whole(REPLICATES)} paired draws of documents; p-values are Holm's for all "
-            f"{count(tested, 'comparison')}, of which {len(real)} {'is' if len(real) == 1 else 'are'} below 0.05."
+            f"intervals 95 %, each alone, from {whole(REPLICATES)} paired draws of documents; p-values are Holm's for "
+            f"all {count(tested, 'comparison')}, of which {len(real)} {'is' if len(real) == 1 else 'are'} below 0.05."
         )
         largest = real[real["quantity"] == "lambda_c_ratio"]
         if len(largest):
@@ -64,7 +64,7 @@ def comparison_text(found: Comparison) -> str:
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, str]:
-    known = {name: None if pd.isna(value) else value for name, value in row.items()}
+    known: dict[str, Any] = {name: None if pd.isna(value) else value for name, value in row.items()}
     size = "" if known["block_dim"] is None else f" d = {known['block_dim']:.0f}"
     critical = significant(known["lambda_c"])
     if known["censored"]:

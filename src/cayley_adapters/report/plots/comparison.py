@@ -21,9 +21,13 @@ __all__ = ["comparison_figure", "perplexity_differences"]
 
 # Marker and filling tell maps apart without colour; a seventh map begins again with the other filling.
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+_LEGEND = (
+    "Bars: 95 % intervals. Arrows: λ_c lies beyond the noise scales measured. Crosses at the lower edge: no gain even "
+    "without noise."
+)
 _LONGEST = 44  # characters of a label in the legend
-_WIDTH, _PANEL, _LINE = 3.3, 2.0, 0.125  # inches: of a ratio's panels, their height, a line of the notes
-_BEYOND = {"above": 1.35, "below": 1 / 1.35}
+_WIDTH, _PANEL, _LINE = 3.3, 2.0, 0.118  # inches: of a ratio's panels, their height, a line of the notes
+_BEYOND = {"above": 2.2, "below": 1 / 2.2}  # how far arrows reach
 
 
 def comparison_figure(
@@ -49,12 +53,12 @@ def comparison_figure(
     table = table[table["noise_scale"] == _nearest_to_one(table["noise_scale"])]
     ratios = sorted(bounds["compression_ratio"].unique())
     width = max(_WIDTH * len(ratios) + 0.5, 5.2)
-    lines = [line for note in notes for line in textwrap.wrap(_shown(note), int(21 * width))]
+    lines = [line for note in (*notes, _LEGEND) for line in textwrap.wrap(_shown(note), int(21 * width))]
     entries = [textwrap.shorten(_shown(label), _LONGEST, placeholder=" …") for label in labels]
     columns = max(1, min(len(labels), int(width * 13 / (max(map(len, entries)) + 8))))
     rows = 1 if table.empty else 2
-    below = 0.18 + _LINE * len(lines)
-    legend = 0.2 + 0.17 * -(-len(labels) // columns)
+    below = 0.12 + _LINE * len(lines)
+    legend = 0.12 + 0.17 * -(-len(labels) // columns)
     height = 0.45 + rows * _PANEL + 0.5 + legend + below
     with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
         figure = Figure(figsize=(width, height))
@@ -71,14 +75,14 @@ def comparison_figure(
         panels[0, 0].set_ylabel("Critical noise λ$_c$\n(1: device as calibrated)")
         if rows > 1:
             scale = table["noise_scale"].iloc[0]
-            panels[1, 0].set_ylabel(f"Perplexity at λ = {scale:g}\nabove {entries[0]} (%)".replace("above", "against"))
+            panels[1, 0].set_ylabel(f"Perplexity at λ = {scale:g}\nagainst {entries[0]} (%)")
         figure.suptitle("Maps compared", x=0.012, ha="left", fontweight="bold", fontsize=9)
         handles = [_handle(place) for place in range(len(labels))]
-        spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, (below - 0.04) / height), "frameon": False}
+        spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, below / height), "frameon": False}
         figure.legend(handles, entries, ncols=columns, fontsize=7, **spot)
         figure.text(0.012, 0.08 / height, "\n".join(lines), fontsize=6.3, color="0.25", linespacing=1.25)
         figure.subplots_adjust(
-            left=0.72 / width, right=1 - 0.12 / width, top=1 - 0.45 / height, bottom=(below + legend + 0.4) / height,
+            left=0.8 / width, right=1 - 0.12 / width, top=1 - 0.45 / height, bottom=(below + legend + 0.4) / height,
             wspace=0.08, hspace=0.12,
         )  # fmt: skip
     return figure
@@ -121,20 +125,26 @@ def _shift(place: int, maps: int) -> float:
 
 
 def _critical(axes: Axes, rows: pd.DataFrame, labels: Sequence[str], dims: Sequence[int]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     axes.set_yscale("log")
     for row in rows.itertuples():
         place = labels.index(row.map)
         x, style = dims.index(row.block_dim) + _shift(place, len(labels)), _style(place)
         if not row.lambda_c > 0:  # no logarithm: at the lower edge, whatever the axis
-            at = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+            at: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
             axes.plot([x], [0.02], marker="x", color=style["color"], ms=4.5, ls="none", **at)
             continue
-        axes.plot([x, x], [max(row.low, row.lambda_c / 30), row.high], "-", color=style["color"], lw=1.2)
-        axes.plot([x], [row.lambda_c], ls="none", **style)
+        axes.plot([x, x], [max(row.low, row.lambda_c / 2), row.high], "-", color=style["color"], lw=1.2)
         if row.censored in _BEYOND:
-            arrow = {"arrowstyle": "-|>", "color": style["color"], "lw": 1}
-            axes.annotate("", (x, row.lambda_c * _BEYOND[row.censored]), (x, row.lambda_c), arrowprops=arrow)
-            axes.plot([x], [row.lambda_c * _BEYOND[row.censored]], alpha=0)  # room for the arrow
+            end = row.lambda_c * _BEYOND[row.censored]
+            arrow = {"arrowstyle": "-|>", "color": style["color"], "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", (x, end), (x, row.lambda_c), arrowprops=arrow)
+            axes.plot([x], [end], alpha=0)  # room for the arrow
+        axes.plot([x], [row.lambda_c], ls="none", **style)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.axhline(1, color="0.35", lw=0.8, ls="--", zorder=0)
     axes.grid(axis="y", which="major", color="0.88", lw=0.5)
     axes.set_axisbelow(True)
@@ -146,6 +156,8 @@ def _perplexity(axes: Axes, rows: pd.DataFrame, labels: Sequence[str], dims: Seq
         x, style = dims.index(row.block_dim) + _shift(place, len(labels)), _style(place)
         axes.plot([x, x], [row.low, row.high], "-", color=style["color"], lw=1.2)
         axes.plot([x], [row.percent], ls="none", **style)
+    axes.set_yscale("symlog", linthresh=1.0)  # differences of a hundredth and of factors in one panel
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
     axes.axhline(0, color="0.35", lw=0.8, ls="--", zorder=0)
     axes.grid(axis="y", color="0.88", lw=0.5)
     axes.set_axisbelow(True)
