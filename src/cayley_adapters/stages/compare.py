@@ -167,8 +167,8 @@ def _configuration(path: Path) -> dict[str, Any]:
     """Dotted key → value. It may be of another version of the program: what is not compared is not checked."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise damaged(path, error) from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise damaged(path, " ".join(str(error).split())) from error
     if not isinstance(found, dict):
         raise damaged(path, "it holds no keys")
     return dict(flat(found))

@@ -112,10 +112,12 @@ def _differences(alt: Any, table: pd.DataFrame, names: Sequence[str]) -> list[An
         "map": "Map", "dim": "Block", "scale": "Noise scale", "percent": "Perplexity, % more", "interval": "95 %",
         "estimate": "Δ nll (nats a token)", "p_holm": "p (Holm)",
     }  # fmt: skip
+    others = names[1:]
+    colours = [COLOURS[place % len(COLOURS)] for place in range(1, len(names))]  # those that the maps have above
     base = alt.Chart(plain(table[columns])).encode(
         x=alt.X("dim:O", sort=list(table["dim"].unique()), title="Block dimension", axis=alt.Axis(labelAngle=0)),
-        xOffset=alt.XOffset("map:N", sort=names),
-        color=alt.Color("map:N", sort=names, title="Map", scale=alt.Scale(domain=names, range=COLOURS)),
+        xOffset=alt.XOffset("map:N", sort=others),
+        color=alt.Color("map:N", title="Map", scale=alt.Scale(domain=others, range=colours)),
         tooltip=[
             alt.Tooltip(name, title=title, format=".3g" if name in ("percent", "estimate", "p_holm") else alt.Undefined)
             for name, title in shown.items()
@@ -124,7 +126,8 @@ def _differences(alt: Any, table: pd.DataFrame, names: Sequence[str]) -> list[An
     marks = alt.layer(
         base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_point(size=80, filled=True, opacity=1).encode(
-            y=alt.Y("percent:Q", title=["Perplexity against", f"{names[0]} (%)"])
+            y=alt.Y("percent:Q", title=["Perplexity against", f"{names[0]} (%)"]),
+            shape=alt.Shape("map:N", title="Map", scale=alt.Scale(domain=others)),
         ),
     ).properties(width=45 * table["dim"].nunique() + 20, height=150)
     return [
