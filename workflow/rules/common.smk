@@ -150,7 +150,8 @@ onstart:
     HELD.append(stop_on_signals("Stopped. Run the same command again to go on: finished work is kept."))
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
     at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes
-    print(estimate_of(todo, {base: variant.settings for base, variant in BASES.items()}, at_once or 1), file=sys.stderr)
+    known = {str(folder): SETTINGS[0]} | {base: variant.settings for base, variant in BASES.items()}
+    print(estimate_of(todo, known, at_once or 1), file=sys.stderr)
 
 
 onerror:
