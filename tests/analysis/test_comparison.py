@@ -10,6 +10,7 @@ from compared_maps import AXIS, LEVEL, made_map, renamed
 from cayley_adapters.analysis.comparison import REPLICATES, compare_maps
 from cayley_adapters.analysis.maps import differing_keys, labels_of, shared_scales
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.report.captions.comparison import comparison_notes, comparison_text
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +235,20 @@ def test_one_map_or_two_of_one_name_are_refused(weak):
         compare_maps([weak])
     with pytest.raises(CayleyError, match="two maps are called weak"):
         compare_maps([weak, weak])
+
+
+def test_one_document_gives_differences_without_intervals():
+    found = compare_maps([made_map("a", documents=1), made_map("b", 2.0, documents=1)])
+    assert found.documents == 1
+    assert found.differences["estimate"].notna().all()
+    assert found.differences[["ci95_low", "ci95_high", "p", "p_holm"]].isna().all(axis=None)
+    assert "cannot be resampled: no intervals" in comparison_text(found)
+
+
+def test_the_notes_state_what_was_computed(found):
+    text = " ".join(comparison_notes(found))
+    real = int((found.differences["p_holm"] < 0.05).sum())
+    assert "Settings that differ between weak and strong: noise.backend (FakeFez, FakeBoston)." in text
+    assert f"p-values are Holm's for all {2 * (len(AXIS) + 2)} comparisons, of which {real} are below 0.05" in text
+    assert "the same 24 test documents: intervals 95 %, each alone, from 2,000 paired draws" in text
+    assert "The largest change of λ_c among them: strong" in text

@@ -73,7 +73,7 @@ def test_it_prints_what_differs_and_by_how_much(done):
     text = done.stdout
     for word in ("noise.backend", "FakeFez", "FakeBoston", "lora d = 4", "blocks d = 8", "λ_c ratio", "p (Holm)"):
         assert word in text, word
-    assert "on the same 24 test documents" in text
+    assert "are of the same 24 test documents" in text
     assert "for all 21 comparisons" in text  # d = 2 and 4 of one map, d = 4 of the other
     assert "Written to comparison" in text
     assert "\x1b" not in text

@@ -29,13 +29,8 @@ def comparison_notes(found: Comparison) -> list[str]:
         shown.append(f"{len(keys) - SHOWN_KEYS} more")
     notes = [f"Settings that differ between {listing(labels.values())}: {listing(shown) if keys else 'none'}."]
     if not table.empty:
-        tested = int(table["comparisons"].iloc[0])
         real = table[table["p_holm"] < 0.05]
-        notes.append(
-            f"Differences to {labels[found.reference]} on the same {count(found.documents, 'test document')}: "
-            f"intervals 95 %, each alone, from {whole(REPLICATES)} paired draws of documents; p-values are Holm's for "
-            f"all {count(tested, 'comparison')}, of which {len(real)} {'is' if len(real) == 1 else 'are'} below 0.05."
-        )
+        notes.append(_paired(found, len(real)))
         largest = real[real["quantity"] == "lambda_c_ratio"]
         if len(largest):
             row = largest.loc[largest["estimate"].astype(float).map(lambda ratio: max(ratio, 1 / ratio)).idxmax()]
@@ -49,13 +44,25 @@ def comparison_notes(found: Comparison) -> list[str]:
     return notes + list(found.unpaired.values())
 
 
+def _paired(found: Comparison, real: int) -> str:
+    """How the differences came about, ``real`` of which are below 0.05."""
+    text = f"Differences to {found.labels[found.reference]} are of the same {count(found.documents, 'test document')}"
+    if found.documents < 2:
+        return f"{text}, which cannot be resampled: no intervals."
+    comparisons = count(int(found.differences["comparisons"].iloc[0]), "comparison")
+    return (
+        f"{text}: intervals 95 %, each alone, from {whole(REPLICATES)} paired draws of documents; p-values are Holm's "
+        f"for all {comparisons}, of which {real} {'is' if real == 1 else 'are'} below 0.05."
+    )
+
+
 def comparison_text(found: Comparison) -> str:
     """Settings that differ, the numbers of all maps, and their differences, as tables of text."""
     labels = list(found.labels.values())
     settings = [{"setting": key, **dict(zip(labels, values, strict=True))} for key, values in found.keys.items()]
-    numbers, differences = ([*map(row, table.to_dict("records"))] for row, table in (
-        (_numbers, found.table), (_difference, found.differences)
-    ))  # fmt: skip
+    numbers = [*map(_numbers, found.table.to_dict("records"))]
+    shown = found.differences.assign(map=found.differences["map"].map(found.labels))
+    differences = [*map(_difference, shown.to_dict("records"))]
     parts = [text_table(settings, ["setting", *labels])] if settings else []
     for rows in filter(None, (numbers, differences)):
         names = [name for name in rows[0] if any(row[name] not in ("", "–") for row in rows)]
