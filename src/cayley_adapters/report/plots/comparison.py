@@ -25,7 +25,7 @@ _LEGEND = (
     "Bars: 95 % intervals. Arrows: λ_c lies beyond the noise scales measured. Crosses at the lower edge: no gain even "
     "without noise."
 )
-_LONGEST = 44  # characters of a label in the legend
+_LONGEST, _BESIDE = 44, 20  # characters of a label in the legend, and beside an axis
 _WIDTH, _PANEL, _LINE = 3.3, 2.0, 0.118  # inches: of a ratio's panels, their height, a line of the notes
 _BEYOND = {"above": 2.2, "below": 1 / 2.2}  # how far arrows reach
 
@@ -54,7 +54,7 @@ def comparison_figure(
     ratios = sorted(bounds["compression_ratio"].unique())
     width = max(_WIDTH * len(ratios) + 0.5, 5.2)
     lines = [line for note in (*notes, _LEGEND) for line in textwrap.wrap(_shown(note), int(21 * width))]
-    entries = [textwrap.shorten(_shown(label), _LONGEST, placeholder=" …") for label in labels]
+    entries = [_shown(_cut(label, _LONGEST)) for label in labels]
     columns = max(1, min(len(labels), int(width * 13 / (max(map(len, entries)) + 8))))
     rows = 1 if table.empty else 2
     below = 0.12 + _LINE * len(lines)
@@ -72,10 +72,11 @@ def comparison_figure(
                 _perplexity(panels[1, column], table[table["compression_ratio"] == ratio], labels, dims)
             panels[-1, column].set_xlabel("Block dimension d")
             panels[-1, column].set_xticks(range(len(dims)), [str(d) for d in dims])
+            panels[-1, column].set_xlim(-0.5, len(dims) - 0.5)
         panels[0, 0].set_ylabel("Critical noise λ$_c$\n(1: device as calibrated)")
         if rows > 1:
             scale = table["noise_scale"].iloc[0]
-            panels[1, 0].set_ylabel(f"Perplexity at λ = {scale:g}\nagainst {entries[0]} (%)")
+            panels[1, 0].set_ylabel(f"Perplexity at λ = {scale:g}\nagainst {_shown(_cut(labels[0], _BESIDE))} (%)")
         figure.suptitle("Maps compared", x=0.012, ha="left", fontweight="bold", fontsize=9)
         handles = [_handle(place) for place in range(len(labels))]
         spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, below / height), "frameon": False}
@@ -95,10 +96,19 @@ def perplexity_differences(differences: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: 100 * np.expm1(table[column].astype(float)) for name, column in ends.items()})
 
 
+def _percent(value: float) -> str:
+    text = f"{value:+.0f}" if abs(value) < 1e5 else f"{value:+.0e}".replace("e+", "e")
+    return text.replace("-", "−") if value else "0"
+
+
 def _nearest_to_one(scales: pd.Series) -> float:
     """The noise scale that is drawn: the device as calibrated, or what comes nearest to it; 0 where there is none."""
     known = sorted(scales.unique())
     return float(min(known, key=lambda scale: abs(np.log(max(scale, 1e-9))))) if known else 0.0
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _shown(text: str) -> str:
@@ -157,7 +167,7 @@ def _perplexity(axes: Axes, rows: pd.DataFrame, labels: Sequence[str], dims: Seq
         axes.plot([x, x], [row.low, row.high], "-", color=style["color"], lw=1.2)
         axes.plot([x], [row.percent], ls="none", **style)
     axes.set_yscale("symlog", linthresh=1.0)  # differences of a hundredth and of factors in one panel
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
+    axes.yaxis.set_major_formatter(lambda value, _: _percent(value))
     axes.axhline(0, color="0.35", lw=0.8, ls="--", zorder=0)
     axes.grid(axis="y", color="0.88", lw=0.5)
     axes.set_axisbelow(True)

@@ -52,7 +52,12 @@ def comparison_chart(
         width=0.8 * width_of(axis), height=32 * len(dims)
     )
     facets = heat.facet(
-        column=alt.Column("map:N", sort=names, title=None, header=alt.Header(labelFontSize=13, labelFontWeight="bold")),
+        column=alt.Column(
+            "map:N",
+            sort=names,
+            title=None,
+            header=alt.Header(labelFontSize=13, labelFontWeight="bold", labelLimit=0.8 * width_of(axis)),
+        ),
         row=alt.Row("compression_ratio:O", title="Compression ratio"),
     )
     bounds = pd.concat([boundary_table(part, axis).assign(map=name) for name, _, part in maps])
@@ -81,7 +86,7 @@ def comparison_chart(
     ).properties(width=60 * len(dims) + 60, height=180)
     below = critical.facet(column=alt.Column("compression_ratio:O", title="Critical noise at compression ratio"))
     heading = alt.TitleParams(
-        "Where quantum-executed adapters help: " + ", ".join(names),
+        "Where quantum-executed adapters help",
         subtitle=[
             "Number: perplexity; colour: recovered share of nll; cross: noise-dominated. Marker: λ_c with its 95 % "
             "interval; λ_c = 0 (no gain without noise) is not drawn.",
@@ -94,7 +99,7 @@ def comparison_chart(
     )
     parts = [facets, below, *_differences(alt, perplexity_differences(differences), names)]
     chart: alt.VConcatChart = alt.vconcat(*parts, title=heading)
-    chart = chart.resolve_scale(color="independent", shape="independent")
+    chart = chart.resolve_scale(color="independent", shape="independent", xOffset="independent")
     return chart
 
 
@@ -123,16 +128,19 @@ def _differences(alt: Any, table: pd.DataFrame, names: Sequence[str]) -> list[An
             for name, title in shown.items()
         ],
     )
+    scale = alt.Scale(type="symlog", constant=1)  # a hundredth and factors in one panel
+    ticks = [*(-(10**power) for power in (2, 1, 0)), 0, *(10**power for power in range(7))]
+    title = f"Perplexity against {names[0]} on the same documents, at noise scale"
     marks = alt.layer(
-        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q"),
         base.mark_point(size=80, filled=True, opacity=1).encode(
-            y=alt.Y("percent:Q", title=["Perplexity against", f"{names[0]} (%)"]),
+            y=alt.Y("percent:Q", title="Perplexity (% more)", scale=scale, axis=alt.Axis(values=ticks, format="+,d")),
             shape=alt.Shape("map:N", title="Map", scale=alt.Scale(domain=others)),
         ),
     ).properties(width=45 * table["dim"].nunique() + 20, height=150)
     return [
         marks.facet(
-            column=alt.Column("scale:N", sort=list(table["scale"].unique()), title="Same documents, at noise scale"),
+            column=alt.Column("scale:N", sort=list(table["scale"].unique()), title=title),
             row=alt.Row("compression_ratio:O", title="Compression ratio"),
-        ).resolve_scale(y="independent")
+        )
     ]
