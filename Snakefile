@@ -6,7 +6,7 @@
 #   snakemake --cores 8 questions
 #   snakemake --cores 8 entanglement
 #   snakemake --cores 8 qpu
-#   snakemake --cores 8 levers --config experiment=levers overrides="levers.size=small"
+#   snakemake --cores 8 levers --config experiment=levers overrides="levers.size=small run=levers_small"
 #   snakemake --cores 8 phase_diagram --config experiment=quickstart overrides="sweep.block_dim=2,4 train.steps=5 run=mine"
 
 include: "workflow/rules/common.smk"

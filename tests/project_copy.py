@@ -92,8 +92,8 @@ class Project:
         return {"cwd": self.folder, "env": environment}
 
     def planned(self, overrides: str = "", experiment: str = "ci", target: str = "phase_diagram") -> dict[str, int]:
-        """The jobs of a dry run, by rule, without the target."""
-        config = [f"experiment={experiment}", *([f"overrides={overrides}"] if overrides else [])]
+        """The jobs of a dry run, by rule, without the target; what is there of another configuration may go."""
+        config = [f"experiment={experiment}", *([f"overrides={overrides} replace=true"] if overrides else [])]
         done = self.snakemake("--dry-run", target, "--config", *config)
         table = re.search(r"Job stats:\njob\s+count\n[-\s]+\n(.*?)\n\n", done.stdout, re.S)
         rows = [line.split() for line in table[1].splitlines()] if table else []

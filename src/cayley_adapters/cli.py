@@ -65,6 +65,12 @@ qpu_app = typer.Typer(
     help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
 )
 
+store_app = typer.Typer(
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    help="List what single steps have left for all runs, or remove what no run uses.",
+)
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[experiment=NAME] [KEY=VALUE]...", help="Preset and Hydra overrides, sweeps included."),
@@ -146,6 +152,7 @@ def _add_all() -> None:
     for stage in STAGES.values():
         _add(stage)
     app.add_typer(qpu_app, name="qpu", rich_help_panel=PROCESSOR)
+    app.add_typer(store_app, name="store", rich_help_panel=RESULTS)
 
 
 @app.command("config", rich_help_panel=RUNS)
@@ -153,13 +160,15 @@ def show_config(
     overrides: Overrides = None,
     as_reference: Annotated[bool, typer.Option("--reference", help="Print what every key means instead.")] = False,
 ) -> None:
-    """Print the resolved configuration and stop."""
+    """Print the resolved configuration of each variant and stop."""
     from cayley_adapters.settings import reference
 
     if as_reference:
         typer.echo(reference(), nl=False)
         return
     for settings in _settings(overrides):
+        if settings.variant is not None:
+            typer.echo(f"# {settings.variant}")
         typer.echo(settings.to_yaml(), nl=False)
 
 
@@ -211,6 +220,33 @@ def verify_results(
         typer.echo("\n\n".join(map(str, verdicts)))
     if not all(verdict.agrees for verdict in verdicts):
         raise typer.Exit(1)
+
+
+StorePath = Annotated[Path, typer.Option("--path", help="The store.")]
+
+
+@store_app.callback()
+def show_store(context: typer.Context, path: StorePath = Path("results/store")) -> None:
+    """List what single steps have left for all runs: size, age, maker and users."""
+    from cayley_adapters.pipeline.contents import contents, contents_table
+
+    if context.invoked_subcommand is None:
+        typer.echo(contents_table(contents(path)))
+
+
+@store_app.command("prune")
+def prune_store(
+    path: StorePath = Path("results/store"),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Show what no run uses, and remove it."""
+    from cayley_adapters.pipeline.contents import contents, contents_table, remove
+
+    entries = [entry for entry in contents(path) if not entry.users]
+    typer.echo(contents_table(entries))
+    if entries and (yes or typer.confirm("Remove all of these?")):
+        remove(entries)
+        typer.echo(f"removed {len(entries)} entries")
 
 
 @qpu_app.command("status")
@@ -273,7 +309,8 @@ def _device_job(overrides: list[str] | None) -> Job:
 
     [variant, *others] = _variants(overrides)
     if others:
-        raise CayleyError("model: several are given; give one")
+        names = ", ".join(str(one.settings.variant) for one in (variant, *others))
+        raise CayleyError(f"{names}: these are several variants, and one is needed; give each key one value")
     return device_job(variant)
 
 

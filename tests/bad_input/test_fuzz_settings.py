@@ -34,6 +34,8 @@ VALID = [
     "train.learning_rate=1e-3 train.layers=[0,1]",
     "qpu=ibm qpu.backend=ibm_fez",
     "model=hub model.id=a/b model.revision=r",
+    "noise=fake_fez,fake_boston train.steps=range(1,3)",
+    "train.targets=[v_proj],[v_proj,o_proj] qpu=twin,ibm",
 ]
 WORDS = [word for text in VALID for word in split_overrides(text)]
 VALUES = st.one_of(st.text(max_size=12), st.lists(st.sampled_from(ODD), max_size=4).map("".join), st.floats().map(str))

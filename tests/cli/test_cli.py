@@ -107,3 +107,17 @@ def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path, argumen
 def test_config_prints_what_would_run(tmp_path):
     done = cayley("config", "experiment=ci", "sweep.noise_scale=0,2", cwd=tmp_path)
     assert "noise_scale: [0.0, 2.0]" in done.stdout
+
+
+def test_config_prints_every_variant_under_its_name(tmp_path):
+    done = cayley("config", "experiment=ci", "noise=fake_fez,fake_boston", cwd=tmp_path)
+    assert [line for line in done.stdout.splitlines() if line.startswith("#")] == ["# fake_fez", "# fake_boston"]
+    assert (
+        done.stdout.index("# fake_boston") < done.stdout.index("variant: fake_boston") < done.stdout.index("FakeBoston")
+    )
+
+
+def test_a_command_for_one_variant_names_those_that_are_given(tmp_path):
+    done = cayley("qpu", "status", "experiment=ci", "noise=fake_fez,fake_boston", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "fake_fez, fake_boston: these are several variants, and one is needed" in done.stderr

@@ -12,8 +12,9 @@ from safety import SAFETY
 
 from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.costs import estimate_of, machine
+from cayley_adapters.pipeline.costs.plan import settings_by_base
 from cayley_adapters.pipeline.costs.processor import processor_cost
-from cayley_adapters.pipeline.jobs import bases, jobs
+from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.settings import compose
 
 
@@ -80,6 +81,8 @@ def test_what_is_there_is_left_out_where_the_rest_is_asked_for(measured, tmp_pat
         json.loads(cayley("estimate", "experiment=ci", "--json", *options, cwd=tmp_path).stdout)
         for options in ((), ("--remaining",))
     )
+    said = cayley("estimate", "experiment=ci", cwd=tmp_path).stdout
+    assert "2 of these are there already; what is left: 23 jobs, " in said
     assert {row["stage"] for row in whole["stages"]} - {row["stage"] for row in rest["stages"]} == {
         "prepare",
         "compress",
@@ -99,7 +102,7 @@ def test_the_processors_cost_is_that_of_its_plan():
 def test_the_line_that_a_workflow_starts_with():
     settings = compose("ci", ["model=tiny_random,smollm2_135m"])
     every = [job_to_json(job) for stage in ("evaluate", "train", "compare") for job in jobs(settings, stage)]
-    line = estimate_of(every, bases(settings), 2)
-    assert line.startswith("estimate: 9 jobs, ")
+    line = estimate_of(every, settings_by_base(settings), 2)
+    assert line.startswith("estimate: 11 jobs, ")
     assert " on 2 cores, " in line
-    assert estimate_of([], bases(settings), 2).startswith("estimate: nothing to do")
+    assert estimate_of([], {}, 2).startswith("estimate: nothing to do")

@@ -146,7 +146,7 @@ def test_a_command_that_may_not_write_says_so(tmp_path, debug):
         | {"CAYLEY_DEBUG": debug, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert done.returncode == 1
-    assert "configure failed: a file became larger than is allowed (" in done.stderr
+    assert "error: a file became larger than is allowed (" in done.stderr
     assert ("Traceback" in done.stderr) == bool(debug)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == set()
 

@@ -12,9 +12,9 @@ from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import from_snakemake_config
 
 
-@pytest.mark.parametrize("stage", [name for name in STAGES if name not in ("compare", "qpu_train")])
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "compare"])
 def test_a_jobs_paths_start_where_its_first_output_says(stage):
-    experiment = "levers" if stage.startswith("lever") else "ci"
+    experiment = "levers" if stage in ("levers", "rank") else "ci"
     job = next(jobs(from_snakemake_config({"experiment": experiment}), stage))
     first = next(iter(job.outputs.values()))
     assert folder_of(job, str(first)) == Path()

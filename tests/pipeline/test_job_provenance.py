@@ -19,10 +19,10 @@ from cayley_adapters.pipeline.provenance import (
     gather,
     provenance_path,
     read_record,
-    stages_before,
     write_provenance,
 )
 from cayley_adapters.pipeline.run import run_job
+from cayley_adapters.pipeline.table import stages_before
 from cayley_adapters.settings import compose
 from cayley_adapters.stages.prepare import text_hashes
 
@@ -79,18 +79,20 @@ def test_no_record_is_none(tmp_path):
 def test_the_map_rests_on_what_makes_numbers():
     before = stages_before("aggregate")
     assert {"prepare", "compress", "train", "evaluate", "evaluate_control"} <= set(before)
-    assert not {"phase_diagram", "report", "question_set", "qpu_train"} & set(before)
-    assert {"qpu_train", "qpu_collect"} <= set(stages_before("aggregate", measured=True))
+    assert not {"phase_diagram", "report", "question_set", "rank", "qpu_collect"} & set(before)
+    assert {"qpu_plan", "qpu_collect"} <= set(stages_before("aggregate", measured=True))
 
 
 def test_jobs_of_different_machines_are_told_apart(recorded):
-    configured, path = recorded
+    _, path = recorded
     record = json.loads(path.read_text()) | {"stage": "prepare"}
-    folder = Path(configured.base, "provenance")
-    (folder / "prepare.json").write_text(json.dumps(record))
-    other = record | {"environment": record["environment"] | {"processor": "another"}}
-    (folder / "teacher.json").write_text(json.dumps(other))
     [job] = jobs(compose("ci"), "aggregate")
+    prepared, teacher = (Path(job.bases[name], "provenance", f"{name}.json") for name in ("prepare", "teacher"))
+    for path in (prepared, teacher):
+        path.parent.mkdir(parents=True)
+    prepared.write_text(json.dumps(record))
+    other = record | {"environment": record["environment"] | {"processor": "another"}}
+    teacher.write_text(json.dumps(other))
     found = gather(job)
     assert len(found["environments"]) == 2
     assert found["jobs"]["prepare"]["environment"] != found["jobs"]["teacher"]["environment"]

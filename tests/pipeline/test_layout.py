@@ -9,28 +9,26 @@ import pytest
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import job_to_json, manifest_columns
-from cayley_adapters.pipeline.jobs import bases, jobs, make_job
+from cayley_adapters.pipeline.jobs import jobs, make_job
 from cayley_adapters.pipeline.paths import CELL
 from cayley_adapters.pipeline.run import job_from_json
-from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.table import STAGES, maker_of
+from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.settings import compose
 
 
 def test_every_input_is_made_by_an_earlier_stage():
     made: set[str] = set()
     for name, stage in STAGES.items():
-        chosen = {
-            "{model}/": "",
-            "{adapters}": "qpu/adapters",
-            "{device}": "qpu",
-            "{ranking}": "ranking",
-            "{comparison}": "",
-        }
-        chosen |= {"{circuits}": "circuits", "{exact}": "circuits", "{arm}": f"evaluations/{CELL}"}
+        chosen = {"{device}": "qpu", "{comparison}": "", "{arm}": f"{{base}}/evaluations/{CELL}", "{map}": "{base}"}
+        chosen |= {"{prepared}": "{base}", "{plain}": "{base}/baselines/{ratio}/compressed"}
         for pattern in stage.inputs.values():
             for wildcard, folder in chosen.items():
                 pattern = pattern.replace(wildcard, folder)
-            assert pattern in made, name
+            # Two stages read a variant of what they or later ones make: a ranking, and exact circuits.
+            if "{ranking}" not in pattern and "{exact}" not in pattern:
+                assert pattern in made, name
+            assert maker_of(pattern) in STAGES
         assert not set(stage.outputs.values()) & made, name
         made |= set(stage.outputs.values())
 
@@ -46,25 +44,33 @@ def test_every_leaf_is_read_by_some_stage():
         "control.methods",
         "levers.names",
         "levers.size",
+        "levers.budget",
+        "replace",
+        "store",
         "questions.block_dim",
         "questions.compression_ratio",
         "sweep.block_dim",
         "sweep.compression_ratio",
         "sweep.seed",
+        "title",
+        "variant",
     }
 
 
 def test_jobs_and_paths_of_the_default():
     settings = compose()
-    assert len(list(jobs(settings, "train"))) == 6
+    assert len(list(jobs(settings, "train"))) == 6 + 1  # with that for the processor
     job = next(jobs(settings, "train"))
     assert job.label == "train ratio0.2 d2 seed0"
-    assert (
-        job.outputs["adapter"].as_posix() == "results/quickstart/adapters/ratio0.2/d2/seed0/adapter_model.safetensors"
+    path = job.outputs["adapter"].as_posix()
+    assert re.fullmatch(
+        r"results/store/train/smollm2_135m-[0-9a-f]{12}/adapters/ratio0.2/d2/seed0/adapter_model.safetensors", path
     )
     (aggregate,) = jobs(settings, "aggregate")
     assert len(aggregate.inputs["cells"]) == 6
-    assert job_from_json(job_to_json(aggregate)).inputs == aggregate.inputs
+    for stage in STAGES:
+        for one in jobs(settings, stage) if stage != "compare" else ():
+            assert job_from_json(job_to_json(one)) == one
     assert manifest_columns("ratio0.1/d4/seed7") == {"compression_ratio": "0.1", "block_dim": "4", "seed": "7"}
 
 
@@ -112,7 +118,7 @@ def test_questions_are_put_to_one_cell():
 
 def test_a_swept_model_adds_a_level():
     settings = compose(overrides=["model=smollm2_135m,llama31_8b"])
-    assert list(bases(settings)) == ["results/quickstart/smollm2_135m", "results/quickstart/llama31_8b"]
+    assert list(variants(settings)) == ["results/quickstart/smollm2_135m", "results/quickstart/llama31_8b"]
 
 
 def test_unknown_stage():
@@ -128,16 +134,17 @@ def test_patterns_have_known_wildcards_only():
 
 def test_the_cell_of_a_processor_is_one_and_its_model_the_maps_or_its_own():
     [settings] = compose("quickstart", ["sweep.seed=3,4"])
-    [job] = jobs([settings], "qpu_train")
-    assert job.cell == {"ratio": "ratio0.2", "block": "d4", "seed": "seed3"}
     [plan] = jobs([settings], "qpu_plan")
-    assert plan.inputs["adapter"] == [job.outputs["adapter"]]
+    [job] = [job for job in jobs([settings], "train") if plan.inputs["adapter"] == [job.outputs["adapter"]]]
+    assert job.cell == {"ratio": "ratio0.2", "block": "d4", "seed": "seed3"}
+    assert job.leaves["train"]["targets"] == list(settings.qpu.targets)
+    assert job.base != next(jobs([settings], "train")).base
     [settings] = compose(
         "quickstart", ["qpu.targets=null", "qpu.layers=null", "qpu.mode=characterise", "qpu.block_dim=8"]
     )
-    assert list(jobs([settings], "qpu_train")) == []
     [plan] = jobs([settings], "qpu_plan")
     [path] = plan.inputs["adapter"]
+    assert len(list(jobs([settings], "train"))) == 6
     assert path in [job.outputs["adapter"] for job in jobs([settings], "train")]
     assert "d8" in path.parts
 
@@ -147,7 +154,7 @@ def test_what_was_measured_is_gathered_once_it_is_there(tmp_path, monkeypatch):
     [settings] = compose("ci")
     [job] = jobs([settings], "aggregate")
     assert job.inputs["device"] == []
-    assert make_job("aggregate", "results/ci", settings, {}, device=True).inputs["device"] == [
+    assert make_job("aggregate", variants([settings])["results/ci"], {}, device=True).inputs["device"] == [
         Path("results/ci/qpu/cells.csv")
     ]
     for name in ("cells", "inference", "modes"):

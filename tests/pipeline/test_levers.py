@@ -9,16 +9,9 @@ import pytest
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline.feasibility import require_feasible
-from cayley_adapters.pipeline.jobs import jobs
-from cayley_adapters.pipeline.levers import (
-    arranged,
-    cells_of,
-    circuits_folder,
-    control_of_lever,
-    exact_circuits_folder,
-    training_folder,
-)
-from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.jobs import every_job, jobs, jobs_of
+from cayley_adapters.pipeline.levers import arranged, cells_of, control_of_lever
+from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.settings import compose
 from cayley_adapters.settings.levers import LEVERS
 
@@ -45,23 +38,39 @@ def test_a_size_is_more_than_a_value(small, full):
     assert compose()[0].levers.names == ()
 
 
+def folders(settings, stage):
+    """Lever and block dimension → the folder of what a stage makes for it."""
+    [run] = variants([settings]).values()
+    return {(arm.name, arm.block_dim): arm.variant.base(stage) for arm in run.arms}
+
+
 def test_what_is_the_same_is_made_once(small):
+    trained, synthesised = folders(small, "train"), folders(small, "transpile")
     for name in ("characterised", "readout_mitigation", "best_qubits", "fake_aachen"):
-        assert training_folder(small, name, 8) == "adapters"
-        assert circuits_folder(small, name, 8) == "circuits"
-    assert training_folder(small, "qiskit_synthesis", 8) == "adapters"
-    assert circuits_folder(small, "qiskit_synthesis", 8) == "levers/qiskit_synthesis/circuits"
-    assert exact_circuits_folder(small, "qiskit_synthesis", 8) == "circuits"
-    assert exact_circuits_folder(small, "plain", 8) is None
-    assert training_folder(small, "combined_characterised", 16) == "levers/ranked_projections/adapters"
-    assert training_folder(small, "noise_aware_training", 16) == "levers/noise_aware_training/adapters"
+        assert trained[name, 8] == trained["plain", 8]
+        assert synthesised[name, 8] == synthesised["plain", 8]
+    assert trained["qiskit_synthesis", 8] == trained["plain", 8]
+    assert synthesised["qiskit_synthesis", 8] != synthesised["plain", 8]
+    assert trained["combined_characterised", 16] == trained["ranked_projections", 16] != trained["plain", 16]
+    others = {name for name, d in trained if trained[name, d] == trained["noise_aware_training", 16]}
+    assert others == {"noise_aware_training"}
 
 
-def test_all_projections_are_trained_once_for_lever_and_ranking(small, full):
-    assert training_folder(full, "all_projections", 8) == "survey/adapters"
-    assert len(list(jobs([small], "lever_survey"))) == 1
-    assert len(list(jobs([full], "lever_survey"))) == 3
-    assert not [job for job in jobs([full], "lever_train") if job.cell["lever"] == "all_projections"]
+def test_longer_circuits_are_made_from_the_exact_ones(small):
+    [run] = variants([small]).values()
+    [arm] = [arm for arm in run.arms if (arm.name, arm.block_dim) == ("qiskit_synthesis", 8)]
+    [longer] = [job for job in jobs_of("transpile", arm.variant) if job.block_dim == 8]
+    [exact] = [job for job in jobs_of("transpile", run) if job.block_dim == 8]
+    assert longer.inputs["exact"] == [exact.outputs["angles"]]
+    assert exact.inputs["exact"] == []
+
+
+def test_all_projections_are_trained_once_for_lever_and_ranking(full):
+    [run] = variants([full]).values()
+    [rank] = jobs([full], "rank")
+    [arm] = [arm for arm in run.arms if (arm.name, arm.block_dim) == ("all_projections", 4)]
+    [trained] = jobs_of("train", arm.variant)
+    assert rank.inputs["adapter"] == [trained.outputs["adapter"]]
 
 
 def test_the_control_runs_the_same_circuits_on_the_same_device(small):
@@ -79,27 +88,25 @@ def test_the_control_runs_the_same_circuits_on_the_same_device(small):
 @pytest.mark.parametrize("size", ["small", "full", "goal"])
 def test_every_job_finds_what_it_reads(size):
     settings = compose("levers", [f"levers.size={size}"])
-    made: set[Path] = set()
-    for stage in STAGES:
-        if stage != "compare":
-            for job in jobs(settings, stage):
-                missing = [path for paths in job.inputs.values() for path in paths if path not in made]
-                assert not missing, job.label
-                assert not made & set(job.outputs.values())
-                made |= set(job.outputs.values())
+    every = every_job(settings)
+    made = [path for job in every for path in job.outputs.values()]
+    assert len(set(made)) == len(made)
+    for job in every:
+        assert not [path for paths in job.inputs.values() for path in paths if path not in set(made)], job.label
     assert Path("results/levers/levers.csv") in made
 
 
 def test_larger_sizes_go_on_from_what_smaller_ones_have_measured(small, full):
     def specified(settings, *stages):
-        return {job_to_json(job) for stage in stages for job in jobs([settings], stage)}
+        return {job_to_json(job) for job in every_job([settings]) if job.stage in stages}
 
     made = ("teacher", "compress", "train", "transpile")
-    kept = (*made, "evaluate", "lever_survey", "lever_rank", "lever_train", "lever_transpile", "lever_evaluate")
-    assert specified(small, *kept) < specified(full, *kept)
+    assert specified(small, *made, "evaluate", "rank") < specified(full, *made, "evaluate", "rank")
     [goal] = compose("levers", ["levers.size=goal"])
     assert goal.sweep.seed == (0, 1, 2)
-    assert specified(full, *made) < specified(goal, *made)
+    assert specified(full, *made) & specified(goal, *made) >= {
+        job_to_json(job) for stage in made for job in jobs([full], stage)
+    } - {job_to_json(list(jobs([full], "train"))[-1])}
 
 
 def test_no_brickwork_of_two_qubits_and_no_long_search(full):
@@ -149,9 +156,9 @@ def test_what_contradicts_itself_is_answered_at_once():
 
 def test_further_levers_leave_files_where_they_are():
     def made(*names):
-        found = compose("levers", [f"levers.names=[{','.join(names)}]"])
-        return {path for stage in ("lever_train", "lever_transpile", "lever_evaluate") for job in jobs(found, stage)
-                for path in job.outputs.values()}  # fmt: skip
+        found = every_job(compose("levers", [f"levers.names=[{','.join(names)}]"]))
+        kept = [job for job in found if job.stage in ("train", "transpile", "evaluate")]
+        return {path for job in kept for path in job.outputs.values()}
 
     few = made("combined_characterised", "qiskit_synthesis")
     assert few < made("ranked_projections", "combined_characterised", "qiskit_synthesis", "characterised")

@@ -17,8 +17,9 @@ from cayley_adapters.models.shapes import model_shape
 from cayley_adapters.pipeline.costs import job_cost, planned_jobs, prediction, simulate, summary
 from cayley_adapters.pipeline.costs.prediction import UNKNOWN, coefficients, cost_of, model_sizes, shape_of
 from cayley_adapters.pipeline.costs.table import COSTS
-from cayley_adapters.pipeline.jobs import jobs
+from cayley_adapters.pipeline.jobs import jobs, jobs_of
 from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.settings import compose
 
 
@@ -44,19 +45,27 @@ REFERENCE = list(csv.DictReader(Path(__file__).with_name("costs_reference.csv").
 
 
 @cache
-def jobs_of(configuration):
+def jobs_named(configuration):
+    """Stage and cell → a job and what it runs with; the cells of levers, and a processor's, have their names before."""
     experiment, _, overrides = configuration.partition(" ")
     settings = compose(experiment, shlex.split(overrides))
-    every = [job for stage in STAGES if stage != "compare" for job in jobs(settings, stage)]
-    return settings[0], {(job.stage, " ".join(job.cell.values())): job for job in every}
+    [run] = variants(settings).values()
+    named = {"": run, "qpu ": run.device} | {f"{arm.name} {arm.block_dim}": arm.variant for arm in run.arms}
+    found = {}
+    for name, variant in named.items():
+        for stage in STAGES:
+            if stage != "compare" and (variant is run or stage in ("train", "transpile", "evaluate")):
+                for job in jobs_of(stage, variant):
+                    start = name if variant is run else name.split()[0] + " "
+                    found[stage, f"{start}{' '.join(job.cell.values())}".strip()] = job, variant.settings
+    return found
 
 
 @pytest.mark.parametrize("stage", sorted({row["stage"] for row in REFERENCE}))
 def test_costs_are_within_a_factor_of_two_of_counted_work(stage):
     rows = [row for row in REFERENCE if row["stage"] == stage]
     for row in rows:
-        settings, every = jobs_of(row["configuration"])
-        cost = job_cost(every[stage, row["cell"]], settings)
+        cost = job_cost(*jobs_named(row["configuration"])[stage, row["cell"]])
         assert 1 / 2 < cost.cpu_seconds / float(row["cpu_seconds"]) < 2, row
         # A job above the memory that it asked a cluster for is killed.
         assert 1 / 1.2 < cost.memory_mb / float(row["memory_mb"]) < 1.5, row
@@ -80,8 +89,11 @@ def test_importing_it_loads_nothing_heavy():
 
 def test_the_thousandth_prediction_takes_no_more_than_the_first():
     """In calls of Python's functions, which are few enough for thousands of jobs (benchmarks/bench_waiting.py)."""
-    settings, every = jobs_of("quickstart sweep.seed=range(0,30)")
-    chosen = [job for job in every.values() if job.stage in ("train", "evaluate", "transpile", "control")]
+    every = jobs_named("quickstart sweep.seed=range(0,30)").values()
+    settings, chosen = (
+        next(iter(every))[1],
+        [job for job, _ in every if job.stage in ("train", "evaluate", "transpile", "control")],
+    )
     assert len(chosen) >= 500
     counts = []
     for job in chosen:
@@ -93,9 +105,9 @@ def test_the_thousandth_prediction_takes_no_more_than_the_first():
 
 @pytest.mark.parametrize("experiment", PRESETS)
 def test_every_job_of_every_experiment_takes_something(experiment):
-    settings, every = jobs_of(experiment)
+    every = jobs_named(experiment)
     assert {stage for stage, _ in every} >= {"prepare", "compress", "train", "evaluate", "report", "qpu_plan"}
-    for job in every.values():
+    for job, settings in every.values():
         cost = job_cost(job, settings)
         assert 0 < cost.seconds <= cost.cpu_seconds * 1.001
         assert cost.memory_mb > 20

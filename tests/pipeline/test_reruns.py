@@ -10,22 +10,22 @@ from cayley_adapters.pipeline.fingerprint import ROOT, fingerprint, reached
 from cayley_adapters.pipeline.table import STAGES
 
 GROUPS = {"nothing": ""}
-GROUPS["TRAIN"] = "train qpu_train lever_survey lever_train"
-GROUPS["TRANSPILE"] = "transpile lever_transpile"
-GROUPS["EVALUATE"] = "evaluate lever_evaluate"
+GROUPS["TRAIN"] = "train"
+GROUPS["TRANSPILE"] = "transpile"
+GROUPS["EVALUATE"] = "evaluate"
 # They load the model whose blocks are sent to a processor.
 GROUPS["PROCESSOR"] = "qpu_plan qpu_evaluate"
 # They talk to a processor: its offline twin, which runs the simulator, answers within them.
 GROUPS["TWIN"] = "qpu_submit qpu_collect"
 # They evaluate a model with its blocks on a simulated device.
-GROUPS["ARMS"] = "EVALUATE lever_rank answer_questions"
+GROUPS["ARMS"] = "EVALUATE rank answer_questions"
 GROUPS["SIMULATE"] = "ARMS qpu_evaluate"
 # One stage: a model without blocks, whichever it is.
 GROUPS["REFERENCE"] = "reference baseline evaluate_control"
 # It writes all fields of a calibration by asdict, which may be those of any thing.
 GROUPS["DRAWN"] = "qpu_plan"
 # They measure what a model loses on the test text.
-GROUPS["LOSSES"] = "EVALUATE lever_rank REFERENCE qpu_evaluate"
+GROUPS["LOSSES"] = "EVALUATE rank REFERENCE qpu_evaluate"
 # They load the compressed model, and with it what a method put in place of a projection.
 GROUPS["LOAD"] = "TRAIN PROCESSOR ARMS control REFERENCE"
 # They load PEFT, which is then told of our method: its classes know what to do with an adapter.

@@ -25,6 +25,14 @@ def test_the_command_gives_the_same_settings(overrides):
     assert compose("quickstart", overrides_of(settings)) == [settings]
 
 
+@pytest.mark.parametrize("experiment", ["quickstart", "devices"])
+def test_the_command_gives_a_variant_s_settings(experiment):
+    for settings in compose(experiment, ["train.steps=7,8", "sweep.block_dim=2"]):
+        found = compose(experiment, overrides_of(settings))
+        own = settings.model_dump(exclude={"variant", "title"})
+        assert own in [item.model_dump(exclude={"variant", "title"}) for item in found]
+
+
 def test_paths_of_the_machine_are_left_out(tmp_path, made):
     for name in ("it's a train.txt", "test.txt"):
         (tmp_path / name).write_text(f"words of {name}\n" * 9000)

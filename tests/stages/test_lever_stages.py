@@ -22,9 +22,11 @@ from cayley_adapters.core.tables import read_cells
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.losses import token_losses
-from cayley_adapters.pipeline.jobs import jobs
+from cayley_adapters.pipeline.costs.plan import planned_jobs
+from cayley_adapters.pipeline.jobs import jobs, make_job
 from cayley_adapters.pipeline.run import run_job
-from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.store import place_links
+from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.settings import compose
 from cayley_adapters.settings.schema import partial
 from cayley_adapters.simulation.arms import Arm
@@ -45,10 +47,10 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         found = compose("levers", OVERRIDES)
-        for stage in list(STAGES)[: list(STAGES).index("levers") + 1]:
-            if not stage.startswith("qpu_") and stage not in ("question_set", "answer_questions"):
-                for job in jobs(found, stage):
-                    run_job(job)
+        place_links(variants(found).values(), lambda job: True)
+        for item in planned_jobs(found, "levers"):
+            if item.job.stage not in ("phase_diagram", "scaling", "recovery"):
+                run_job(item.job)
     return folder / "results/levers"
 
 
@@ -68,8 +70,9 @@ def test_the_table_has_levers_and_controls(run):
 
 
 def test_a_lever_that_changes_the_readout_alone_shares_blocks_and_circuits(run):
-    assert not (run / "levers/characterised/adapters").exists()
-    assert not (run / "levers/characterised/circuits").exists()
+    for kind in ("adapters", "circuits"):
+        assert (run / f"levers/characterised/{kind}/{CELL}").resolve() == (run / f"{kind}/{CELL}").resolve()
+        assert (run / f"levers/qiskit_synthesis/{kind}/{CELL}").is_dir()
     plain = read_cells(run / f"evaluations/{CELL}/cells.csv")
     own = read_cells(run / f"levers/characterised/evaluations/{CELL}/cells.csv")
     assert plain["nll"].iloc[0] == own["nll"].iloc[0]  # in exact arithmetic
@@ -78,11 +81,9 @@ def test_a_lever_that_changes_the_readout_alone_shares_blocks_and_circuits(run):
 
 def test_what_shots_of_one_measurement_leave_open_is_seen_by_measuring_again(run, monkeypatch):
     monkeypatch.chdir(run.parents[1])
-    (job,) = (
-        found
-        for found in jobs(compose("levers", OVERRIDES), "lever_evaluate")
-        if found.cell["lever"] == "characterised" and found.cell["block"] == "d8"
-    )
+    [variant] = variants(compose("levers", OVERRIDES)).values()
+    [arm] = [arm for arm in variant.arms if (arm.name, arm.block_dim) == ("characterised", 8)]
+    job = make_job("evaluate", arm.variant, arm.cell)
     own = read_cells(run / f"levers/characterised/evaluations/{CELL}/cells.csv").set_index("noise_scale").loc[2.0]
     arm = Arm(own["executor"], own["readout"], 2.0, own["shots"], own["mitigation"])
     model = AdaptedModel(job, partial(job.leaves))
@@ -114,8 +115,9 @@ def test_blocks_that_learnt_nothing_are_the_identity(run):
 
 def test_the_ranking_measures_each_projection_alone(run):
     """Gain and cost of one projection from whole passes, where the stage starts at its layer."""
-    ranking = pd.read_csv(run / "levers/ranking.csv")
-    survey = run / "survey/adapters/ratio0.2/d4/seed0"
+    ranking = pd.read_csv(run / "ranking/ranking.csv")
+    [job] = jobs(compose("levers", OVERRIDES), "rank")
+    survey = run.parents[1] / job.inputs["adapter"][0].parent
     model = load_adapter(load_compressed(run / "compressed/ratio0.2"), survey)
     assert set(ranking["projection"]) == set(adapted_layers(model))
     tokens, trained = training_windows(run / "prepared/tokens.safetensors", 2, 2)
@@ -130,7 +132,7 @@ def test_the_ranking_measures_each_projection_alone(run):
 
 
 def test_ranked_blocks_sit_on_the_best_projections_within_the_budget(run):
-    ranking = pd.read_csv(run / "levers/ranking.csv").set_index("projection")
+    ranking = pd.read_csv(run / "ranking/ranking.csv").set_index("projection")
     config = json.loads((run / f"levers/ranked_projections/adapters/{CELL}/adapter_config.json").read_text())
     chosen = config["target_modules"]
     plain = [name for name in ranking.index if name.endswith(("v_proj", "o_proj"))]

@@ -17,7 +17,7 @@ from safety import SAFETY
 
 from cayley_adapters.qpu.twin import TwinService
 
-STAGES = ("qpu_train", "qpu_plan", "qpu_submit", "qpu_collect", "qpu_evaluate")
+STAGES = ("train", "qpu_plan", "qpu_submit", "qpu_collect", "qpu_evaluate")
 TABLES = ("aggregate", "draw", "scaling", "recovery")
 
 
@@ -95,7 +95,7 @@ def test_nothing_is_left_to_do_and_a_lost_file_costs_nothing(measured, results):
     for target in ("qpu", "phase_diagram"):
         assert measured.planned(target=target) == {}
     changed = measured.planned("qpu.max_seconds=1000", target="qpu")
-    assert set(changed) == {"configure", "qpu_plan", *STAGES[2:], *TABLES}
+    assert set(changed) == {"configure", *STAGES[1:], *TABLES}
     before = (results / "qpu" / "counts.safetensors").read_bytes()
     for name in ("counts.safetensors", "submitted.json"):
         (results / "qpu" / name).unlink()
@@ -105,8 +105,11 @@ def test_nothing_is_left_to_do_and_a_lost_file_costs_nothing(measured, results):
     assert len(TwinService(results / "qpu" / "twin").paid()) == 1
 
 
-def test_a_budget_is_refused_before_anything_is_sent(measured, results):
-    done = cayley(measured, "qpu", "submit", "experiment=ci", "qpu.max_seconds=0.5", "qpu.shots=300")
+def test_a_budget_is_refused_before_anything_is_sent(measured, tmp_path):
+    shutil.copytree(measured.folder, tmp_path / "p", symlinks=True)
+    measured = dataclasses.replace(measured, folder=tmp_path / "p")
+    results = measured.folder / "results" / "ci"
+    done = cayley(measured, "qpu", "submit", "experiment=ci", "qpu.max_seconds=0.5", "qpu.shots=300", "replace=true")
     assert done.returncode == 1
     assert "qpu.max_seconds" in done.stderr
     assert "Traceback" not in done.stderr
@@ -122,9 +125,12 @@ def test_a_budget_is_refused_before_anything_is_sent(measured, results):
         ("evaluate", "qpu.shots=300", "cayley qpu submit"),
     ],
 )
-def test_no_other_text_is_planned_or_evaluated_than_can_be(measured, results, stage, change, answer):
+def test_no_other_text_is_planned_or_evaluated_than_can_be(measured, tmp_path, stage, change, answer):
+    shutil.copytree(measured.folder, tmp_path / "p", symlinks=True)
+    measured = dataclasses.replace(measured, folder=tmp_path / "p")
+    results = measured.folder / "results" / "ci"
     before = {path: path.read_bytes() for path in (results / "qpu").glob("*.csv")}
-    done = cayley(measured, "qpu", stage, "experiment=ci", change)
+    done = cayley(measured, "qpu", stage, "experiment=ci", change, "replace=true")
     assert done.returncode == 1
     assert answer in done.stderr
     assert "Warning" not in done.stderr

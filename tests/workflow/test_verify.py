@@ -27,8 +27,9 @@ CELL = "evaluations/ratio0.3/d4/seed0/cells.csv"
 @pytest.fixture
 def results(built, tmp_path) -> Path:
     """A copy of the results that a test may spoil."""
-    shutil.copytree(built.folder / "results" / "ci", tmp_path / "ci", ignore=shutil.ignore_patterns("wandb"))
-    return tmp_path / "ci"
+    ignored = shutil.ignore_patterns("wandb")
+    shutil.copytree(built.folder / "results", tmp_path / "results", symlinks=True, ignore=ignored)
+    return tmp_path / "results" / "ci"
 
 
 def found(base: Path) -> dict[str, tuple[str, str]]:

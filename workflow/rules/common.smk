@@ -21,7 +21,7 @@ from cayley_adapters.pipeline.levers import NO_LEVERS
 from cayley_adapters.pipeline.locks import hold_as_workflow
 from cayley_adapters.pipeline.replacing import claim, require_same
 from cayley_adapters.pipeline.signals import stop_on_signals
-from cayley_adapters.pipeline.store import FORCE, place_links, tracked_runs
+from cayley_adapters.pipeline.store import FORCE, place_links
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import stored_folders, variants
 from cayley_adapters.report.wandb.runs import track_with
@@ -35,11 +35,9 @@ try:
 except CayleyError as error:
     raise WorkflowError(printable(without_secrets(str(error)))) from None
 
-STORED = {base: variant for base, (_, _, variant) in stored_folders(RUNS).items()}
+STORED = {base: variant for base, [(_, _, variant), *_] in stored_folders(RUNS).items()}
 BASES = RUNS | STORED
-if any((workflow.dag_settings.forceall, workflow.dag_settings.forcerun, workflow.dag_settings.forcetargets)):
-    os.environ[FORCE] = "1"
-track_with(SETTINGS[0].track.model_dump(mode="json"))
+track_with(SETTINGS[0].track.model_dump(mode="json"), RUNS)
 
 
 wildcard_constraints:
@@ -115,7 +113,7 @@ def made(*stages):
 
 
 def levers_asked_for(wildcards):
-    """What compares the levers of each model; asked for only once the target is known."""
+    """What compares the levers of each variant; asked for only once the target is known."""
     if not SETTINGS[0].levers.names:
         raise WorkflowError(NO_LEVERS)
     return made("levers")
@@ -140,13 +138,13 @@ onstart:
     folder = Path("results") / SETTINGS[0].run
     try:
         HELD.append(hold_as_workflow(folder, map(Path, RUNS)))
-        claim(RUNS.values())
-        planned_files = {path for item in workflow.dag.jobs for path in item.output}
-        ours = lambda one: str(next(iter(one.outputs.values()))) in planned_files
-        place_links(RUNS.values(), ours)
-        track_with(SETTINGS[0].track.model_dump(mode="json"), tracked_runs(RUNS.values(), ours), str(folder))
+        planned_files = {str(path) for item in workflow.dag.jobs for path in item.output}
+        claim(RUNS.values(), planned_files)
+        place_links(RUNS.values(), lambda one: str(next(iter(one.outputs.values()))) in planned_files)
     except (CayleyError, OSError) as error:
         raise WorkflowError(explain(error) or str(error)) from None
+    if workflow.dag_settings.forceall or workflow.dag_settings.forcerun or workflow.dag_settings.forcetargets:
+        os.environ[FORCE] = "1"
     HELD.append(stop_on_signals("Stopped. Run the same command again to go on: finished work is kept."))
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
     at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes

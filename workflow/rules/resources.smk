@@ -25,8 +25,8 @@ def planned(stage, wildcards):
 
 
 def cores(row):
-    """Cores that a job keeps busy: its threads, which the configuration says for all models alike."""
-    return SETTINGS[0].leaf(row.threads) if row.threads else 1
+    """Cores that a job keeps busy: its threads, in the variant that has most of them."""
+    return max(settings.leaf(row.threads) for settings in SETTINGS) if row.threads else 1
 
 
 def memory(row):
@@ -44,10 +44,10 @@ def minutes(row):
 
 
 def gpus(row):
-    """One where the stage's ``device`` is ``cuda``; else not even zero, which Kubernetes would take for a request."""
+    """One where the stage's ``device`` is ``cuda`` in some variant; else not even zero, which Kubernetes would take for a request."""
     section = row.threads.partition(".")[0] if row.threads else None
-    device = SETTINGS[0].leaf(section).get("device") if section else None
-    return {"gpu": 1} if device == "cuda" else {}
+    devices = {settings.leaf(section).get("device") for settings in SETTINGS} if section else set()
+    return {"gpu": 1} if "cuda" in devices else {}
 
 
 def needs(row):

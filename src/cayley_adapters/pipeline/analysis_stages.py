@@ -173,7 +173,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         shows=True,
     ),
     # Of all variants: its base is the run's folder, one level above their own. ``map`` is the folder of one of them,
-    # ``measured`` a file of the store that it rests on: which, cayley_adapters.pipeline.jobs says.
+    # ``arm`` that of a cell's evaluation, and ``plain`` that of a compressed model's.
     Stage(
         name="compare",
         sentence="compare the maps of a run's variants, or of any results folders",
@@ -182,7 +182,11 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
             "cells": "{map}/phase_diagram.csv",
             "baselines": "{map}/baselines.csv",
             "transitions": "{map}/transition.json",
-            "measured": "{measured}",
+            "tokens": "{prepared}/prepared/tokens.safetensors",
+            "rows": "{arm}/cells.csv",
+            "losses": "{arm}/losses.safetensors",
+            "plain_rows": "{plain}/baselines.csv",
+            "compressed": "{plain}/losses.safetensors",
         },
         outputs={
             "table": "{base}/comparison.csv",

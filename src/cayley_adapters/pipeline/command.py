@@ -17,7 +17,7 @@ from cayley_adapters.pipeline.locks import hold_as_command
 from cayley_adapters.pipeline.replacing import claim, require_same
 from cayley_adapters.pipeline.run import limit_threads, run_job
 from cayley_adapters.pipeline.signals import leaving_on_signals
-from cayley_adapters.pipeline.store import place_links, tracked_runs
+from cayley_adapters.pipeline.store import place_links
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.report.wandb.runs import track_with
@@ -36,7 +36,7 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
 
     Args:
         stage: its name.
-        settings: one configuration a model.
+        settings: one configuration a variant.
         words: those of the command after the stage, for a hint.
 
     Raises:
@@ -51,14 +51,13 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
         # A compressed model is worth having alone, and all that it needs is the model and the text.
         todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs.values()))] + todo
     made = {path for job in todo for path in job.outputs.values()}
-    for job in todo:
-        require_inputs(job, job.label, made, words)
     limit_threads(max((job.threads for job in todo), default=1))
     with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
+        for job in todo:
+            require_inputs(job, job.label, made, words)
         claim(of)
-        ours = {path for job in todo for path in job.outputs.values()}
-        runs = tracked_runs(of, lambda one: not ours.isdisjoint(one.outputs.values()))
-        track_with(settings[0].track.model_dump(mode="json"), runs, f"results/{settings[0].run}")
+        place_links(of, lambda one: not made.isdisjoint(one.outputs.values()))
+        track_with(settings[0].track.model_dump(mode="json"), [variant.folder for variant in of])
         for job in todo:
             say(f"{job.label} → {job.base}")
             try:
@@ -67,7 +66,6 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
                 if isinstance(error, CayleyError) or (said := explain(error, job.stage)) is None:
                     raise
                 raise CayleyError(f"{job.label} failed: {said}") from error
-            place_links(of, lambda one: all(map(Path.exists, one.outputs.values())))
 
 
 def require_inputs(

@@ -100,8 +100,8 @@ def _memory(stage: str) -> str:
 def _disk(number: int, where: str) -> str:
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (
-            f"{DISK[number]} ({where}). Free space in the results folder or the cache (CAYLEY_CACHE moves it; `cayley "
-            f"estimate` predicts what a run takes); {AGAIN}."
+            f"{DISK[number]} ({where}). Free space: `cayley store prune` removes from the store what no run uses, and "
+            f"CAYLEY_CACHE moves the cache (`cayley estimate` predicts what a run takes); {AGAIN}."
         )
     return f"{DISK[number]} ({where}). Make it readable and writable for you; {AGAIN}."
 

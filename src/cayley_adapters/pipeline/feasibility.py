@@ -12,7 +12,7 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.shapes import ModelShape, model_shape
 from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, arranged, cells_of, ranked
 from cayley_adapters.questions.files import read_csv, read_jsonl
-from cayley_adapters.settings import Settings
+from cayley_adapters.settings import Settings, by_variant
 from cayley_adapters.settings.levers import RANKED_FROM
 
 __all__ = ["require_feasible"]
@@ -22,22 +22,23 @@ def require_feasible(settings: Iterable[Settings]) -> None:
     """Check each configuration against its model, its device and its questions.
 
     Args:
-        settings: of each model.
+        settings: of each variant.
 
     Raises:
         CayleyError: blocks do not divide a projection, a layer is not there, or the device lacks gates, qubits or
             couplers, or a file of questions is none; one line each.
     """
-    lines: dict[str, None] = {}
-    for item in settings:
-        shape = model_shape(item.model.model_dump(mode="json"))
-        if shape:
-            lines |= dict.fromkeys(_model_lines(item, shape))
-        lines |= dict.fromkeys(_device_lines(item))
-        lines |= dict.fromkeys(_lever_lines(item, shape))
-        lines |= dict.fromkeys(_question_lines(item))
-    if lines:
+    if lines := by_variant((item.variant, _lines(item)) for item in settings):
         raise CayleyError("\n".join(lines))
+
+
+def _lines(settings: Settings) -> Iterator[str]:
+    shape = model_shape(settings.model.model_dump(mode="json"))
+    if shape:
+        yield from _model_lines(settings, shape)
+    yield from _device_lines(settings)
+    yield from _lever_lines(settings, shape)
+    yield from _question_lines(settings)
 
 
 def _model_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import Any
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import CELL_AXES, Job
 from cayley_adapters.pipeline.levers import levers_told
-from cayley_adapters.pipeline.paths import DEVICE_RESULTS
+from cayley_adapters.pipeline.paths import DEVICE_RESULTS, PREPARED
+from cayley_adapters.pipeline.replacing import replaces
 from cayley_adapters.pipeline.table import STAGES, maker_of, stages_before
 from cayley_adapters.pipeline.variants import Variant, stored_folders, variants
 from cayley_adapters.settings import Qpu, Questions, Settings
@@ -77,8 +78,9 @@ def make_job(stage: str, variant: Variant, cell: Mapping[str, str], device: bool
     if stage in ("qpu_plan", "qpu_evaluate"):
         axes = device_axes(variant)
     if stage in ("aggregate", "report"):
-        there = device or all(Path(path.format(base=variant.folder)).exists() for path in DEVICE_RESULTS.values())
-        axes["device"] = ["qpu"] if there else []
+        measured = [Path(path.format(base=variant.folder)) for path in DEVICE_RESULTS.values()]
+        there = all(path.exists() for path in measured) and not replaces(variant)
+        axes["device"] = ["qpu"] if device or there else []
     if stage == "report":
         axes["comparison"] = [""] if variant.settings.levers.names else []
     if stage == "levers":
@@ -143,26 +145,29 @@ def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
     """
     if len(settings) < 2:
         raise CayleyError(
-            "one map has nothing to be compared with; sweep what is to differ, e.g. model=smollm2_135m,smollm2_360m, "
-            "or give two or more results folders"
+            "one map has nothing to be compared with; sweep a key or a group, e.g. model=smollm2_135m,smollm2_360m or "
+            "noise=fake_fez,fake_boston, or give two or more results folders"
         )
     told: dict[str, Any] = {"maps": []}
-    measured: dict[str, None] = {}
+    axes: dict[str, list[str]] = {"map": [], "prepared": [], "arm": [], "plain": []}
     for folder, variant in variants(settings, root).items():
         drawn = make_job("phase_diagram", variant, {}).inputs
-        tokens = str(make_job("prepare", variant, {}).outputs["tokens"])
-        losses, compressed = ([str(path) for path in drawn[name]] for name in ("losses", "compressed"))
-        beside = [str(path.with_name("cells.csv")) for path in drawn["losses"]]
-        beside += [str(path.with_name("baselines.csv")) for path in drawn["compressed"]]
-        measured |= dict.fromkeys([tokens, *losses, *compressed, *beside])
-        files = {"tokens": tokens, "losses": losses, "compressed": compressed}
+        prepared = variant.base("prepare")
+        files: dict[str, Any] = {"tokens": PREPARED["tokens"].format(base=prepared)}
+        files |= {name: [str(path) for path in drawn[name]] for name in ("losses", "compressed")}
         told["maps"].append({"name": Path(folder).name, "folder": folder} | files)
-    axes = {"map": [one["folder"] for one in told["maps"]], "measured": list(measured)}
-    return with_paths(Job("compare", f"{root}/{settings[0].run}", {}, {}, axes, told=told))
+        axes["map"].append(folder)
+        axes["prepared"].append(prepared)
+        axes["arm"] += [str(path.parent) for path in drawn["losses"]]
+        axes["plain"] += [str(path.parent) for path in drawn["compressed"]]
+    unique = {name: list(dict.fromkeys(folders)) for name, folders in axes.items()}  # variants share what they can
+    return with_paths(Job("compare", f"{root}/{settings[0].run}", {}, {}, unique, told=told))
 
 
 def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Iterator[Job]:
-    """All jobs of a stage, in the order of the axes; those of levers are found by what compares them.
+    """All jobs of a stage, in the order of the axes, and at last what goes to a processor, where it is not the map's.
+
+    Those of levers are found by what compares them, see :func:`every_job`.
 
     Raises:
         CayleyError: there is no such stage.
@@ -172,11 +177,10 @@ def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Ite
     if stage == "compare":
         yield comparison_job(settings, root)
         return
-    made: dict[Path, Job] = {}
     for variant in variants(settings, root).values():
-        for one in {variant.device, variant} if stage == "train" else [variant]:
-            made |= {next(iter(job.outputs.values())): job for job in jobs_of(stage, one)}
-    yield from made.values()
+        yield from jobs_of(stage, variant)
+        if stage == "train" and variant.device is not variant:
+            yield make_job(stage, variant.device, {axis: folders[0] for axis, folders in device_axes(variant).items()})
 
 
 def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterator[Job]:
@@ -187,7 +191,10 @@ def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterato
         variant: the configuration.
         control: the one classical control that is meant; all if None.
     """
+    ranked = [variant.settings, *(arm.variant.settings for arm in variant.arms)]
     if stage == "levers" and not variant.settings.levers.names:
+        return
+    if stage == "rank" and all(settings.train.ranked_budget is None for settings in ranked):
         return
     wildcards = STAGES[stage].wildcards
     folders: Iterable[Iterable[str]] = [
@@ -199,11 +206,13 @@ def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterato
 
 def every_job(settings: Sequence[Settings]) -> list[Job]:
     """All jobs that anything asked of a run may need."""
-    found = [
-        job for stage in STAGES if not STAGES[stage].stored and stage != "compare" for job in jobs(settings, stage)
-    ]
-    for stage, control, variant in stored_folders(variants(settings)).values():
-        found += jobs_of(stage, variant, control)
+    of = variants(settings)
+    gathering = [stage for stage in STAGES if not STAGES[stage].stored and stage != "compare"]
+    found = [job for variant in of.values() for stage in gathering for job in jobs_of(stage, variant)]
+    stored: dict[Path, Job] = {}
+    for stage, control, variant in itertools.chain(*stored_folders(of).values()):
+        stored |= {next(iter(job.outputs.values())): job for job in jobs_of(stage, variant, control)}
+    found += stored.values()
     if len(settings) > 1:
         found.append(comparison_job(settings))
     return found

@@ -19,7 +19,6 @@ from typing import IO, TYPE_CHECKING
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import remove_partial
 from cayley_adapters.core.messages import say
-from cayley_adapters.pipeline.table import STAGES
 
 if TYPE_CHECKING:
     from cayley_adapters.core.job import Job
@@ -69,14 +68,9 @@ def hold_as_command(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-@contextmanager
-def hold_as_job(job: Job) -> Iterator[None]:
-    """Say that a job of a workflow writes to its results folder; in the store each job has a lock of its own."""
-    if STAGES[job.stage].stored:
-        yield
-        return
-    with _take(Path(job.base, ".jobs"), fcntl.LOCK_SH):
-        yield
+def hold_as_job(base: Path) -> IO[str]:
+    """Say that a job of a workflow writes to ``base``, until the returned file is closed or the process ends."""
+    return _take(base / ".jobs", fcntl.LOCK_SH)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from cayley_adapters.core.messages import say, show
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import Variant
 
-__all__ = ["claim", "require_same"]
+__all__ = ["claim", "replaces", "require_same"]
 
-FREE = ("track.", "store")
+FREE = ("track.", "store", "title")
 """Keys that results do not depend on, by how they begin."""
 
 SHOWN = 6
@@ -53,13 +53,24 @@ def require_same(variants: Iterable[Variant]) -> None:
             )
 
 
-def claim(variants: Iterable[Variant]) -> None:
-    """Write down what a results folder is of, and with ``replace=true`` remove first what is there of another."""
+def replaces(variant: Variant) -> bool:
+    """Whether results of another configuration are there, and are to be let go."""
+    return variant.settings.replace and any(_differences(Path(variant.folder, "config.yaml"), variant))
+
+
+def claim(variants: Iterable[Variant], kept: Container[str] = ()) -> None:
+    """Write down what a results folder is of, and with ``replace=true`` remove first what is there of another.
+
+    Args:
+        variants: of a run.
+        kept: files that the workflow has looked at, and makes anew where they are of another configuration.
+    """
     for variant in variants:
         config = Path(variant.folder, "config.yaml")
-        if variant.settings.replace and any(_differences(config, variant)):
+        if replaces(variant):
             say(f"{variant.folder}: results of another configuration are let go")
-            _clear(Path(variant.folder))
+            _clear(Path(variant.folder), kept)
+            config.unlink(missing_ok=True)
         if not config.exists():
             with atomic_file(config) as temporary:
                 temporary.write_text(variant.settings.to_yaml(), encoding="utf-8")
@@ -96,15 +107,16 @@ def _free_name(variant: Variant) -> str:
     return next(name for number in range(2, 10_000) if not (root / (name := f"{run}-{number}")).exists())
 
 
-def _clear(folder: Path) -> None:
-    """Remove what the workflow makes in a results folder; not what a processor measured, which was paid."""
+def _clear(folder: Path, kept: Container[str]) -> None:
+    """Remove what the workflow makes in a results folder; not what a processor counted, which was paid."""
     for stage in STAGES.values():
-        for pattern in () if stage.processor or stage.name == "qpu_evaluate" else stage.outputs.values():
-            path = folder / pattern.removeprefix("{base}/")
-            if "{" in str(path):
-                path = folder / pattern.removeprefix("{base}/").partition("/")[0]
-            _remove(path)
-    for name in ("logs", "provenance", "levers", "prepared", "teacher", "baselines", "config.yaml"):
+        for pattern in () if stage.processor else stage.outputs.values():
+            place = folder / pattern.removeprefix("{base}/")
+            if stage.stored:  # a folder of links; in older results, of files
+                place = folder / pattern.removeprefix("{base}/").partition("/")[0]
+            if str(place) not in kept:
+                _remove(place)
+    for name in ("logs", "provenance", "levers"):
         _remove(folder / name)
 
 

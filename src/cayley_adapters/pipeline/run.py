@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -109,7 +110,7 @@ def main() -> int:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     os.chdir(folder_of(job, sys.argv[2]))
     try:
-        with hold_as_job(job):
+        with nullcontext() if STAGES[job.stage].stored else hold_as_job(Path(job.base)):
             run_job(job)
             write_record(job)
     except Exception as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -9,16 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import remove_partial, sha256
+from cayley_adapters.core.files import atomic_file, remove_partial, sha256
 from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.jobs import jobs_of
 from cayley_adapters.pipeline.locks import hold_alone
-from cayley_adapters.pipeline.provenance import identity, provenance_path, read_record, written
+from cayley_adapters.pipeline.provenance import identity, provenance_path, read_record, write_json, written
 from cayley_adapters.pipeline.records import log_path, record_path
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import Variant
 
-__all__ = ["FORCE", "links_of", "place_links", "taken", "tracked_runs"]
+__all__ = ["FORCE", "RUNS", "USED", "links_of", "place_links", "taken"]
+
+USED = ".store.json"
+"""File of a results folder: folder and name of each job of the store that it rests on → how W&B tells it from others of
+its name."""
+
+RUNS = "runs"
+"""Folder of the store in which results folders are named that use it."""
 
 FORCE = "CAYLEY_FORCE"
 """Environment variable that is set where jobs are to run even if what they make is there already."""
@@ -67,7 +76,7 @@ def links_of(variant: Variant) -> Iterator[tuple[Path, Job]]:
     The processor's own adapter and the cells of levers are folders below, ``qpu`` and ``levers/NAME``.
     """
     for stage, row in STAGES.items():
-        if row.stored and (stage != "rank" or variant.settings.train.ranked_budget or variant.arms):
+        if row.stored:
             for job in jobs_of(stage, variant):
                 yield Path(variant.folder), job
     if variant.device is not variant:
@@ -79,19 +88,8 @@ def links_of(variant: Variant) -> Iterator[tuple[Path, Job]]:
                 yield Path(arm.folder), job
 
 
-def tracked_runs(variants: Iterable[Variant], wanted: Callable[[Job], bool]) -> dict[str, tuple[str, str]]:
-    """Folder and name of each job of the store → the results folder that tracks it, and the end of its name there."""
-    found: dict[str, tuple[str, str]] = {}
-    for variant in variants:
-        for folder, job in links_of(variant):
-            if wanted(job):
-                ending = folder.relative_to(variant.folder).name
-                found.setdefault(f"{job.base}/{job.name}", (variant.folder, f" {ending}" if ending else ""))
-    return found
-
-
 def place_links(variants: Iterable[Variant], wanted: Callable[[Job], bool]) -> None:
-    """Link results folders to what they rest on, or copy where the file system has no links.
+    """Link results folders to what they rest on, or copy where the file system has no links, and keep account of it.
 
     Args:
         variants: of a run.
@@ -101,10 +99,26 @@ def place_links(variants: Iterable[Variant], wanted: Callable[[Job], bool]) -> N
         CayleyError: something else is in a link's place.
     """
     for variant in variants:
+        used: dict[str, str] = {}
         for folder, job in links_of(variant):
             if wanted(job):
+                ending = folder.relative_to(variant.folder).name
+                used.setdefault(f"{job.base}/{job.name}", f" {ending}" if ending else "")
                 for target in (*_folders(job), provenance_path(job), record_path(job), log_path(job)):
                     _link(folder / target.relative_to(job.base), target)
+        path = Path(variant.folder, USED)
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not used.items() <= known.items():
+            write_json(known | used, path)
+        _sign(Path(variant.store), Path(variant.folder).resolve())
+
+
+def _sign(store: Path, folder: Path) -> None:
+    """Let the store know a results folder that uses it, which may lie elsewhere."""
+    note = store / RUNS / hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    if not note.exists():
+        with atomic_file(note) as temporary:
+            temporary.write_bytes(os.fsencode(folder))
 
 
 def _link(place: Path, target: Path) -> None:

@@ -72,7 +72,7 @@ class Variant:
             maker = maker_of(pattern)
             if maker is None or any(f"{{{axis}}}" in pattern and not values for axis, values in axes.items()):
                 continue
-            if stage.startswith("qpu_"):
+            if stage.startswith("qpu_") and STAGES[maker].stored:
                 yield name, maker, self.device
             elif stage == "rank":
                 yield name, maker, self.survey
@@ -145,14 +145,12 @@ class Variant:
         own = {key: value for key in ("targets", "layers") if (value := getattr(self.settings.qpu, key)) is not None}
         if not own:
             return self
-        train = self.settings.train.model_copy(update=own | {"ranked_budget": None})
-        return self._changed("qpu", self.settings.model_copy(update={"train": train}))
+        return self._changed("qpu", self.settings.changed("train", **own, ranked_budget=None))
 
     @cached_property
     def exact(self) -> Variant:
         """With exact circuits."""
-        transpile = self.settings.transpile.model_copy(update={"synthesis": "exact"})
-        return self._changed("exact", self.settings.model_copy(update={"transpile": transpile}))
+        return self._changed("exact", self.settings.changed("transpile", synthesis="exact"))
 
     @cached_property
     def survey(self) -> Variant:
@@ -200,7 +198,7 @@ class Arm:
 
 
 def variants(settings: Sequence[Settings], root: str = "results") -> dict[str, Variant]:
-    """Results folder → what lies there: ``results/{run}``, a level deeper where there are several.
+    """Results folder → what lies there: ``results/{run}``, a level deeper for each of several variants.
 
     Args:
         settings: of a run.
@@ -208,27 +206,30 @@ def variants(settings: Sequence[Settings], root: str = "results") -> dict[str, V
     """
     found = {}
     for item in settings:
-        folder = f"{root}/{item.run}" if len(settings) == 1 else f"{root}/{item.run}/{item.model.name}"
+        folder = f"{root}/{item.run}" if item.variant is None else f"{root}/{item.run}/{item.variant}"
         found[folder] = Variant(folder, item, item.store or f"{root}/store")
     return found
 
 
-def stored_folders(of: Mapping[str, Variant]) -> dict[str, tuple[str, str | None, Variant]]:
-    """All folders of the store that a run may need: each with its stage, its control and a configuration of which."""
-    found: dict[str, tuple[str, str | None, Variant]] = {}
+def stored_folders(of: Mapping[str, Variant]) -> dict[str, list[tuple[str, str | None, Variant]]]:
+    """All folders of the store that a run may need: each with its stage, and all controls and configurations of which.
+
+    Of these any makes the same jobs of a cell; but not all have the same cells.
+    """
+    found: dict[str, list[tuple[str, str | None, Variant]]] = {}
 
     def walk(stage: str, control: str | None, variant: Variant) -> None:
         if STAGES[stage].stored:
-            base = variant.base(stage, control)
-            if base in found:
+            these = found.setdefault(variant.base(stage, control), [])
+            if (stage, control, variant) in these:
                 return
-            found[base] = stage, control, variant
+            these.append((stage, control, variant))
         for _, maker, other in variant.sources(stage):
             controls: list[str | None] = [control]
             if "control" in STAGES[maker].wildcards and "control" not in STAGES[stage].wildcards:
                 controls = [*other.cells["control"]]
             for one in controls:
-                walk(maker, one, other)
+                walk(maker, one if "control" in STAGES[maker].wildcards else None, other)
 
     for variant in of.values():
         for stage, row in STAGES.items():

@@ -1,8 +1,9 @@
 """The configuration of a run: composed by Hydra once, checked against a typed schema, frozen."""
 
+from cayley_adapters.settings.combinations import by_variant
 from cayley_adapters.settings.compose import compose, find_conf_dir, from_snakemake_config, parse_cli
 from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
-from cayley_adapters.settings.overrides import SWEEPABLE, split_overrides
+from cayley_adapters.settings.overrides import split_overrides
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.reference import reference
@@ -10,7 +11,6 @@ from cayley_adapters.settings.schema import Settings, fields, load_settings, par
 from cayley_adapters.settings.sections import Compress, Data, Model, Track, Train
 
 __all__ = [
-    "SWEEPABLE",
     "Compress",
     "Data",
     "Evaluate",
@@ -22,6 +22,7 @@ __all__ = [
     "Sweep",
     "Track",
     "Train",
+    "by_variant",
     "compose",
     "fields",
     "find_conf_dir",

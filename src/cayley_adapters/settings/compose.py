@@ -1,9 +1,7 @@
-"""Composing the configuration of a run: ``conf/``, a preset and typed overrides make one :class:`Settings` a model."""
+"""Composing a run's configuration: ``conf/``, a preset and typed overrides make one :class:`Settings` a variant."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +16,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.messages import show, suggest
-from cayley_adapters.settings.overrides import Choices, read_overrides, split_overrides
+from cayley_adapters.settings.combinations import (
+    by_variant,
+    combine,
+    name_models,
+    name_variants,
+    read_entries,
+    require_own,
+)
+from cayley_adapters.settings.overrides import read_overrides, split_overrides
 from cayley_adapters.settings.schema import Settings, fields, holds, sections, validate
 from cayley_adapters.settings.user_files import wrong_files
 
@@ -26,9 +32,6 @@ __all__ = ["compose", "find_conf_dir", "from_snakemake_config", "parse_cli"]
 
 DEFAULT_EXPERIMENT = "quickstart"
 EXAMPLE = '--config experiment=quickstart overrides="train.steps=40 sweep.block_dim=2,4"'
-
-_OWN_KEYS = {"model.path": "local", "model.id": "hub", "model.revision": "hub"}
-"""Keys that name one model, and the entry of ``conf/model`` that they belong to."""
 
 
 def find_conf_dir(conf_dir: str | Path | None = None) -> Path:
@@ -61,11 +64,12 @@ def compose(
 
     Args:
         experiment: Name of the preset, a file of ``conf/experiment``.
-        overrides: One ``key=value`` each, in Hydra's grammar. The model and the axes of the sweep take several values.
+        overrides: One ``key=value`` each, in Hydra's grammar. Several values of a key or group are as many variants,
+            of several keys their product, the first slowest; but those of an axis of the sweep belong to one map.
         conf_dir: The folder of configuration files, see :func:`find_conf_dir`.
 
     Returns:
-        The settings of each model, in the order given; a list of one unless the model is swept.
+        The settings of each variant: those that the preset names, each with every combination of what is swept.
 
     Raises:
         CayleyError: The preset, a key, an option or a value is wrong, or a named file is missing; one line each.
@@ -74,34 +78,59 @@ def compose(
         >>> [settings] = compose("ci", ["sweep.block_dim=2,4,8"])
         >>> settings.sweep.block_dim
         (2, 4, 8)
+        >>> [settings.variant for settings in compose("ci", ["train.steps=2,4"])]
+        ['steps2', 'steps4']
     """
     conf = find_conf_dir(conf_dir)
     experiments = _options(conf, "experiment")
     if experiment not in experiments:
+        if "," in str(experiment):
+            raise CayleyError(
+                f"experiment={show(experiment)}: presets cannot be swept: each is a run of its own; run one after the "
+                "other, or let a preset name variants"
+            )
         raise CayleyError(
             f"experiment={show(experiment)}: unknown experiment '{show(experiment)}'"
             f"{suggest(str(experiment), experiments)}; type experiment=NAME"
         )
+    groups = {name: _options(conf, name) for name in sections()}
     leaves = fields()
-    choices = read_overrides(
-        overrides,
-        keys=[key for key in leaves if key != "experiment"],
-        text_keys=[key for key, field in leaves.items() if holds(field, str)],
-        list_keys=[key for key, field in leaves.items() if holds(field, tuple)],
-        groups={name: _options(conf, name) for name in sections()},
-    )
-    if choices.values.get("levers.size") in _options(conf, "levers"):  # a size is more than a value: it sets other keys
-        size = choices.values.pop("levers.size")
-        if choices.groups.setdefault("levers", size) != size:
-            raise CayleyError(f"levers={choices.groups['levers']} levers.size={size}: these differ; give one of them")
-    raws = []
-    for model, values in _variants(choices):
-        picked = [f"experiment={experiment}", *(f"{group}={name}" for group, name in choices.groups.items())]
-        raws.append(_merge(conf, [*picked, f"model={model}"] if model else picked, {**choices.values, **values}))
-    _name_models(raws)
-    found = [validate(raw) for raw in raws]
-    lines = dict.fromkeys(line for settings in found for line in wrong_files(settings))
-    if lines:
+    keys = [key for key in leaves if key not in ("experiment", "variant", "title")]
+    text_keys = [key for key in keys if holds(leaves[key], str)]
+
+    def read(words: Sequence[str]) -> dict[str, list[Any]]:
+        return read_overrides(words, keys, text_keys, groups)
+
+    typed = read(overrides)
+    if typed.get("levers.size", [None])[0] in groups["levers"]:  # a size is more than a value: it sets other keys
+        [size] = typed.pop("levers.size")
+        if typed.setdefault("levers", [size]) != [size]:
+            raise CayleyError(f"levers={typed['levers'][0]} levers.size={size}: these differ; give one of them")
+    named = _merge(conf, experiment, {}, groups)
+    entries = read_entries(experiment, named["variants"], read) if "variants" in named else []
+    combinations = combine(entries, typed, groups)
+    raws = [_merge(conf, experiment, one.sets, groups) for one in combinations]
+    name_models(raws)
+    models = [str(raw["model"]["name"]) for raw in raws]
+    for raw, (name, title) in zip(raws, name_variants(combinations, models), strict=True):
+        raw.pop("variants", None)
+        raw |= {"variant": name, "title": title}
+    found = _checked(raws)
+    require_own(combinations, found)
+    return found
+
+
+def _checked(raws: Sequence[dict[str, Any]]) -> list[Settings]:
+    """Check the configuration of each variant, and the files that it names."""
+    found: list[Settings] = []
+    wrong: list[tuple[str | None, list[str]]] = []
+    for raw in raws:
+        try:
+            found.append(settings := validate(raw))
+            wrong.append((raw["variant"], [*wrong_files(settings)]))
+        except CayleyError as error:
+            wrong.append((raw["variant"], str(error).splitlines()))
+    if lines := by_variant(wrong):
         raise CayleyError("\n".join(lines))
     return found
 
@@ -110,36 +139,15 @@ def _options(conf: Path, group: str) -> list[str]:
     return sorted(path.stem for path in (conf / group).glob("*.yaml"))
 
 
-def _variants(choices: Choices) -> list[tuple[str | None, dict[str, Any]]]:
-    """Return each model entry with the values that are its own."""
-    models: list[str | None] = [*choices.models] or [None]
-    for key, values in choices.per_model.items():
-        if len(values) > 1 and _OWN_KEYS[key] not in models:
-            given = ",".join(map(show, values))
-            raise CayleyError(f"{key}={given}: several values are only possible with model={_OWN_KEYS[key]}")
-    variants = []
-    for model in models:
-        own = {
-            key: values
-            for key, values in choices.per_model.items()
-            if model == _OWN_KEYS[key] or _OWN_KEYS[key] not in models
-        }
-        count = max(map(len, own.values()), default=1)
-        for key, values in own.items():
-            if len(values) not in (1, count):
-                raise CayleyError(f"{key}: has {len(values)} values where {' and '.join(own)} need one or {count} each")
-        for index in range(count):
-            variants.append((model, {key: values[index % len(values)] for key, values in own.items()}))
-    return variants
-
-
-def _merge(conf: Path, groups: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the typed values on top of what the files say, and resolve what the files interpolate."""
+def _merge(conf: Path, experiment: str, sets: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Any]:
+    """Put chosen options and values on top of what the files say, and resolve what the files interpolate."""
+    chosen = [f"experiment={experiment}", *(f"{key}={option}" for key, option in sets.items() if key in groups)]
     try:
         edited = max(path.stat().st_mtime_ns for path in conf.rglob("*.yaml"))
-        config = OmegaConf.create(_composed(conf, tuple(groups), edited))
-        for key, value in values.items():
-            OmegaConf.update(config, key, value, merge=False)
+        config = OmegaConf.create(_composed(conf, tuple(chosen), edited))
+        for key, value in sets.items():
+            if key not in groups:
+                OmegaConf.update(config, key, value, merge=False)
         return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
         raise CayleyError(f"the configuration in {conf} cannot be composed: {' '.join(str(error).split())}") from error
@@ -150,36 +158,6 @@ def _composed(conf: Path, groups: tuple[str, ...], edited: int) -> Any:
     """Let Hydra compose the chosen files, once for each state of the folder: it takes a tenth of a second."""
     with initialize_config_dir(config_dir=str(conf), job_name="cayley", version_base="1.3"):
         return OmegaConf.to_container(hydra_compose(config_name="config", overrides=list(groups)))
-
-
-def _name_models(raws: Sequence[dict[str, Any]]) -> None:
-    """Name the models that have no name after their id or folder, with as much of it as tells them apart."""
-    models = [raw["model"] for raw in raws if isinstance(raw.get("model"), dict)]
-    nameless = [model for model in models if model.get("name") is None]
-    hub = [model for model in nameless if model.get("source") == "hub" and isinstance(model.get("id"), str)]
-    local = [model for model in nameless if model.get("source") == "local" and isinstance(model.get("path"), str)]
-    local = [model for model in local if model["path"].isprintable()]
-    for model in hub:
-        model["name"] = _safe(model["id"].replace("/", "--"))
-    parts = [Path(os.path.realpath(os.path.expanduser(model["path"]))).parts for model in local]
-    for length in range(1, max(map(len, parts), default=0) + 1):
-        names = [_safe("-".join(part.strip("/") for part in path[-length:])) for path in parts]
-        for model, name in zip(local, names, strict=True):
-            model["name"] = name
-        if len(set(names)) == len(names):
-            break
-    for model in nameless:
-        if model.get("name") is None:
-            model["name"] = "unnamed"  # what is wrong with the id or the path, the schema says
-    names = [str(model["name"]) for model in models]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise CayleyError(f"model: {', '.join(twice)} is given more than once; give each model once, and no model.name")
-
-
-def _safe(text: str) -> str:
-    """Make a text safe as the name of a folder."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100] or "model"
 
 
 def parse_cli(args: Sequence[str]) -> tuple[str, list[str]]:

@@ -196,8 +196,8 @@ Layout = Annotated[Literal["median", "best"] | tuple[int, ...] | tuple[tuple[int
 Name = Annotated[
     str,
     _like(
-        r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
-        "must begin with a letter or digit and go on with letters, digits, '.', '_' or '-', 100 at most",
+        r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}",
+        "must begin with a letter or digit and go on with letters, digits, '.', '_', '+' or '-', 100 at most",
     ),
 ]
 """A name that is safe as a folder."""

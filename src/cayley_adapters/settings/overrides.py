@@ -6,8 +6,7 @@ Nothing that is typed here reaches an interpolation, a resolver or Hydra's own s
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import accumulate, islice
 from typing import Any
 
@@ -19,12 +18,30 @@ from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.messages import show, suggest
 from cayley_adapters.settings.evaluation import Sweep
 
-__all__ = ["SWEEPABLE", "Choices", "read_overrides", "split_overrides"]
+__all__ = ["one_of_a_run", "read_overrides", "split_overrides"]
 
 AXES = tuple(f"sweep.{name}" for name in Sweep.model_fields)
-MODEL_AXES = ("model", "model.path", "model.id", "model.revision")
-SWEEPABLE = ("model", *AXES)
-"""Keys that take several values; ``model.path`` does with model=local, ``model.id`` and ``.revision`` with hub."""
+"""Keys whose several values are axes of one map."""
+
+_ELSEWHERE = {
+    "experiment": "the experiment is no override; type it outside of them, as experiment=NAME",
+    "variant": "a variant is named after what it has of its own, and its name is not typed; leave it out",
+    "title": "titles are given to the variants that a preset names, in its file of conf/experiment; leave it out",
+    "variants": "variants are named in a preset, a file of conf/experiment; type the values instead, key=a,b",
+}
+"""What looks like a key and is no override, and where it belongs."""
+
+_LEVERS = "levers are variants of the map themselves"
+_ONE = {
+    "run": "it names the folder that all variants of a run lie in; give one name",
+    "store": "all variants of a run share one; give one folder",
+    "replace": "it is about a run as a whole; give true or false",
+    "track": "all variants of a run are logged in one place; give one value",
+    "levers": f"{_LEVERS}; give one size",
+    "levers.size": f"{_LEVERS}; give one size",
+    "levers.names": f"{_LEVERS}; list them in brackets, levers.names=[…]",
+}
+"""Keys and groups that all variants of a run have in common, and why."""
 
 INTERPOLATION = "interpolation, ${…}, is not allowed in overrides; type the value itself"
 MOST_VALUES = 1000
@@ -33,21 +50,9 @@ DEEPEST = 8
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
-@dataclass
-class Choices:
-    """What a list of overrides asks for.
-
-    Attributes:
-        groups: Group to the name of its file, ``model`` excepted.
-        values: Dotted key to its value; an axis of the sweep has a list.
-        models: The model entries, several when the model is swept; empty where none was named.
-        per_model: Value lists of ``model.path``, ``model.id`` and ``model.revision``.
-    """
-
-    groups: dict[str, str] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-    models: list[str] = field(default_factory=list)
-    per_model: dict[str, list[Any]] = field(default_factory=dict)
+def one_of_a_run(key: str) -> str | None:
+    """Say why all variants of a run have a key or group in common; None where they may differ in it."""
+    return _ONE.get("track" if key.startswith("track.") else key)
 
 
 def split_overrides(text: str) -> list[str]:
@@ -68,11 +73,16 @@ def split_overrides(text: str) -> list[str]:
         >>> split_overrides("a=1 b=[2, 3]  c='x y'")
         ['a=1', 'b=[2, 3]', "c='x y'"]
     """
+    return _split(text, str.isspace)
+
+
+def _split(text: str, separates: Callable[[str], bool]) -> list[str]:
+    """Split a text at characters outside quotes, brackets, braces and parentheses."""
     parts: list[str] = []
     awaited: list[str] = []
     word, quote, escaped = "", "", False
     for character in text:
-        if character.isspace() and not (awaited or quote or escaped):
+        if separates(character) and not (awaited or quote or escaped):
             parts.append(word)
             word = ""
             continue
@@ -96,65 +106,38 @@ def split_overrides(text: str) -> list[str]:
 
 
 def read_overrides(
-    overrides: Iterable[str],
-    keys: Collection[str],
-    text_keys: Collection[str],
-    list_keys: Collection[str],
-    groups: dict[str, Sequence[str]],
-) -> Choices:
+    overrides: Iterable[str], keys: Collection[str], text_keys: Collection[str], groups: Mapping[str, Sequence[str]]
+) -> dict[str, list[Any]]:
     """Read overrides, check their keys and expand their sweeps.
 
     Args:
         overrides: One ``key=value`` each, in Hydra's grammar.
         keys: All dotted keys of the schema.
         text_keys: Those that hold text, for which ``123`` stays a text.
-        list_keys: Those that hold several values.
         groups: Each group and its options.
 
     Returns:
-        What they ask for; values are not yet checked.
+        Key or group → its values in the order typed, one unless it is swept; that of an axis of the map is one list.
+        The options of groups are checked, values are not yet.
 
     Raises:
         CayleyError: One line for each override that is wrong.
     """
-    choices, seen, wrong = Choices(), set(), []
+    found: dict[str, list[Any]] = {}
+    wrong = []
     for text in overrides:
         try:
             override = _parse(text, [*groups, *keys])
             key = override.key_or_group
-            if key in seen:
+            if key in found:
                 raise CayleyError(f"'{key}' is given more than once; give it once")
-            seen.add(key)
-            _take(choices, override, key in text_keys, key in list_keys, groups.get(key))
+            values = _values(override, key in text_keys, key in groups)
+            found[key] = [_known_option(key, value, groups[key]) for value in values] if key in groups else values
         except CayleyError as error:
             wrong.append(str(error))
     if wrong:
         raise CayleyError("\n".join(wrong))
-    return choices
-
-
-def _take(choices: Choices, override: Override, is_text: bool, is_list: bool, options: Sequence[str] | None) -> None:
-    """Enter one override into the choices."""
-    key = override.key_or_group
-    if not override.is_sweep_override():
-        _refuse_interpolation(override.input_line or "", override.value())
-    if key in MODEL_AXES:
-        values = [_element(value) for value in _values(override, is_text)]
-        if key == "model":
-            for value in values:
-                _known_option(key, value, options or ())
-            choices.models = values
-        else:
-            choices.per_model[key] = values
-    elif key in AXES:
-        choices.values[key] = [_element(value) for value in _values(override, is_text)]
-    elif override.is_sweep_override():
-        hint = f"; several values for one run go into brackets: {key}=[…]" if is_list else ""
-        raise CayleyError(f"{show(override.input_line)}: '{key}' cannot be swept; only {_sweepable()} can{hint}")
-    elif options is not None:
-        choices.groups[key] = _known_option(key, override.value(), options)
-    else:
-        choices.values[key] = _single(override, is_text)
+    return found
 
 
 def _parse(text: str, known: Sequence[str]) -> Override:
@@ -180,44 +163,68 @@ def _parse(text: str, known: Sequence[str]) -> Override:
         raise CayleyError(f"{show(text)}: keys are neither added nor removed; type {key.lstrip('+~')}=value")
     if not equals or not key.strip():
         raise CayleyError(f"{show(text)}: is no override; type key=value, without spaces around '='")
-    if key == "experiment":
-        raise CayleyError(f"{show(text)}: the experiment is no override; type it outside of them, as experiment=NAME")
+    if key in _ELSEWHERE:
+        raise CayleyError(f"{show(text)}: {_ELSEWHERE[key]}")
     if key.strip() not in known:
         raise CayleyError(f"unknown key '{show(key)}'{_closest(key, known)}")
-    try:
-        override = OverridesParser.create().parse_override(text)
-    except (HydraException, ArithmeticError, RecursionError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or ["it is too long"])[0]
-        raise CayleyError(
-            f"{show(text)}: the value cannot be read ({reason}); put special characters into quotes: {key}='…'"
-        ) from None
+    override = _read(text)
     if override.key_or_group not in known or override.package or override.type is not OverrideType.CHANGE:
         raise CayleyError(f"unknown key '{show(key)}'{_closest(key, known)}")
     return override
 
 
-def _values(override: Override, is_text: bool) -> list[Any]:
-    """Expand a sweep, a list or a single value."""
+def _read(text: str) -> Override:
+    """Let Hydra read one override."""
+    try:
+        return OverridesParser.create().parse_override(text)
+    except (HydraException, ArithmeticError, RecursionError, TypeError, ValueError) as error:
+        key, reason = text.partition("=")[0], (str(error).splitlines() or ["it is too long"])[0]
+        raise CayleyError(
+            f"{show(text)}: the value cannot be read ({reason}); put special characters into quotes: {key}='…'"
+        ) from None
+
+
+def _values(override: Override, is_text: bool, is_group: bool) -> list[Any]:
+    """Return the values that a key or group is to have, one after the other."""
     key, text = override.key_or_group, show(override.input_line)
-    if override.value_type in (ValueType.INTERVAL_SWEEP, ValueType.GLOB_CHOICE_SWEEP):
-        raise CayleyError(f"{text}: interval and glob are not possible; list the values: {key}=a,b,c")
-    if re.match(r"\s*shuffle\s*\(", override.get_value_string()):
-        raise CayleyError(f"{text}: shuffle is not possible, results must not depend on chance; list the values")
-    if not override.is_sweep_override():
-        value = _single(override, is_text)
-        values = value if isinstance(value, list) else [value]
+    swept = override.is_sweep_override()
+    if swept:
+        values = _expanded(override, is_text)
     else:
-        try:
-            values = list(islice(override.sweep_iterator(), MOST_VALUES + 1))
-        except (HydraException, ArithmeticError, TypeError, ValueError) as error:
-            raise CayleyError(f"{text}: cannot be expanded ({error}); list the values: {key}=a,b,c") from None
-        if isinstance(override.value(), RangeSweep):
-            values = [float(f"{value:.12g}") if isinstance(value, float) else value for value in values]
+        value = _single(override, is_text)
+        # Brackets are one value, but what names a group's option, an axis or a model takes them for several.
+        several = is_group or key in AXES or key.startswith("model.")
+        values = value if several and isinstance(value, list) else [value]
     _refuse_interpolation(text, values)
     if not values:
         raise CayleyError(f"{text}: must have at least one value")
     if len(values) > MOST_VALUES:
         raise CayleyError(f"{text}: is more than {MOST_VALUES} values")
+    if key in AXES:
+        return [values]
+    if (swept or len(values) > 1) and (why := one_of_a_run(key)):
+        raise CayleyError(f"{text}: '{key}' cannot be swept: {why}")
+    twice = dict.fromkeys(show(value) for value in values if values.count(value) > 1)
+    if twice:
+        raise CayleyError(f"{text}: {', '.join(twice)} is given more than once; give each value once")
+    return values
+
+
+def _expanded(override: Override, is_text: bool) -> list[Any]:
+    """Expand a sweep."""
+    key, text, typed = override.key_or_group, show(override.input_line), override.get_value_string()
+    if override.value_type in (ValueType.INTERVAL_SWEEP, ValueType.GLOB_CHOICE_SWEEP):
+        raise CayleyError(f"{text}: interval and glob are not possible; list the values: {key}=a,b,c")
+    if re.match(r"\s*shuffle\s*\(", typed):
+        raise CayleyError(f"{text}: shuffle is not possible, results must not depend on chance; list the values")
+    if is_text and override.value_type is ValueType.SIMPLE_CHOICE_SWEEP:
+        return [_single(_read(f"{key}={part}"), is_text) for part in _split(typed, ",".__eq__)]
+    try:
+        values = [_plain(value) for value in islice(override.sweep_iterator(), MOST_VALUES + 1)]
+    except (HydraException, ArithmeticError, TypeError, ValueError) as error:
+        raise CayleyError(f"{text}: cannot be expanded ({error}); list the values: {key}=a,b,c") from None
+    if isinstance(override.value(), RangeSweep):
+        values = [float(f"{value:.12g}") if isinstance(value, float) else value for value in values]
     return values
 
 
@@ -229,18 +236,24 @@ def _single(override: Override, is_text: bool) -> Any:
     return value
 
 
-def _element(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """Take texts out of their quotes."""
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(part) for key, part in value.items()}
     return value.text if isinstance(value, QuotedString) else value
 
 
 def _refuse_interpolation(text: str, value: Any) -> None:
     """Refuse a value that escapes have made an interpolation of, as in ``$\\{oc.env:HOME\\}``."""
-    parts = [value] if not isinstance(value, (list, dict)) else value if isinstance(value, list) else [*value.items()]
-    for part in map(_element, parts):
-        if isinstance(part, (list, dict, tuple)):
-            _refuse_interpolation(text, list(part) if isinstance(part, tuple) else part)
-        elif isinstance(part, str) and "${" in part:
-            raise CayleyError(f"{show(text)}: {INTERPOLATION}")
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for part in value:
+            _refuse_interpolation(text, part)
+    elif isinstance(value, str) and "${" in value:
+        raise CayleyError(f"{show(text)}: {INTERPOLATION}")
 
 
 def _known_option(group: str, value: Any, options: Sequence[str]) -> str:
@@ -250,15 +263,11 @@ def _known_option(group: str, value: Any, options: Sequence[str]) -> str:
     return name
 
 
-def _sweepable() -> str:
-    return f"{', '.join(SWEEPABLE)}, model.path (with model=local) and model.id (with model=hub)"
-
-
 def _closest(key: str, known: Sequence[str]) -> str:
     """Return the hint to the nearest key: one that ends alike, best an axis, or else one that is spelt alike."""
     last = key.rpartition(".")[2]
     alike = [name for name in known if "." in name and last and re.search(rf"[._]{re.escape(last)}$", name)]
-    axes = [name for name in alike if name in SWEEPABLE]
+    axes = [name for name in alike if name in AXES]
     alike = axes if len(axes) == 1 else alike
     if len(alike) == 1:
         return f"; did you mean '{alike[0]}'?"

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.settings.checks import CHECKS
 from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
-from cayley_adapters.settings.fields import Name, explain
+from cayley_adapters.settings.fields import Name, Text, explain
 from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
@@ -38,15 +38,18 @@ __all__ = ["Settings", "fields", "holds", "load_settings", "partial", "sections"
 
 
 class Settings(Section):
-    """The resolved configuration of one run on one model."""
+    """The resolved configuration of a run, or of one of its variants."""
 
     run: Name = Field(description="Name of the results folder.")
     experiment: Name = Field(description="Name of the preset.")
+    variant: Name | None = Field(
+        description="Name of this configuration among the run's, made of what it has of its own; null if it is alone."
+    )
+    title: Text | None = Field(description="What comparisons call it, as its preset says; null is its name.")
     store: str | None = Field(
         description="Folder that results of single steps lie in, shared by all runs; null is results/store."
     )
     replace: bool = Field(
-        default=False,
         exclude=True,  # it is about one command, and nothing of the results
         description="Whether results of another configuration that have the run's name are let go.",
     )
@@ -98,6 +101,12 @@ class Settings(Section):
     def leaves(self, *dotted: str) -> dict[str, Any]:
         """Return the named values and sections under their keys, in plain JSON types."""
         return {key: self.leaf(key) for key in dotted}
+
+    def changed(self, section: str, **values: Any) -> Settings:
+        """Return the same with some values of a section changed; they are not checked."""
+        copy = self.model_copy(update={section: getattr(self, section).model_copy(update=values)})
+        copy.__dict__.pop("_plain", None)  # which is of the old values
+        return copy
 
     def only(self, *dotted: str) -> Settings:
         """Return settings that hold the named values and sections and nothing else; see :func:`partial`."""
@@ -162,7 +171,7 @@ def validate(raw: Any, where: str = "") -> Settings:
         CayleyError: Something is missing, unknown or out of range; one line each.
     """
     try:
-        return Settings.model_validate(raw)
+        return Settings.model_validate({"replace": False, **raw} if isinstance(raw, Mapping) else raw)
     except ValidationError as error:
         raise CayleyError("\n".join(where + line for line in explain(error, fields()))) from None
 

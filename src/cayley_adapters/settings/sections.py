@@ -98,7 +98,7 @@ def needs(section: str, source: str, wanted: dict[str, Any], refused: dict[str, 
 class Model(Section):
     """Which language model."""
 
-    name: Name = Field(description="Name of the model in tables, and of its folder when several are swept.")
+    name: Name = Field(description="Name of the model in tables, and of its variant when several are swept.")
     source: Literal["embedded", "hub", "local", "random"] = Field(
         description="Where it comes from: the embedded package, the Hugging Face hub, a folder, or random weights."
     )

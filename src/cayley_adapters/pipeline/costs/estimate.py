@@ -29,7 +29,7 @@ def estimate_run(
     """Predict a run, and measure this machine's speed before where that was not done.
 
     Args:
-        settings: one configuration a model.
+        settings: one configuration a variant.
         target: of the workflow, see :data:`cayley_adapters.pipeline.costs.plan.TARGETS`.
         cores: as given to ``snakemake``; all of this machine's if None, which are the most that are used.
         remaining: whether to leave out jobs whose files are there.
@@ -50,6 +50,10 @@ def estimate_run(
     if as_json:
         return json.dumps({"target": target, **found, "processor": devices}, indent=1)
     lines = [summary_table(found), "", headline(found)]
+    rest = plan if remaining else planned_jobs(settings, target)
+    if len(rest) < len(plan):
+        left = summary(rest, min(cores or usable_cores(), usable_cores()))
+        lines.append(f"{len(plan) - len(rest)} of these are there already; what is left: {headline(left)}")
     if found["seconds"] > 600:
         lines.append(f"no less than {found['critical_seconds'] / 60:.0f} min on any number of cores")
     lines += [cost_table(devices)] * bool(devices) + _unknown(settings)

@@ -66,7 +66,7 @@ def planned_jobs(settings: Sequence[Settings], target: str = "phase_diagram", do
     """The jobs of a target, each after those that it needs.
 
     Args:
-        settings: one configuration a model.
+        settings: one configuration a variant.
         target: one of :data:`TARGETS`.
         done: whether jobs whose files are all there are planned, too.
 
@@ -128,7 +128,7 @@ def missing(job: Job) -> bool:
 def settings_by_base(settings: Sequence[Settings]) -> dict[str, Settings]:
     """Every folder that jobs of a run may write to, and a configuration of which."""
     of = variants(settings)
-    stored = {base: variant.settings for base, (_, _, variant) in stored_folders(of).items()}
+    stored = {base: variant.settings for base, [(_, _, variant), *_] in stored_folders(of).items()}
     runs = {str(Path(base).parent): settings[0] for base in of}
     return runs | stored | {base: variant.settings for base, variant in of.items()}
 

@@ -46,7 +46,7 @@ class Folder:
                 f"{base} is no results folder: it has no config.yaml; give the folder of a run, e.g. results/quickstart"
             )
         settings = load_settings(base / "config.yaml")
-        results = base.parent if base.name == settings.run else base.parent.parent
+        results = base.parent if settings.variant is None else base.parent.parent
         folder = cls(base, settings, Variant(str(base), settings, settings.store or str(results / "store")))
         missing = [path for job in folder.jobs for path in job.outputs.values() if not path.exists()]
         if missing:

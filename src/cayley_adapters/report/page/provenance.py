@@ -41,11 +41,13 @@ def _shortened(path: str) -> str:
 
 def overrides_of(settings: Settings) -> list[str]:
     """What has to be typed after ``experiment=`` to get these settings."""
-    [preset] = compose(settings.experiment)
+    presets, name = compose(settings.experiment), f"{settings.variant}-"
+    named = [preset for preset in presets if name.startswith(f"{preset.variant}-")]
+    preset = max(named or presets[:1], key=lambda one: len(one.variant or ""))
     return [
         f"{key}={_typed(value)}"
         for key in fields()
-        if key != "experiment" and (value := settings.leaf(key)) != preset.leaf(key)
+        if key not in ("experiment", "variant", "title") and (value := settings.leaf(key)) != preset.leaf(key)
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,28 +30,17 @@ __all__ = ["ENVIRONMENT", "log_earlier", "log_job", "log_run", "track_with", "tr
 
 ENVIRONMENT = "CAYLEY_TRACK"
 
-TRACKED = ".tracked.json"
-"""File of a results folder that says which jobs of the store belong to its runs."""
 
-
-def track_with(track: Mapping[str, Any], runs: Mapping[str, Sequence[str]] | None = None, folder: str = "") -> None:
+def track_with(track: Mapping[str, Any], folders: Iterable[str] = ()) -> None:
     """Set how this process and its jobs track: ``mode``, ``project``, ``entity``.
 
     They travel in the environment and not among a rule's parameters, so that switching tracking runs nothing again.
 
     Args:
         track: the ``track`` group.
-        runs: folder and name of a job of the store → the results folder whose runs it belongs to, and what its name
-            ends with there.
-        folder: of the run, in which ``runs`` is kept.
+        folders: results folders, which name in a file what of the store they rest on.
     """
-    told = dict(track)
-    if runs and track["mode"] != "disabled":
-        path = Path(folder, TRACKED)
-        with atomic_file(path) as temporary:
-            temporary.write_text(json.dumps(runs), encoding="utf-8")
-        told["runs"] = str(path.resolve())
-    os.environ[ENVIRONMENT] = json.dumps(told)
+    os.environ[ENVIRONMENT] = json.dumps({**track, "folders": [*folders]})
 
 
 def log_job(base: str, name: str, tracked: Sequence[TrackedRun]) -> None:
@@ -62,30 +51,33 @@ def log_job(base: str, name: str, tracked: Sequence[TrackedRun]) -> None:
         name: of the job.
         tracked: what its stage says.
     """
-    runs = _runs()
-    if runs is None or f"{base}/{name}" not in runs:
-        for run in tracked:
-            log_run(base, run)
-        return
+    owners = [(folder, used[f"{base}/{name}"]) for folder, used in _used() if f"{base}/{name}" in used]
     for number, run in enumerate(tracked):
+        if not owners:
+            log_run(base, run)
+            continue
         kept = Path(base, "tracked", f"{name}-{number}.json")
         with atomic_file(kept) as temporary:
             temporary.write_text(run.to_json(), encoding="utf-8")
-        _log_kept(kept, *runs[f"{base}/{name}"])
+        for folder, ending in owners:
+            _log_kept(kept, folder, ending)
 
 
-def log_earlier(folder: str) -> None:
+def log_earlier(base: str) -> None:
     """Log in a results folder what it rests on and was made for other runs."""
-    for place, (own, ending) in (_runs() or {}).items():
-        path = Path(place)
-        if own.startswith(folder):
-            for kept in sorted(path.parent.glob(f"tracked/{path.name}-*.json")):
-                _log_kept(kept, own, ending)
+    for folder, used in _used():
+        for place, ending in used.items() if folder == base else ():
+            for kept in sorted(Path(place).parent.glob(f"tracked/{Path(place).name}-[0-9].json")):
+                _log_kept(kept, folder, ending)
 
 
-def _runs() -> Mapping[str, Sequence[str]] | None:
-    path = json.loads(os.environ.get(ENVIRONMENT) or "{}").get("runs")
-    return json.loads(Path(path).read_text(encoding="utf-8")) if path else None
+def _used() -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Results folders of the run, and what of the store each rests on: place → the end of its name there."""
+    track = json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')
+    for folder in track.get("folders", ()) if track["mode"] != "disabled" else ():
+        path = Path(folder, ".store.json")
+        if path.exists():
+            yield folder, json.loads(path.read_text(encoding="utf-8"))
 
 
 def _log_kept(kept: Path, folder: str, ending: str) -> None:
