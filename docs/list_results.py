@@ -17,7 +17,8 @@ HEAD = """# Results
 
 Made by `python docs/list_results.py` from what is registered; a test keeps it in step. The figures and tables of a run
 lie in its folder, `results/RUN/`, beside the adapters and what each stage keeps for the next. `snakemake --cores 8
-report` shows them on one page, `report.html`, in these sections; what a run did not measure is left out.
+report` shows them on one page, `report.html`, in these sections; what a run did not measure is left out. What compares
+a run's variants lies one level above their own folders.
 """
 
 

@@ -101,9 +101,48 @@ def _add(stage: Stage) -> None:
     heading = None if group else RESULTS if stage.shows else SINGLE
     text = stage.sentence[0].upper() + stage.sentence[1:] + "."
 
-    @(qpu_app if group else app).command(name, help=text, rich_help_panel=heading, hidden=stage.internal)
+    added = (qpu_app if group else app).command(name, help=text, rich_help_panel=heading, hidden=stage.internal)
+    if stage.name == "compare":
+        added(compare)
+        return
+
+    @added
     def command(overrides: Overrides = None) -> None:
         run_stage(stage.name, _settings(overrides), overrides or [])
+
+
+def compare(
+    maps: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="results/RUN... | experiment=NAME [KEY=VALUE]...", help="Folders, or a run of variants."
+        ),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to write to; comparison/ unless given.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Map that others are compared with; the first unless given.")
+    ] = None,
+    noise_scale: Annotated[
+        list[float] | None, typer.Option(min=0.0, help="Compare at this one; may be given several times.")
+    ] = None,
+) -> None:
+    """Compare the maps below results folders; those of a run's variants as the workflow does."""
+    words = maps or []
+    if not words or any("=" in word for word in words):
+        if output or reference or noise_scale:
+            raise CayleyError("--output, --reference and --noise-scale go with results folders; give those to compare")
+        from cayley_adapters.pipeline.command import run_stage
+
+        run_stage("compare", _settings(words), words)
+        return
+    from cayley_adapters.pipeline.verification import results_folders
+    from cayley_adapters.report.captions.comparison import comparison_text
+    from cayley_adapters.stages.compare import compare_folders
+
+    folders = [folder for word in words for folder in results_folders(Path(word))]
+    where = output or Path("comparison")
+    found = compare_folders(folders, where, reference, [scale for scale in noise_scale or () if scale > 0])
+    typer.echo(printable(f"{comparison_text(found)}\n\nWritten to {where}"))
 
 
 @cache

@@ -95,7 +95,7 @@ def test_words_of_a_command(command: list[str], fragments: list[str], tmp_path: 
         (["qpu", "resolve", "\udcff", "--resubmit"], ["nothing was sent to a processor yet"]),
         (["qpu", "collect"], ["needs", "Make it with: cayley qpu plan"]),
         (["chat", "--executor", "quantum"], ["exact, noisy"]),
-        (["compare_models"], ["one configuration has nothing to be compared with", "model="]),
+        (["compare"], ["one map has nothing to be compared with", "model="]),
         (["estimate", "--target", "everything"], ["everything"]),
         (["phase_diagram"], ["needs", "Make it with: cayley"]),
     ],

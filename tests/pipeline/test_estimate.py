@@ -101,7 +101,7 @@ def test_the_processors_cost_is_that_of_its_plan():
 
 def test_the_line_that_a_workflow_starts_with():
     settings = compose("ci", ["model=tiny_random,smollm2_135m"])
-    every = [job_to_json(job) for stage in ("evaluate", "train", "compare_models") for job in jobs(settings, stage)]
+    every = [job_to_json(job) for stage in ("evaluate", "train", "compare") for job in jobs(settings, stage)]
     line = estimate_of(every, settings_by_base(settings), 2)
     assert line.startswith("estimate: 11 jobs, ")
     assert " on 2 cores, " in line

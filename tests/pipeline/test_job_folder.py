@@ -12,7 +12,7 @@ from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.settings import from_snakemake_config
 
 
-@pytest.mark.parametrize("stage", [name for name in STAGES if name != "compare_models"])
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "compare"])
 def test_a_jobs_paths_start_where_its_first_output_says(stage):
     experiment = "levers" if stage in ("levers", "rank") else "ci"
     job = next(jobs(from_snakemake_config({"experiment": experiment}), stage))

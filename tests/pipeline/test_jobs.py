@@ -61,7 +61,7 @@ def test_no_variable_of_the_shell_takes_threads_away():
     assert len(sums) == 1
 
 
-@pytest.mark.parametrize("stage", [name for name in STAGES if name != "compare_models"])
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "compare"])
 def test_a_stage_has_the_threads_that_its_own_leaf_says(stage):
     key = STAGES[stage].threads
     [settings] = compose("quickstart", [f"{key}=5"] if key else [])

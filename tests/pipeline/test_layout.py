@@ -20,7 +20,8 @@ from cayley_adapters.settings import compose
 def test_every_input_is_made_by_an_earlier_stage():
     made: set[str] = set()
     for name, stage in STAGES.items():
-        chosen = {"{model}/": "", "{device}": "qpu", "{comparison}": "", "{arm}": f"{{base}}/evaluations/{CELL}"}
+        chosen = {"{device}": "qpu", "{comparison}": "", "{arm}": f"{{base}}/evaluations/{CELL}", "{map}": "{base}"}
+        chosen |= {"{prepared}": "{base}", "{plain}": "{base}/baselines/{ratio}/compressed"}
         for pattern in stage.inputs.values():
             for wildcard, folder in chosen.items():
                 pattern = pattern.replace(wildcard, folder)
@@ -68,7 +69,7 @@ def test_jobs_and_paths_of_the_default():
     (aggregate,) = jobs(settings, "aggregate")
     assert len(aggregate.inputs["cells"]) == 6
     for stage in STAGES:
-        for one in jobs(settings, stage) if stage != "compare_models" else ():
+        for one in jobs(settings, stage) if stage != "compare" else ():
             assert job_from_json(job_to_json(one)) == one
     assert manifest_columns("ratio0.1/d4/seed7") == {"compression_ratio": "0.1", "block_dim": "4", "seed": "7"}
 

@@ -54,7 +54,7 @@ def jobs_named(configuration):
     found = {}
     for name, variant in named.items():
         for stage in STAGES:
-            if stage != "compare_models" and (variant is run or stage in ("train", "transpile", "evaluate")):
+            if stage != "compare" and (variant is run or stage in ("train", "transpile", "evaluate")):
                 for job in jobs_of(stage, variant):
                     start = name if variant is run else name.split()[0] + " "
                     found[stage, f"{start}{' '.join(job.cell.values())}".strip()] = job, variant.settings

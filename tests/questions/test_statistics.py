@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cayley_adapters.questions.statistics import COMPARISON_COLUMNS, compare, holm, mcnemar, paired_interval, wilson
+from cayley_adapters.core.statistics import holm
+from cayley_adapters.questions.statistics import COMPARISON_COLUMNS, compare, mcnemar, paired_interval, wilson
 
 Z = 1.959963984540054
 

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from synthetic import Parsed, evidence_of
 
+from cayley_adapters.analysis.comparison import DIFFERENCE_COLUMNS
 from cayley_adapters.report.page import render_report
+from cayley_adapters.report.plots.comparison import comparison_figure
+from cayley_adapters.report.plots.comparison_chart import comparison_chart
 from cayley_adapters.report.plots.files import save_figure, save_html
-from cayley_adapters.report.plots.models import models_chart
 from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
 from cayley_adapters.report.plots.phase_diagram import phase_diagram_figure
 from cayley_adapters.settings import Settings
@@ -59,6 +61,12 @@ def hostile():
     return hostile_evidence()
 
 
+def hostile_differences():
+    """What compares a map with another of a name like that."""
+    row = dict.fromkeys(DIFFERENCE_COLUMNS, 0.1) | {"map": TEXTS[0], "reference": ALL, "block_dim": 4}
+    return pd.DataFrame([row | {"quantity": "nll_difference", "noise_scale": 1.0, "compression_ratio": 0.2}])
+
+
 @pytest.fixture(scope="module")
 def folder(hostile, tmp_path_factory):
     """All pages of the run."""
@@ -67,15 +75,17 @@ def folder(hostile, tmp_path_factory):
     parts = (hostile.cells, hostile.baselines, hostile.transition)
     save_html(phase_diagram_chart(*parts), folder / "phase_diagram.html", title=ALL)
     maps = [(text, hostile.cells, hostile.transition) for text in (ALL, TEXTS[0])]
-    save_html(models_chart(maps), folder / "models.html", "Models compared")
+    compared = maps, hostile_differences(), list(TEXTS)
+    save_html(comparison_chart(*compared), folder / "comparison.html", "Maps compared")
+    save_figure(comparison_figure(*compared), folder / "comparison.png", folder / "comparison.svg")
     save_figure(phase_diagram_figure(*parts), folder / "phase_diagram.png", folder / "phase_diagram.svg")
     return folder
 
 
 def test_no_script_of_theirs_runs(offline_page, folder):
-    for name in ("report.html", "phase_diagram.html", "models.html", "phase_diagram.svg"):
+    for name in ("report.html", "phase_diagram.html", "comparison.html", "phase_diagram.svg", "comparison.svg"):
         offline_page.goto((folder / name).as_uri())
-        if name != "phase_diagram.svg":
+        if not name.endswith(".svg"):
             offline_page.locator("#chart svg.marks").first.wait_for()
             mark = offline_page.locator("#chart g.mark-rect path[aria-label*='Block']").first
             mark.hover(position={"x": 5, "y": 5}, force=True)
@@ -100,7 +110,7 @@ def test_the_report_prints_them_as_text(folder):
     assert "{{ 7 * 7 }}{% for x" in page  # no template of theirs is filled in
 
 
-@pytest.mark.parametrize("name", ["phase_diagram.html", "models.html"])
+@pytest.mark.parametrize("name", ["phase_diagram.html", "comparison.html"])
 def test_the_charts_cannot_be_left(folder, name):
     page = (folder / name).read_text(encoding="utf-8")
     assert page.count("</script>") == 2

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cayley_adapters.analysis.comparison import DIFFERENCE_COLUMNS
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.report.plots.comparison import comparison_figure
+from cayley_adapters.report.plots.comparison_chart import comparison_chart
 from cayley_adapters.report.plots.files import save_figure, save_html
 from cayley_adapters.report.plots.grid import boundary_table, cell_table, column_of, short
-from cayley_adapters.report.plots.models import models_chart
 from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
 from cayley_adapters.report.plots.phase_diagram import phase_diagram_figure
 
@@ -28,6 +30,21 @@ CURVES = {  # perplexity over AXIS at ratio 0.1
     8: [28.0, 28.9, 32.9, 81.3, 4090.0, 66900.0],
 }
 GATES = {2: 0.0, 4: 3.0, 8: 17.0}
+
+
+NO_DIFFERENCES = pd.DataFrame(columns=DIFFERENCE_COLUMNS)
+
+
+def differences_of(name):
+    """A map that is worse by 0.02 nats a token at noise scale 1, and by a decade at 3."""
+    rows = [
+        {"map": name, "compression_ratio": ratio, "block_dim": dim, "quantity": "nll_difference", "noise_scale": scale}
+        | {"estimate": value, "ci95_low": value - 0.005, "ci95_high": value + 0.01, "p": 0.01, "p_holm": 0.04}
+        for ratio in COMPRESSED
+        for dim in CURVES
+        for scale, value in ((0.0, 0.0), (1.0, 0.02), (3.0, np.log(10)))
+    ]
+    return pd.DataFrame(rows, columns=DIFFERENCE_COLUMNS)
 
 
 def synthetic_map(seeds=(0,), tokens=2295, model="SmolLM2-135M-Instruct", documents=20):
@@ -170,7 +187,9 @@ def test_censored_and_overflowing_maps_are_drawn(curves, drawn, tmp_path):
     cells, result = edge_case(curves)
     save_figure(phase_diagram_figure(cells, drawn[1], result), tmp_path / "a.png", tmp_path / "a.svg")
     save_html(phase_diagram_chart(cells, drawn[1], result), tmp_path / "a.html")
-    save_html(models_chart([("one", cells, result)]), tmp_path / "models.html")
+    compared = [("one", cells, result), ("two", cells, result)], NO_DIFFERENCES, []
+    save_html(comparison_chart(*compared), tmp_path / "comparison.html")
+    save_figure(comparison_figure(*compared), tmp_path / "b.png", tmp_path / "b.svg")
 
 
 def test_boundaries_off_the_axis_lie_at_the_edge_of_what_is_known():
@@ -242,23 +261,44 @@ def test_charts_compile(drawn):
         warnings.simplefilter("error")
         charts = (
             phase_diagram_chart(cells, baselines, result),
-            models_chart([("a", cells, result), ("b", cells, result)]),
+            comparison_chart([("a", cells, result), ("b", cells, result)], differences_of("b"), ["A note."]),
         )
         for chart in charts:
             assert len(vl_convert.vegalite_to_svg(chart.to_dict())) > 10_000
 
 
-def test_models_are_compared_on_one_page(drawn, tmp_path):
+def test_maps_are_compared_on_one_page(drawn, tmp_path):
     cells, _, result = drawn
-    chart = models_chart([("SmolLM2-135M", cells, result), ("SmolLM2-360M", cells, result)])
-    save_html(chart, tmp_path / "models.html", "Models compared")
-    page = (tmp_path / "models.html").read_text(encoding="utf-8")
-    assert "SmolLM2-135M" in page
-    assert "SmolLM2-360M" in page
+    maps = [("SmolLM2-135M", cells, result), ("SmolLM2-360M", cells, result)]
+    save_html(comparison_chart(maps, NO_DIFFERENCES, []), tmp_path / "alone.html", "Maps compared")
+    save_html(comparison_chart(maps, differences_of("SmolLM2-360M"), ["A note."]), tmp_path / "comparison.html")
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    for text in ("SmolLM2-135M", "SmolLM2-360M", "A note.", "p (Holm)", "Perplexity against SmolLM2-135M"):
+        assert text in page, text
+    assert "Perplexity against" not in (tmp_path / "alone.html").read_text(encoding="utf-8")
     assert scripts_of(page) == ["<script>", "<script>"]
     assert len(page) < 1.5e6
-    with pytest.raises(CayleyError, match="names of their own"):
-        models_chart([("same", cells, result)] * 2)
+
+
+def test_the_picture_of_a_comparison_has_a_series_a_map_told_apart_without_colour(drawn):
+    cells, _, result = drawn
+    maps = [("one", cells, result), ("_$two_$", cells, result)]
+    figure = comparison_figure(maps, differences_of("_$two_$"), ["A note of $5, and \u03bb."])
+    critical, below = figure.axes[:2], figure.axes[2:]
+    assert [axes.get_title() for axes in critical] == ["Compression ratio 0.1", "Compression ratio 0.2"]
+    for axes, part in zip(critical, result["ratios"], strict=True):
+        for marker in ("o", "s"):
+            drawn_at = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == marker]
+            assert drawn_at == [block["lambda_c"] for block in part["blocks"]]
+    for axes in below:
+        heights = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "s"]
+        np.testing.assert_allclose(heights, [100 * np.expm1(0.02)] * len(CURVES))  # of the device as calibrated
+        assert not [line for line in axes.lines if line.get_marker() == "o"]  # what it is compared with
+    assert below[0].get_ylabel() == "Perplexity at λ = 1\nagainst one (%)"
+    assert below[0].get_xlabel() == "Block dimension d"
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [text.strip().replace("\\$", "$") for text in legend] == ["one", "_$two_$"]
+    assert "95 % intervals" in " ".join(text.get_text() for text in figure.texts)
 
 
 def test_importing_the_modules_loads_no_plotting_library():

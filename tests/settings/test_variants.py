@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.pipeline.jobs import jobs
+from cayley_adapters.core.job import job_to_json
+from cayley_adapters.pipeline.jobs import every_job, jobs
+from cayley_adapters.pipeline.run import job_from_json
 from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.settings import Settings, compose, load_settings, split_overrides
 from cayley_adapters.settings.levers import LEVERS
@@ -163,11 +165,17 @@ def test_the_name_is_the_folder_and_is_kept(tmp_path: Path) -> None:
 
 
 def test_variants_are_what_is_compared() -> None:
-    [job] = jobs(compose("devices"), "compare_models")
+    devices = compose("devices")
+    [job] = jobs(devices, "compare")
     assert job.base == "results/devices"
-    assert [*job.axes.values()] == [["fake_fez", "fake_marrakesh", "fake_boston"]]
-    with pytest.raises(CayleyError, match="one configuration has nothing to be compared with"):
-        next(jobs(compose("ci"), "compare_models"))
+    names = ["fake_fez", "fake_marrakesh", "fake_boston"]
+    assert job.axes["map"] == [f"results/devices/{name}" for name in names]
+    assert [one["name"] for one in job.told["maps"]] == names
+    assert job_from_json(job_to_json(job)) == job
+    made = {path for one in every_job(devices) for path in one.outputs.values()}
+    assert {path for paths in job.inputs.values() for path in paths} < made
+    with pytest.raises(CayleyError, match="one map has nothing to be compared with"):
+        next(jobs(compose("ci"), "compare"))
 
 
 def test_levers_go_with_what_is_swept() -> None:

@@ -131,7 +131,7 @@ def test_two_models_are_planned_side_by_side(fresh):
     planned = fresh.planned("model=smollm2_135m,llama31_8b", experiment="quickstart")
     assert planned["prepare"] == 2
     assert planned["train"] == 12
-    assert planned["compare_models"] == 1
+    assert planned["compare"] == 1
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,22 @@ def test_two_local_models_make_two_maps_and_a_page(fresh, tiny_folder):
         f"model=local model.path={fresh.folder}/alpha,{fresh.folder}/beta run=two "
         "sweep.block_dim=2 train.steps=1 control=none track.mode=disabled"
     )
-    fresh.snakemake("results/two/models.html", "--config", "experiment=ci", f"overrides={overrides}")
+    fresh.snakemake("results/two/comparison.html", "--config", "experiment=ci", f"overrides={overrides}")
     folder = fresh.folder / "results" / "two"
     tables = [pd.read_csv(folder / name / "phase_diagram.csv") for name in ("alpha", "beta")]
     assert [set(table.model) for table in tables] == [{"alpha"}, {"beta"}]
     assert tables[0].nll[0] != tables[1].nll[0]
-    page = (folder / "models.html").read_text()
+    page = (folder / "comparison.html").read_text()
     assert "alpha" in page
     assert "beta" in page
+    numbers = pd.read_csv(folder / "comparison.csv")
+    assert set(numbers["map"]) == {"alpha", "beta"}
+    assert set(numbers["model.path"]) == {str(fresh.folder / name) for name in ("alpha", "beta")}
+    blocks = numbers[numbers["method"] == "cayley"]
+    assert (blocks["training_cpu_seconds"] > 0).all()
+    differences = pd.read_csv(folder / "comparison_differences.csv")
+    assert set(differences["quantity"]) == {"nll_difference", "gain_difference", "lambda_c_ratio"}
+    assert set(differences["map"]) == {"beta"}  # the same tokenizer, so that the losses are of the same tokens
 
 
 def test_two_workflows_on_one_folder(fresh):

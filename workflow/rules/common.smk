@@ -50,7 +50,7 @@ wildcard_constraints:
 
 def folders(row):
     """Where a stage's files may lie: for what compares variants in the run's folder, one level above their own."""
-    if row.name == "compare_models":
+    if row.name == "compare":
         return re.escape(f"results/{SETTINGS[0].run}")
     found = [base for base in STORED if Path(base).parent.name == row.name] if row.stored else RUNS
     return "|".join(map(re.escape, found)) or "[]"
@@ -58,7 +58,7 @@ def folders(row):
 
 def job(stage, wildcards):
     """The job of a stage for one set of wildcards."""
-    if stage == "compare_models":
+    if stage == "compare":
         return comparison_job(SETTINGS)
     return job_of_cell(stage, wildcards.base, *(getattr(wildcards, name) for name in STAGES[stage].wildcards))
 
@@ -148,7 +148,8 @@ onstart:
     HELD.append(stop_on_signals("Stopped. Run the same command again to go on: finished work is kept."))
     todo = [item.params.job for item in workflow.dag.needrun_jobs() if "job" in item.params.keys()]
     at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes
-    print(estimate_of(todo, {base: variant.settings for base, variant in BASES.items()}, at_once or 1), file=sys.stderr)
+    known = {str(folder): SETTINGS[0]} | {base: variant.settings for base, variant in BASES.items()}
+    print(estimate_of(todo, known, at_once or 1), file=sys.stderr)
 
 
 onerror:

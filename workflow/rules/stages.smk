@@ -1,7 +1,7 @@
 """One rule a stage, made from the table of stages: what each reads, writes, may see of the configuration and needs."""
 
 for row in STAGES.values():
-    if row.name == "compare_models" and len(SETTINGS) == 1:
+    if row.name == "compare" and len(SETTINGS) == 1:
         continue
 
     if row.local or (row.processor and REAL_PROCESSOR):

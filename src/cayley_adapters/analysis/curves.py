@@ -54,13 +54,16 @@ class Curve:
         """``(L, 1 + R)`` C(λ) = nll(λ) − nll(0), nats a token."""
         return self.nll - self.nll[0]
 
-    def critical(self) -> tuple[np.ndarray, np.ndarray]:
+    def critical(self, salt: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Critical noise of the estimate and of each replicate, ``(1 + R)``, and their censoring.
 
         A censored one is the bound that the axis gives: its end, or its smallest positive scale.
+
+        Args:
+            salt: what the axis leaves open is drawn by this number, where it is not to be drawn as for other curves.
         """
         estimate = critical_noise(self.axis, self.nll.T[:1], self.level[:1])
-        rng = np.random.default_rng(self.block_dim)
+        rng = np.random.default_rng(self.block_dim if salt is None else (self.block_dim, salt))
         replicates = critical_noise(self.axis, self.nll.T[1:], self.level[1:], rng=rng)
         value, censored = (np.concatenate(pair) for pair in zip(estimate, replicates, strict=True))
         return value, censored
@@ -113,6 +116,7 @@ def make_curves(
     bootstrap: int,
     seed: int,
     salt: int | None = None,
+    seed_salt: int | None = None,
 ) -> list[Curve]:
     """The curve of every compression ratio and block dimension.
 
@@ -127,6 +131,8 @@ def make_curves(
         compressed: for each compression ratio ``(tokens,)`` nats.
         bootstrap, seed: replicates, and the seed of their draws.
         salt: draws of shots and seeds are those of this number, where documents are to be drawn as for other curves.
+        seed_salt: draws of seeds are those of this number instead: the same one pairs the seeds of curves of the same
+            ratios, block dimensions and numbers of seeds.
 
     Raises:
         CayleyError: a ratio has no compressed model, or an axis lacks 0.
@@ -146,6 +152,7 @@ def make_curves(
     once = [name for name, readout in READOUTS.items() if readout.once]
     if cells["readout"].isin(once).any() and "nll_se_shots" in cells:
         values[: len(cells), 1:] += _shared_shots(cells, bootstrap, rng)
+    rng = rng if seed_salt is None else np.random.default_rng((seed, seed_salt))
     curves = []
     keys = zip(cells["compression_ratio"], cells["block_dim"], strict=True)
     owners = pd.Series(list(keys)).map(lambda key: (float(key[0]), int(key[1])))

@@ -172,12 +172,27 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         local=True,
         shows=True,
     ),
-    # One page for several models: its base is the run's folder, one level above the models' own.
+    # Of all variants: its base is the run's folder, one level above their own. ``map`` is the folder of one of them,
+    # ``arm`` that of a cell's evaluation, and ``plain`` that of a compressed model's.
     Stage(
-        name="compare_models",
-        sentence="compare the maps of several models on one page",
-        inputs={"cells": "{base}/{model}/phase_diagram.csv"} | {"transitions": "{base}/{model}/transition.json"},
-        outputs=paths_of(figures.COMPARE_MODELS),
+        name="compare",
+        sentence="compare the maps of a run's variants, or of any results folders",
+        inputs={
+            "configs": "{map}/config.yaml",
+            "cells": "{map}/phase_diagram.csv",
+            "baselines": "{map}/baselines.csv",
+            "transitions": "{map}/transition.json",
+            "tokens": "{prepared}/prepared/tokens.safetensors",
+            "rows": "{arm}/cells.csv",
+            "losses": "{arm}/losses.safetensors",
+            "plain_rows": "{plain}/baselines.csv",
+            "compressed": "{plain}/losses.safetensors",
+        },
+        outputs={
+            "table": "{base}/comparison.csv",
+            "differences": "{base}/comparison_differences.csv",
+            **paths_of(figures.COMPARE),
+        },
         shows=True,
     ),
 )

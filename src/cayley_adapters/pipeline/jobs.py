@@ -11,7 +11,7 @@ from typing import Any
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import CELL_AXES, Job
 from cayley_adapters.pipeline.levers import levers_told
-from cayley_adapters.pipeline.paths import DEVICE_RESULTS
+from cayley_adapters.pipeline.paths import DEVICE_RESULTS, PREPARED
 from cayley_adapters.pipeline.replacing import replaces
 from cayley_adapters.pipeline.table import STAGES, maker_of, stages_before
 from cayley_adapters.pipeline.variants import Variant, stored_folders, variants
@@ -138,18 +138,30 @@ def device_job(variant: Variant) -> Job:
 
 
 def comparison_job(settings: Sequence[Settings], root: str = "results") -> Job:
-    """The job that compares the variants of a run.
+    """The job that compares the maps of a run's variants.
 
     Raises:
-        CayleyError: there is one configuration only.
+        CayleyError: there is one variant only.
     """
-    names = [item.variant for item in settings if item.variant is not None]
-    if len(names) < 2:
+    if len(settings) < 2:
         raise CayleyError(
-            "one configuration has nothing to be compared with; sweep a key or a group, e.g. "
-            "model=smollm2_135m,smollm2_360m or noise=fake_fez,fake_boston"
+            "one map has nothing to be compared with; sweep a key or a group, e.g. model=smollm2_135m,smollm2_360m or "
+            "noise=fake_fez,fake_boston, or give two or more results folders"
         )
-    return with_paths(Job("compare_models", f"{root}/{settings[0].run}", {}, {}, {"model": names}))
+    told: dict[str, Any] = {"maps": []}
+    axes: dict[str, list[str]] = {"map": [], "prepared": [], "arm": [], "plain": []}
+    for folder, variant in variants(settings, root).items():
+        drawn = make_job("phase_diagram", variant, {}).inputs
+        prepared = variant.base("prepare")
+        files: dict[str, Any] = {"tokens": PREPARED["tokens"].format(base=prepared)}
+        files |= {name: [str(path) for path in drawn[name]] for name in ("losses", "compressed")}
+        told["maps"].append({"name": Path(folder).name, "folder": folder} | files)
+        axes["map"].append(folder)
+        axes["prepared"].append(prepared)
+        axes["arm"] += [str(path.parent) for path in drawn["losses"]]
+        axes["plain"] += [str(path.parent) for path in drawn["compressed"]]
+    unique = {name: list(dict.fromkeys(folders)) for name, folders in axes.items()}  # variants share what they can
+    return with_paths(Job("compare", f"{root}/{settings[0].run}", {}, {}, unique, told=told))
 
 
 def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Iterator[Job]:
@@ -162,7 +174,7 @@ def jobs(settings: Sequence[Settings], stage: str, root: str = "results") -> Ite
     """
     if stage not in STAGES:
         raise CayleyError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
-    if stage == "compare_models":
+    if stage == "compare":
         yield comparison_job(settings, root)
         return
     for variant in variants(settings, root).values():
@@ -195,7 +207,7 @@ def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterato
 def every_job(settings: Sequence[Settings]) -> list[Job]:
     """All jobs that anything asked of a run may need."""
     of = variants(settings)
-    gathering = [stage for stage in STAGES if not STAGES[stage].stored and stage != "compare_models"]
+    gathering = [stage for stage in STAGES if not STAGES[stage].stored and stage != "compare"]
     found = [job for variant in of.values() for stage in gathering for job in jobs_of(stage, variant)]
     stored: dict[Path, Job] = {}
     for stage, control, variant in itertools.chain(*stored_folders(of).values()):

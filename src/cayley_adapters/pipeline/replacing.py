@@ -15,7 +15,7 @@ from cayley_adapters.core.messages import say, show
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import Variant
 
-__all__ = ["claim", "require_same", "replaces"]
+__all__ = ["claim", "replaces", "require_same"]
 
 FREE = ("track.", "store", "title")
 """Keys that results do not depend on, by how they begin."""

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-__all__ = ["COMPARISON_COLUMNS", "compare", "holm", "mcnemar", "paired_interval", "wilson"]
+from cayley_adapters.core.statistics import holm
+
+__all__ = ["COMPARISON_COLUMNS", "compare", "mcnemar", "paired_interval", "wilson"]
 
 COMPARISON_COLUMNS = [
     "first",
@@ -63,20 +65,6 @@ def paired_interval(both: int, only_first: int, only_second: int, neither: int) 
         difference - reach(second - second_low, first_high - first),
         difference + reach(second_high - second, first - first_low),
     )
-
-
-def holm(p: Sequence[float]) -> np.ndarray:
-    """Holm's step-down adjustment of p-values.
-
-    To call those below 0.05 real is to call any chance result real with a probability of 5 % at most, however the
-    comparisons depend on each other.
-    """
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    steps = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(steps, 1)
-    return adjusted
 
 
 def compare(arms: Sequence[str], right: np.ndarray) -> pd.DataFrame:

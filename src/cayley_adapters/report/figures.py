@@ -11,7 +11,7 @@ from cayley_adapters.core.registry import Registry
 from cayley_adapters.report.contents import Figure
 
 __all__ = [
-    "COMPARE_MODELS",
+    "COMPARE",
     "ENTANGLEMENT",
     "FIGURES",
     "LEVERS",
@@ -112,19 +112,21 @@ QPU_PLAN = (
         drawn="cayley_adapters.report.plots.lines:lines_figure",
     ),
 )
-COMPARE_MODELS = (
+COMPARE = (
     Figure(
-        name="models",
-        title="Models compared",
-        sentence="Heat map of every model, and their critical noise",
-        stage="compare_models",
-        takes=("models",),
-        chart="cayley_adapters.report.plots.models:models_chart",
-        kinds=("html",),
+        name="comparison",
+        title="Maps compared",
+        sentence="Critical noise of each map, and differences of perplexity on the same documents; the page has the "
+        "heat map of each as well",
+        stage="compare",
+        takes=("maps", "comparison_differences", "notes"),
+        drawn="cayley_adapters.report.plots.comparison:comparison_figure",
+        chart="cayley_adapters.report.plots.comparison_chart:comparison_chart",
+        kinds=("png", "svg", "html"),
     ),
 )
 
 FIGURES: Registry[Figure] = Registry(
     "figure",
-    [*PHASE_DIAGRAM, *SCALING, *RECOVERY, *QUESTIONS, *ENTANGLEMENT, *LEVERS, *QPU_PLAN, *COMPARE_MODELS],
+    [*PHASE_DIAGRAM, *SCALING, *RECOVERY, *QUESTIONS, *ENTANGLEMENT, *LEVERS, *QPU_PLAN, *COMPARE],
 )

@@ -85,5 +85,13 @@ TABLES = Registry(
             name="plan", title="What it costs, beside the paper's protocol", sentence="a mode and a spacing of lines",
             stage="qpu_plan", section="processor", folder="qpu",
         ),
+        Table(
+            name="comparison", title="Numbers and costs of maps that are compared, with the settings that differ",
+            sentence="a block dimension or a model without blocks at a compression ratio of a map", stage="compare",
+        ),
+        Table(
+            name="comparison_differences", title="Differences between maps, with p-values for all of them at once",
+            sentence="a quantity of one map against another's on the same documents", stage="compare",
+        ),
     ],
 )  # fmt: skip

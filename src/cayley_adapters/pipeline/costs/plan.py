@@ -19,7 +19,7 @@ __all__ = ["TARGETS", "PlannedJob", "Run", "order", "planned_jobs", "settings_by
 
 MAP = ("configure", "compare_circuits", "aggregate", "phase_diagram", "scaling", "recovery")
 TARGETS: dict[str, tuple[str, ...]] = {
-    "phase_diagram": (*MAP, "compare_models"),
+    "phase_diagram": (*MAP, "compare"),
     "report": ("report",),
     "dashboard": (*MAP, "dashboard"),
     "questions": ("configure", "questions"),

@@ -190,6 +190,6 @@ COSTS: dict[str, Cost] = {
     "entanglement": Cost(_curves(4)),
     "questions": Cost(disk_mb=lambda job: 0.3),
     "report": Cost(disk_mb=lambda job: 4),
-    "compare_models": Cost(disk_mb=lambda job: 2),
+    "compare": Cost(disk_mb=lambda job: 3),
 }
 """Stage → how its cost grows; stages that are another one with an argument have that one's line."""

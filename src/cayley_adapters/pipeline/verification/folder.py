@@ -87,7 +87,7 @@ class Folder:
     def other_jobs(self) -> list[Job]:
         """The jobs of all other stages that left a record."""
         known = {job.stage for job in self.jobs}
-        others = [name for name in STAGES if name not in known and name != "compare_models"]
+        others = [name for name in STAGES if name not in known and name != "compare"]
         return [job for name in others for job in self.jobs_of(name) if provenance_path(job).exists()]
 
     def record(self, job: Job) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ __all__ = ["CELL", "COLOURS", "numbers", "plain", "recovery_colour", "tooltips",
 CELL = (58, 46)  # pixels
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]  # told apart with colour blindness
 _SHOWN = {
+    "map": "Map",
     "model": "Model",
     "compression_ratio": "Compression ratio",
     "block": "Block",
