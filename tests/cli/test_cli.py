@@ -36,7 +36,7 @@ def test_help_groups_what_a_user_may_want_and_hides_the_rest(tmp_path):
     stages = {name: stage for name, stage in STAGES.items() if not stage.internal and not name.startswith("qpu_")}
     assert found["Whole runs"] == "config estimate verify"
     assert found["Single stages"].split() == [name for name, stage in stages.items() if not stage.shows]
-    assert found["Looking at results"].split() == [name for name, stage in stages.items() if stage.shows]
+    assert found["Looking at results"].split() == [*(name for name, stage in stages.items() if stage.shows), "store"]
     assert found["Processor"] == "chat qpu"
     assert widest <= 80
     assert "..." not in done.stdout.partition("Whole runs")[2]  # whole sentences

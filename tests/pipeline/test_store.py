@@ -18,8 +18,8 @@ from cayley_adapters.cli import _add_all, app
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import job_to_json
 from cayley_adapters.pipeline import store
-from cayley_adapters.pipeline.costs.plan import planned_jobs
 from cayley_adapters.pipeline.contents import contents, contents_table, remove
+from cayley_adapters.pipeline.costs.plan import planned_jobs
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.provenance import write_provenance
 from cayley_adapters.pipeline.run import run_job
@@ -158,7 +158,9 @@ def test_a_file_system_without_links_gets_copies(prepared, here, monkeypatch):
 
 def test_older_results_are_in_the_way_of_links(here):
     (here / "results/ci/prepared").mkdir(parents=True)
-    with pytest.raises(CayleyError, match=r"results/ci/prepared is in the way .* run=NAME, or let them go with replace"):
+    with pytest.raises(
+        CayleyError, match=r"results/ci/prepared is in the way .* run=NAME, or let them go with replace"
+    ):
         place_links(variants(compose("ci")).values(), lambda one: True)
 
 

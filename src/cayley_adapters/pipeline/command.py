@@ -52,10 +52,12 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
         todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs.values()))] + todo
     made = {path for job in todo for path in job.outputs.values()}
     limit_threads(max((job.threads for job in todo), default=1))
+    for job in todo:
+        require_inputs(job, job.label, made, words)
     with leaving_on_signals(STOPPED), hold_as_command(Path("results", settings[0].run)):
-        for job in todo:
-            require_inputs(job, job.label, made, words)
         claim(of)
+        for job in todo:  # once more: what it read may have been of another configuration, and let go
+            require_inputs(job, job.label, made, words)
         place_links(of, lambda one: not made.isdisjoint(one.outputs.values()))
         track_with(settings[0].track.model_dump(mode="json"), [variant.folder for variant in of])
         for job in todo:
