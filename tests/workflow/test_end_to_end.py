@@ -76,11 +76,12 @@ def test_the_transition_is_tabled_with_its_noise_budget(built):
 def test_refining_adds_noise_scales_where_the_boundary_is_uncertain(built, fresh):
     shutil.copytree(built.folder / "results", fresh.folder / "results", symlinks=True)
     command = [sys.executable, "-c", "from cayley_adapters.cli import main; main()", "evaluate", "experiment=ci"]
-    command += ["evaluate.refine=2", "sweep.block_dim=4", "track.mode=disabled"]
+    command += ["evaluate.refine=2", "sweep.block_dim=4", "track.mode=disabled", "run=refined"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, **fresh.options())
     assert done.returncode == 0, done.stderr
-    where = "results/ci/evaluations/ratio0.3/d4/seed0/cells.csv"
-    before, after = (pd.read_csv(folder / where) for folder in (built.folder, fresh.folder))
+    where = "evaluations/ratio0.3/d4/seed0/cells.csv"
+    before = pd.read_csv(built.folder / "results/ci" / where)
+    after = pd.read_csv(fresh.folder / "results/refined" / where)
     main = "executor == 'noisy' and shots == 8192"
     level = pd.read_csv(built.folder / "results/ci/baselines.csv").set_index("method").nll["compressed"]
     new = sorted(set(after.query(main).noise_scale) - set(before.query(main).noise_scale))
@@ -265,15 +266,24 @@ def test_same_seed_same_bytes(built, fresh, monkeypatch):
     shell = {"PYTHONHASHSEED": "4711", "TZ": "Pacific/Kiritimati", "LC_ALL": "C", "OMP_NUM_THREADS": "5"}
     for name, value in (shell | {"OMP_DYNAMIC": "true", "NUMBA_NUM_THREADS": "3"}).items():
         monkeypatch.setenv(name, value)
-    overrides = "overrides=run=again track.mode=disabled control.methods=[lora]"
+    overrides = "overrides=run=again track.mode=disabled sweep.block_dim=4 control=none"
     fresh.snakemake("results/again/phase_diagram.csv", "--config", "experiment=ci", overrides)
     first, second = built.folder / "results" / "ci", fresh.folder / "results" / "again"
-    assert (second / "phase_diagram.csv").read_bytes() == (first / "phase_diagram.csv").read_bytes()
-    for part in ("prepared", "compressed", "adapters", "circuits", "evaluations"):
-        files = [path.relative_to(second) for path in (second / part).rglob("*") if path.is_file()]
+    lines = (first / "phase_diagram.csv").read_text().splitlines()
+    mine = [lines[0], *(line for line in lines[1:] if ",4," in line)]
+    assert (second / "phase_diagram.csv").read_text().splitlines() == mine
+    for part in ("prepared", "teacher", "compressed/ratio0.3"):
+        files = [path.name for path in (second / part).iterdir() if path.is_file()]
         assert files
-        assert [str(name) for name in files if (first / name).read_bytes() != (second / name).read_bytes()] == []
-    again = (second / "baselines.csv").read_text().splitlines()
-    assert len(again) == 4
-    assert again == (first / "baselines.csv").read_text().splitlines()[:4]  # the other controls come after LoRA
+        assert [
+            name for name in files if (first / part / name).read_bytes() != (second / part / name).read_bytes()
+        ] == []
+    for part in ("adapters", "circuits", "evaluations"):
+        place = f"{part}/ratio0.3/d4/seed0"
+        files = [path.name for path in (second / place).iterdir()]
+        assert files
+        assert [
+            name for name in files if (first / place / name).read_bytes() != (second / place / name).read_bytes()
+        ] == []
+    assert (second / "baselines.csv").read_text().splitlines() == (first / "baselines.csv").read_text().splitlines()[:3]
     assert not (fresh.folder / "results" / "again" / "wandb").exists()

@@ -12,7 +12,7 @@ from typing import Any
 from cayley_adapters.core.environment import MACHINE, NUMERIC
 from cayley_adapters.models import wheels
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.settings import Settings, compose
+from cayley_adapters.settings import Settings, compose, validate
 from cayley_adapters.settings.schema import fields
 
 __all__ = ["PACKAGES", "calibration_date", "environment", "overrides_of", "public", "uses_device"]
@@ -32,7 +32,7 @@ def public(settings: Settings) -> Settings:
         value = plain[section][key]
         if value is not None:
             plain[section][key] = _shortened(value) if isinstance(value, str) else [_shortened(path) for path in value]
-    return Settings.model_validate(plain)
+    return validate(plain)
 
 
 def _shortened(path: str) -> str:
