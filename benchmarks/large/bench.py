@@ -100,14 +100,13 @@ def stage_jobs(model: Path, results: Path, layers: int, threads: int, device: st
         *(f"compress.layers=[{layer}]", f"train.layers=[{layer}]", "sweep.compression_ratio=0.2"),
         *("data.calibration_windows=8", "train.steps=2", "train.validation_windows=1"),
         *("evaluate.windows=1", "evaluate.noise_budget_windows=0", "evaluate.unlimited_shots_block_dims=[]"),
-        *("sweep.noise_scale=[0,1]", "track.mode=disabled", "run=bench"),
+        *("sweep.noise_scale=[0,1]", "track.mode=disabled", f"store={results / 'store'}"),
         *(f"{section}.threads={threads}" for section in ("compress", "train", "evaluate")),
         *(f"{section}.device={device}" for section in ("train", "evaluate")),
     ]
     settings = compose("paper_llama31_8b", overrides)
     for stage in STAGES:
-        (job,) = jobs(settings, stage)
-        yield replace(job, base=str(results / "bench"))
+        yield next(jobs(settings, stage))
 
 
 def machine() -> str:

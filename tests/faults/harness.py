@@ -208,14 +208,19 @@ class Fault:
 
 
 def unreadable(results: Path) -> list[str]:
-    """Files of a results folder that a reader would take for whole and that are not."""
+    """Files of all results that a reader would take for whole and that are not."""
     return [f"{path.relative_to(results)}: {error}" for path in _read(results) if (error := _fault_of(path))]
+
+
+def _elsewhere(parts: tuple[str, ...]) -> bool:
+    """W&B's files, whose names carry the time, and what names the folders of runs."""
+    return "wandb" in parts or parts[:2] == ("store", "runs")
 
 
 def _read(results: Path) -> Iterator[Path]:
     for path in sorted(results.rglob("*")):
         parts = path.relative_to(results).parts
-        if path.is_file() and not any(part.startswith(".") for part in parts) and parts[0] != "wandb":
+        if path.is_file() and not any(part.startswith(".") for part in parts) and not _elsewhere(parts):
             yield path
 
 
@@ -260,17 +265,17 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 
 def names(results: Path) -> set[str]:
-    """Files of a results folder, hidden ones included, without W&B's, whose names carry the time."""
+    """Files of all results, hidden ones included."""
     return {
         path.relative_to(results).as_posix()
         for path in results.rglob("*")
-        if path.is_file() and path.relative_to(results).parts[0] != "wandb"
+        if path.is_file() and not _elsewhere(path.relative_to(results).parts)
     }
 
 
 def tracked(results: Path) -> list[str]:
     """Ids of the offline W&B runs."""
-    return sorted(path.name.split("-", 3)[3] for path in (results / "wandb").glob("offline-run-*"))
+    return sorted(path.name.split("-", 3)[3] for path in (results / "ci" / "wandb").glob("offline-run-*"))
 
 
 def left_running(folder: Path) -> list[str]:

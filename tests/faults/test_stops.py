@@ -24,7 +24,8 @@ SMALL = "train.steps=2000 train.validate_every=5 sweep.block_dim=2 control=none"
 ARGUMENTS = ["phase_diagram", "--config", "experiment=ci", f"overrides={SMALL}"]
 RESULTS = Path("results/ci")
 TRAIN = "train-ratio0.3-d2-seed0"
-CHECKPOINT = RESULTS / "checkpoints/train/ratio0.3/d2/seed0/state.safetensors"
+JOB = next(jobs(compose("ci", SMALL.split()), "train"))
+CHECKPOINT = Path(JOB.base, "checkpoints", JOB.stage, *JOB.cell.values(), "state.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_nobody_else_writes_while_a_workflow_runs(training, project):
     assert f"another workflow is writing to results/ci (process {training.process.pid} on " in second.stderr
     assert "wait for it, or choose another name with run=NAME" in second.stderr
     assert "Traceback" not in second.stderr
-    command = cayley(project, "compress", "experiment=ci")
+    command = cayley(project, "compress", "experiment=ci", *SMALL.split())
     done = subprocess.run(command, capture_output=True, text=True, timeout=SAFETY, **project.options())
     assert done.returncode == 1
     assert done.stderr.startswith("error: another workflow is writing to results/ci")
@@ -138,7 +139,7 @@ def test_too_little_memory_is_named_with_what_to_lower(training, project, tmp_pa
 
 def test_nothing_half_written_is_left_in_the_end(project, tmp_path):
     """The same run, made short, ends as if nothing had happened."""
-    arguments = [*ARGUMENTS[:-1], f"overrides={SMALL.replace('2000', '1')}"]
+    arguments = [*ARGUMENTS[:-1], f"overrides={SMALL.replace('2000', '1')} replace=true"]
     project.snakemake(*arguments)
     clean = copy_project(tmp_path / "clean")
     shutil.copytree(project.folder / "results", clean.folder / "results")

@@ -148,7 +148,7 @@ def running(name: str, since: set[str] = frozenset()) -> dict[str, str] | None:
 def working(project: Project, name: str, since: set[str]) -> dict[str, str] | None:
     """A running job whose own process has begun, so that killing it stops real work."""
     logs = (project.folder / "results" / "ci" / "logs").glob(f"{name}-*.log")
-    return running(name, since) if any(path.stat().st_size for path in logs) else None
+    return running(name, since) if any(path.exists() and path.stat().st_size for path in logs) else None
 
 
 def locked(path: Path) -> bool:

@@ -270,20 +270,13 @@ def test_same_seed_same_bytes(built, fresh, monkeypatch):
     fresh.snakemake("results/again/phase_diagram.csv", "--config", "experiment=ci", overrides)
     first, second = built.folder / "results" / "ci", fresh.folder / "results" / "again"
     lines = (first / "phase_diagram.csv").read_text().splitlines()
-    mine = [lines[0], *(line for line in lines[1:] if ",4," in line)]
+    mine = [lines[0], *(line for line in lines[1:] if ",full,4," in line)]
     assert (second / "phase_diagram.csv").read_text().splitlines() == mine
-    for part in ("prepared", "teacher", "compressed/ratio0.3"):
-        files = [path.name for path in (second / part).iterdir() if path.is_file()]
+    cell = "ratio0.3/d4/seed0"
+    cells = [f"{kind}/{cell}" for kind in ("adapters", "circuits", "evaluations")]
+    for part in ("prepared", "teacher", "compressed/ratio0.3", *cells):
+        files = [path for path in (second / part).iterdir() if path.is_file()]
         assert files
-        assert [
-            name for name in files if (first / part / name).read_bytes() != (second / part / name).read_bytes()
-        ] == []
-    for part in ("adapters", "circuits", "evaluations"):
-        place = f"{part}/ratio0.3/d4/seed0"
-        files = [path.name for path in (second / place).iterdir()]
-        assert files
-        assert [
-            name for name in files if (first / place / name).read_bytes() != (second / place / name).read_bytes()
-        ] == []
+        assert [path for path in files if path.read_bytes() != (first / part / path.name).read_bytes()] == []
     assert (second / "baselines.csv").read_text().splitlines() == (first / "baselines.csv").read_text().splitlines()[:3]
     assert not (fresh.folder / "results" / "again" / "wandb").exists()
