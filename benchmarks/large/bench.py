@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -139,14 +138,14 @@ def main() -> int:
             command = [sys.executable, "-m", "cayley_adapters.pipeline.run", job_to_json(job), str(output)]
             rows.append({"stage": job.stage, **measured(command, results / f"{job.stage}.log")})
             print("{stage:10s} {seconds:7.0f} s".format(**rows[-1]), flush=True)
-        adapter = next(results.glob("bench/adapters/*/*/*/adapter_model.safetensors"))
+        adapter = next(results.glob("store/train/*/adapters/*/*/*/adapter_model.safetensors"))
         print(f"adapter: {adapter.stat().st_size:,} bytes")
-        print((results / "bench").joinpath("evaluations").glob("*/*/*/cells.csv").__next__().read_text())
+        print(next(results.glob("store/evaluate/*/evaluations/*/*/*/cells.csv")).read_text())
     except CayleyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:
-        shutil.rmtree(folder / "results" / "bench" / "compressed", ignore_errors=True)
+        shutil.rmtree(folder / "results" / "store" / "compress", ignore_errors=True)
         if not options.keep:
             shutil.rmtree(model, ignore_errors=True)
     table = ["| stage | seconds | processor seconds | own, GiB | resident, GiB |", "|---|---|---|---|---|"]
