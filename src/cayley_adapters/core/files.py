@@ -13,7 +13,16 @@ from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["PARTIAL", "atomic_directory", "atomic_file", "cache_directory", "locked", "remove_partial", "sha256"]
+__all__ = [
+    "PARTIAL",
+    "atomic_directory",
+    "atomic_file",
+    "cache_directory",
+    "locked",
+    "remove_partial",
+    "remove_partial_of",
+    "sha256",
+]
 
 PARTIAL = ".partial-"
 """How the names of files and folders begin that are not yet whole."""
@@ -94,6 +103,13 @@ def remove_partial(folder: Path) -> None:
             _remove(path)
 
 
+def remove_partial_of(path: Path) -> None:
+    """Delete what killed processes have left half-written of one file or folder, which nothing else writes."""
+    for stem, suffix in {(path.stem, path.suffix), (path.name, "")}:
+        for left in path.parent.glob(f"{PARTIAL}{glob.escape(stem)}-{'?' * 8}{glob.escape(suffix)}"):
+            _remove(left)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -114,9 +130,7 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise CayleyError(f"cannot write to {path.parent}: {error}; set CAYLEY_CACHE to a folder you own") from error
     with FileLock(f"{path}.lock"):
-        for stem, suffix in {(path.stem, path.suffix), (path.name, "")}:
-            for left in path.parent.glob(f"{PARTIAL}{glob.escape(stem)}-{'?' * 8}{glob.escape(suffix)}"):
-                _remove(left)
+        remove_partial_of(path)
         yield
 
 

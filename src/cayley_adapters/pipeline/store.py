@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file, remove_partial, sha256
+from cayley_adapters.core.files import atomic_file, remove_partial, remove_partial_of, sha256
 from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.jobs import jobs_of
 from cayley_adapters.pipeline.locks import hold_alone
@@ -45,9 +45,11 @@ def taken(job: Job) -> Iterator[bool]:
         yield False
         return
     with hold_alone(job):
-        for folder in _folders(job):
-            if folder.is_dir():
-                remove_partial(folder)
+        for folder in (*_folders(job), Path(job.base, "checkpoints", job.stage, *job.cell.values())):
+            remove_partial(folder)
+        tracked = Path(job.base, "tracked", f"{job.name}-0.json")
+        for path in (*_folders(job), provenance_path(job), record_path(job), tracked):
+            remove_partial_of(path)
         yield not os.environ.get(FORCE) and _is_made(job)
 
 
