@@ -51,7 +51,7 @@ def log_job(base: str, name: str, tracked: Sequence[TrackedRun]) -> None:
         name: of the job.
         tracked: what its stage says.
     """
-    owners = [(folder, used[f"{base}/{name}"]) for folder, used in _used() if f"{base}/{name}" in used]
+    owners = [(folder, used) for folder, used in _used() if f"{base}/{name}" in used]
     for number, run in enumerate(tracked):
         if not owners:
             log_run(base, run)
@@ -59,16 +59,16 @@ def log_job(base: str, name: str, tracked: Sequence[TrackedRun]) -> None:
         kept = Path(base, "tracked", f"{name}-{number}.json")
         with atomic_file(kept) as temporary:
             temporary.write_text(run.to_json(), encoding="utf-8")
-        for folder, ending in owners:
-            _log_kept(kept, folder, ending)
+        for folder, used in owners:
+            _log_kept(kept, folder, used)
 
 
 def log_earlier(base: str) -> None:
     """Log in a results folder what it rests on and was made for other runs."""
     for folder, used in _used():
-        for place, ending in used.items() if folder == base else ():
+        for place in used if folder == base else ():
             for kept in sorted(Path(place).parent.glob(f"tracked/{Path(place).name}-[0-9].json")):
-                _log_kept(kept, folder, ending)
+                _log_kept(kept, folder, used)
 
 
 def _used() -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -80,15 +80,24 @@ def _used() -> Iterator[tuple[str, Mapping[str, str]]]:
             yield folder, json.loads(path.read_text(encoding="utf-8"))
 
 
-def _log_kept(kept: Path, folder: str, ending: str) -> None:
-    """Log a run that is kept, unless the results folder has it."""
-    code = sha256(kept)
-    done = Path(folder, "wandb", ".logged", f"{kept.stem}{ending.replace(' ', '-')}-{code[:12]}")
+def _log_kept(kept: Path, folder: str, used: Mapping[str, str]) -> None:
+    """Log a run that is kept, unless the results folder has it; what is not the map's has its lever in its names."""
+    ending = used[str(kept.parent.parent / kept.stem.rpartition("-")[0])]
+    done = Path(folder, "wandb", ".logged", f"{kept.stem}{ending.replace(' ', '-')}-{sha256(kept)[:12]}")
     if not done.exists():
         tracked = TrackedRun.from_json(kept.read_text(encoding="utf-8"))
-        if log_run(folder, replace(tracked, name=tracked.name + ending)):
+        given, made = ([_told_apart(item, used) for item in items] for items in (tracked.used, tracked.made))
+        if log_run(folder, replace(tracked, name=tracked.name + ending, used=given, made=made)):
             done.parent.mkdir(parents=True, exist_ok=True)
             done.touch()
+
+
+def _told_apart(item: TrackedFiles, used: Mapping[str, str]) -> TrackedFiles:
+    """Files of a lever's, or of a processor's adapter, named as such."""
+    for place, ending in used.items():
+        if item.files[0].is_relative_to(Path(place).parent):
+            return replace(item, name=item.name + ending.replace(" ", "-"))
+    return item
 
 
 def tracking_group(base: str) -> str:
