@@ -190,6 +190,11 @@ def test_the_store_says_who_uses_what_and_lets_go_of_the_rest(prepared, here):
     assert not Path(prepared.base).exists()
 
 
+def test_results_that_were_moved_together_are_still_used(prepared, here):
+    shutil.move(here / "results", here / "moved")
+    assert [entry.users for entry in contents(here / "moved/store")] == [("mine",)]
+
+
 def test_what_is_removed_is_made_again(prepared, here):
     remove(contents(here / "results/store"))
     run_job(prepared)

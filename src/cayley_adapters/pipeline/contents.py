@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -75,14 +76,19 @@ def contents(store: Path) -> list[Entry]:
 
 
 def _users(store: Path) -> dict[tuple[str, ...], list[str]]:
-    """Stage, folder and job → the results folders that say that they rest on it, where these are still there."""
+    """Stage, folder and job → the results folders that say that they rest on it.
+
+    Those beside the store count as well as those that it was told of: all may have been moved together.
+    """
+    told = [Path(os.fsdecode(note.read_bytes())) for note in (store / RUNS).glob("*")]
+    beside = [path for path in store.resolve().parent.iterdir() if path.is_dir() and path != store.resolve()]
+    notes = {note.resolve() for folder in (*told, *beside) for note in folder.rglob(USED)}
     found: dict[tuple[str, ...], list[str]] = {}
-    for note in sorted((store / RUNS).glob("*")):
-        folder = Path(note.read_text(encoding="utf-8"))
-        for path in sorted(folder.rglob(USED)):
-            for place in json.loads(path.read_text(encoding="utf-8")):
-                name = path.parent.name if path.parent == folder else f"{folder.name}/{path.parent.name}"
-                found.setdefault(Path(place).parts[-3:], []).append(name)
+    for note in sorted(notes):
+        above = note.parents[1]
+        name = note.parent.name if above == store.resolve().parent else f"{above.name}/{note.parent.name}"
+        for place in json.loads(note.read_text(encoding="utf-8")):
+            found.setdefault(Path(place).parts[-3:], []).append(name)
     return found
 
 
