@@ -26,7 +26,7 @@ def listing(folder: Path) -> dict[str, tuple[int, ...]]:
     return {
         str(path): (entry.st_mode, entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns)
         for path in [folder, *folder.rglob("*")]
-        if path.name != ".lock"
+        if path.suffix != ".lock" and path.name != ".lock"
         for entry in [path.lstat()]
     }
 

@@ -14,13 +14,20 @@ from safetensors.numpy import save_file
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, write_table
+from cayley_adapters.pipeline.jobs import jobs
+from cayley_adapters.pipeline.locks import hold_alone
+from cayley_adapters.pipeline.replacing import claim
+from cayley_adapters.pipeline.store import place_links
+from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.settings import compose
 
 WORDS = ("experiment=ci", "control=none", "sweep.block_dim=2", "train.distillation=0")
 BASE = Path("results/ci")
-CELLS = BASE / "evaluations/ratio0.3/d2/seed0/cells.csv"
-ROW = BASE / "baselines/ratio0.3/baselines.csv"
-TOKENS = BASE / "prepared/tokens.safetensors"
+[AGGREGATE] = jobs(compose("ci", WORDS[1:]), "aggregate")
+[COMPRESS] = jobs(compose("ci", WORDS[1:]), "compress")
+[CELLS], [ROW], [REFERENCE], [ADAPTER] = (AGGREGATE.inputs[name] for name in ("cells", "rows", "reference", "adapters"))
+[TOKENS], [MODEL] = (COMPRESS.inputs[name] for name in ("tokens", "model"))
 LEDGER = BASE / "qpu/ledger.sqlite"
 
 
@@ -34,21 +41,28 @@ def results(tmp_path: Path) -> Path:
     row = measured | {"compression": "svd", "compression_ratio": 0.3, "method": "compressed", "adapter_parameters": 0}
     write_table([row], tmp_path / ROW, BASELINE_COLUMNS)
     plain = row | {"compression_ratio": 0.0, "method": "uncompressed"}
-    write_table([plain], tmp_path / BASE / "baselines/uncompressed/baselines.csv", BASELINE_COLUMNS)
-    adapter = tmp_path / BASE / "adapters/ratio0.3/d2/seed0/adapter_model.safetensors"
+    write_table([plain], tmp_path / REFERENCE, BASELINE_COLUMNS)
+    adapter = tmp_path / ADAPTER
     adapter.parent.mkdir(parents=True)
     adapter.write_bytes(b"not read here")
-    (tmp_path / TOKENS).parent.mkdir()
+    (tmp_path / TOKENS).parent.mkdir(parents=True)
     windows = np.ones((8, 32), dtype=np.int32)
     names = [f"{part}.{name}" for part in ("calibration", "train", "test") for name in ("tokens", "documents")]
     save_file(dict.fromkeys(names, windows), tmp_path / TOKENS)
     model = {"name": "t", "source": "random", "id": None, "revision": None, "path": None, "seed": 0, "dtype": "float32"}
-    (tmp_path / BASE / "prepared/model.json").write_text(json.dumps(model))
+    (tmp_path / MODEL).write_text(json.dumps(model))
     ledger = Ledger(tmp_path / LEDGER)
     with ledger.writing():
         ledger.plan("key", "a job", "digest", "[]", 1.0)
     ledger.close()
     (tmp_path / BASE / ".lock").touch()  # as every command leaves it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        found = variants(compose("ci", WORDS[1:])).values()
+        claim(found)
+        place_links(found, lambda job: True)
+        with hold_alone(COMPRESS):
+            pass
     return tmp_path
 
 
@@ -102,14 +116,11 @@ def test_a_damaged_table(path: Path, damage, fragments: list[str], results: Path
 
 
 def test_whole_tables_are_gathered(results: Path, monkeypatch) -> None:
-    from cayley_adapters.pipeline.jobs import jobs
-    from cayley_adapters.settings import compose
     from cayley_adapters.settings.schema import partial
     from cayley_adapters.stages.aggregate import run
 
     monkeypatch.chdir(results)
-    [job] = jobs(compose("ci", WORDS[1:]), "aggregate")
-    run(job, partial(job.leaves))
+    run(AGGREGATE, partial(AGGREGATE.leaves))
     assert len((results / BASE / "phase_diagram.csv").read_text().splitlines()) == 3
 
 
@@ -134,7 +145,7 @@ def test_damaged_windows(damage, results: Path, refused: Callable[..., str]) -> 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"source": "pickle"}', b"\xff", b"[" * 100_000, b"NaN"])
 def test_a_damaged_description_of_the_model(content: bytes, results: Path, refused: Callable[..., str]) -> None:
-    (results / BASE / "prepared/model.json").write_bytes(content)
+    (results / MODEL).write_bytes(content)
     text = refused(results, "compress", *WORDS)
     assert "model.json" in text
     assert "delete it and run the same command again" in text

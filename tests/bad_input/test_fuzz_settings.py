@@ -17,6 +17,7 @@ from cayley_adapters.settings import (
     load_settings,
     parse_cli,
     split_overrides,
+    validate,
 )
 
 KEYS = [*fields(), "model", "data", "compress", "control", "qpu", "questions", "experiment", "hydra.run.dir", "+x"]
@@ -46,7 +47,7 @@ def test_overrides() -> None:
     def read(words: list[str]) -> None:
         for settings in compose("ci", words):
             assert "HOME" not in (found := settings.to_yaml()) or "oc.env" in found
-            load = settings.model_validate(settings.model_dump(mode="json"))
+            load = validate(settings.model_dump(mode="json"))
             assert load == settings
 
     fuzz(

@@ -114,11 +114,13 @@ def test_what_could_not_be_measured_is_a_dash():
 def project(tmp_path):
     """A folder with the results that the dashboard is made from."""
     cells, baselines, result = small_map()
-    (job,) = jobs(compose("ci", ["run=mine"]), "dashboard")
+    settings = compose("ci", ["run=mine"])
+    (job,) = jobs(settings, "dashboard")
     paths = {name: tmp_path / path for name, (path,) in job.inputs.items()}
     write_table(cells, paths["cells"], CELL_COLUMNS)
     write_table(baselines, paths["baselines"], BASELINE_COLUMNS)
     paths["transition"].write_text(json.dumps(result))
+    (tmp_path / "results/mine/config.yaml").write_text(settings[0].to_yaml())
     return tmp_path
 
 

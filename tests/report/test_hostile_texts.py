@@ -18,7 +18,7 @@ from cayley_adapters.report.plots.comparison_chart import comparison_chart
 from cayley_adapters.report.plots.files import save_figure, save_html
 from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
 from cayley_adapters.report.plots.phase_diagram import phase_diagram_figure
-from cayley_adapters.settings import Settings
+from cayley_adapters.settings import validate
 
 RAN = "window.ran=1"
 TEXTS = (
@@ -53,7 +53,7 @@ def hostile_evidence():
     plain["questions"] |= {"source": "jsonl", "path": f"/q/{visible}"}
     model = {"name": ALL, "source": "local", "id": ALL, "revision": ALL}
     given = dict(evidence.files) | {"model.json": json.dumps(model).encode()}
-    return type(evidence).from_files(Settings.model_validate(plain), given)
+    return type(evidence).from_files(validate(plain), given)
 
 
 @pytest.fixture(scope="module")

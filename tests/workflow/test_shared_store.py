@@ -49,9 +49,9 @@ def test_levers_are_compared_from_one_command(project):
         "evaluate.unlimited_shots_block_dims=[] track.mode=disabled run=levers"
     )
     target = "results/levers/levers.csv"  # and not the map's pictures
-    # The map's blocks are there; those of the identity are not, nor what has another noise axis.
+    # The map's blocks are there; those of the identity, of no steps, are not, nor what has another noise axis.
     assert project.planned(overrides, target=target) == {
-        **{"train": 1, "transpile": 1, "evaluate": 4, "aggregate": 1, "compare_levers": 1},
+        **{"teacher": 1, "train": 1, "transpile": 1, "evaluate": 4, "aggregate": 1, "compare_levers": 1},
     }
     project.snakemake(target, "results/levers/config.yaml", "--config", "experiment=ci", f"overrides={overrides}")
     folder = project.folder / "results" / "levers"
