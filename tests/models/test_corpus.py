@@ -90,7 +90,8 @@ def test_more_windows_than_there_are(tmp_path, tokenizer):
 
 
 def test_an_unreachable_hub_says_what_to_do(tokenizer, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     data = {"source": "wikitext2", "id": "Salesforce/nowhere", "config": "x", "revision": "0" * 40, "window": 8}
     with pytest.raises(CayleyError, match="data=encyclopedia"):
         build_windows(data, tokenizer)

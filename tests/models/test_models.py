@@ -61,7 +61,7 @@ def test_a_damaged_model_is_refused(tiny_folder, tmp_path):
 
 
 def test_an_unreachable_hub_says_what_to_do(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(CayleyError, match="hf auth login"):
         locate({"source": "hub", "name": "x", "id": "nobody/nothing", "revision": "0" * 40})
 

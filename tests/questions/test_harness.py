@@ -85,7 +85,7 @@ def test_scoring_agrees_with_the_harness_from_end_to_end(folder, tiny_model, tok
     results = simple_evaluate(
         model=HFLM(pretrained=model, tokenizer=tokenizer),
         tasks=["small_mmlu"],
-        task_manager=TaskManager(include_path=folder),
+        task_manager=TaskManager(include_path=folder, include_defaults=False),
         log_samples=True,
         bootstrap_iters=0,
     )
@@ -109,9 +109,12 @@ def test_mmlu_without_a_network_says_what_to_do(monkeypatch, tmp_path):
         harness_questions("mmlu_anatomy")
 
 
-def test_other_tasks_are_refused_by_name(folder):
+def test_an_unknown_task_is_answered_with_the_nearest():
     with pytest.raises(CayleyError, match=r"no such task; did you mean 'mmlu"):
         harness_questions("mmluu")
+
+
+def test_tasks_of_another_kind_are_refused_by_name(folder):
     path = folder / "small_mmlu.yaml"
     text = path.read_text(encoding="utf-8").replace("output_type: multiple_choice", "output_type: loglikelihood")
     path.write_text(text[: text.index("metric_list")] + "metric_list:\n  - metric: acc\n", encoding="utf-8")

@@ -29,7 +29,10 @@ def harness_questions(task: str, include: Path | None = None) -> QuestionSet:
         raise CayleyError(
             'questions.source=harness needs lm-evaluation-harness; install it with: pip install "lm_eval==0.4.13"'
         ) from error
-    manager = TaskManager(include_path=include)
+    # The harness takes seconds to look through its own thousands of tasks, which one of the user's has no need of.
+    manager = TaskManager(include_path=include, include_defaults=include is None)
+    if task not in manager.all_subtasks:
+        manager = TaskManager(include_path=include)
     if task not in manager.all_tasks:
         close = nearest(task, manager.all_tasks)
         raise CayleyError(f"questions.task={task}: lm-evaluation-harness has no such task{close}")
