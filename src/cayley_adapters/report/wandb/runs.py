@@ -73,8 +73,7 @@ def log_earlier(base: str) -> None:
 
 def _used() -> Iterator[tuple[str, Mapping[str, str]]]:
     """Results folders of the run, and what of the store each rests on: place → the end of its name there."""
-    track = json.loads(os.environ.get(ENVIRONMENT) or '{"mode": "disabled"}')
-    for folder in track.get("folders", ()) if track["mode"] != "disabled" else ():
+    for folder in json.loads(os.environ.get(ENVIRONMENT) or "{}").get("folders", ()):
         path = Path(folder, ".store.json")
         if path.exists():
             yield folder, json.loads(path.read_text(encoding="utf-8"))
