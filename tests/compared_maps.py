@@ -14,8 +14,9 @@ import yaml
 from safetensors.numpy import save_file
 
 from cayley_adapters.analysis.evaluations import Evaluations
-from cayley_adapters.analysis.maps import Map, flat
+from cayley_adapters.analysis.maps import Map
 from cayley_adapters.analysis.transition import transition
+from cayley_adapters.core.reading import flat
 from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS
 
 AXIS = (0.0, 0.3, 1.0, 3.0, 10.0)

@@ -245,6 +245,8 @@ def prune_store(
     entries = [entry for entry in contents(path) if not entry.users]
     typer.echo(contents_table(entries))
     if entries and (yes or typer.confirm("Remove all of these?")):
+        unused = {entry.path for entry in contents(path) if not entry.users}  # a run may have begun meanwhile
+        entries = [entry for entry in entries if entry.path in unused]
         remove(entries)
         typer.echo(f"removed {len(entries)} entries")
 

@@ -206,3 +206,16 @@ def test_a_store_that_is_not_there_is_told(here):
     done = CliRunner().invoke(app, ["store"])
     assert isinstance(done.exception, CayleyError)
     assert "results/store is no store" in str(done.exception)
+
+
+@pytest.mark.parametrize("name", ["../../../theirs/file", "/theirs/file", "file", "prepared/../../other/file"])
+def test_a_record_that_names_foreign_files_removes_none(prepared, here, name):
+    path = here / prepared.base / "provenance" / "prepare.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"outputs": {name: "0"}}))
+    shutil.rmtree(here / "results/mine")
+    _add_all()
+    done = CliRunner().invoke(app, ["store", "prune", "--yes"])
+    assert isinstance(done.exception, CayleyError)
+    assert "which is no file of it" in str(done.exception)
+    assert prepared.outputs["model"].exists()

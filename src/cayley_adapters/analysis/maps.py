@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from cayley_adapters.analysis.evaluations import Evaluations
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["Map", "differing_keys", "flat", "labels_of", "shared_scales", "unpaired"]
+__all__ = ["Map", "differing_keys", "labels_of", "shared_scales", "unpaired"]
 
 NO_SETTING = ("run", "variant", "title", "experiment", "store", "track")
 """Keys, and sections, that say nothing of what was measured."""
@@ -61,15 +61,6 @@ class Map:
     def reads_as(self, other: Map) -> bool:
         """Whether both were measured on the same tokens of the same documents."""
         return np.array_equal(self.documents, other.documents) and np.array_equal(self.text, other.text)
-
-
-def flat(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Sections within each other as dotted keys."""
-    for key, value in raw.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def labels_of(maps: Sequence[Map]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from cayley_adapters.core.errors import CayleyError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["damaged", "load_arrays", "load_json", "read_text"]
+__all__ = ["damaged", "flat", "load_arrays", "load_json", "read_text"]
 
 
 def damaged(path: Path | str, what: object) -> CayleyError:
@@ -109,3 +110,12 @@ def read_text(path: Path | str, key: str) -> str:
             "read; put spaces or line ends into it"
         )
     return text
+
+
+def flat(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Sections within each other as dotted keys."""
+    for key, value in raw.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -55,7 +55,7 @@ def contents(store: Path) -> list[Entry]:
         CayleyError: there is no store.
     """
     if not store.is_dir():
-        raise CayleyError(f"{store} is no store; run the workflow first, or name another one: cayley store PATH")
+        raise CayleyError(f"{store} is no store; run the workflow first, or name another one: cayley store --path PATH")
     users = _users(store)
     found = []
     for path in store.glob("*/*/provenance/*.json"):
@@ -63,7 +63,7 @@ def contents(store: Path) -> list[Entry]:
         if record is None or path.name.startswith("."):
             continue
         base = path.parent.parent
-        folders = tuple(sorted({(base / name).parent for name in record["outputs"]}))
+        folders = tuple(sorted({_own_folder(base, name) for name in record["outputs"]}))
         files = [item for folder in folders for item in folder.rglob("*") if item.is_file()]
         size = sum(item.stat().st_size for item in files)
         key = (base.parent.name, base.name, path.stem)
@@ -75,18 +75,26 @@ def contents(store: Path) -> list[Entry]:
     return sorted(found, key=lambda entry: (-entry.bytes, entry.path))
 
 
+def _own_folder(base: Path, name: str) -> Path:
+    """The folder of a file that a record names, which lies below the job's own: a foreign record may name any."""
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
+        raise CayleyError(f"the record of {base} names {name!r}, which is no file of it; delete {base}")
+    return base / path.parent
+
+
 def _users(store: Path) -> dict[tuple[str, ...], list[str]]:
     """Stage, folder and job → the results folders that say that they rest on it.
 
     Those beside the store count as well as those that it was told of: all may have been moved together.
     """
-    told = [Path(os.fsdecode(note.read_bytes())) for note in (store / RUNS).glob("*")]
-    beside = [path for path in store.resolve().parent.iterdir() if path.is_dir() and path != store.resolve()]
-    notes = {note.resolve() for folder in (*told, *beside) for note in folder.rglob(USED)}
+    told = [Path(os.fsdecode(note.read_bytes()), USED) for note in (store / RUNS).glob("*")]
+    above = store.resolve().parent
+    beside = [*above.glob(f"*/{USED}"), *above.glob(f"*/*/{USED}")]
+    notes = {note.resolve() for note in (*told, *beside) if note.is_file()}
     found: dict[tuple[str, ...], list[str]] = {}
     for note in sorted(notes):
-        above = note.parents[1]
-        name = note.parent.name if above == store.resolve().parent else f"{above.name}/{note.parent.name}"
+        name = note.parent.name if note.parents[1] == above else f"{note.parents[1].name}/{note.parent.name}"
         for place in json.loads(note.read_text(encoding="utf-8")):
             found.setdefault(Path(place).parts[-3:], []).append(name)
     return found

@@ -191,11 +191,12 @@ def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterato
         variant: the configuration.
         control: the one classical control that is meant; all if None.
     """
-    ranked = [variant.settings, *(arm.variant.settings for arm in variant.arms)]
     if stage == "levers" and not variant.settings.levers.names:
         return
-    if stage == "rank" and all(settings.train.ranked_budget is None for settings in ranked):
-        return
+    if stage == "rank":
+        every = [variant, *(arm.variant for arm in variant.arms)]
+        if all(one.settings.train.ranked_budget is None for one in every):
+            return
     wildcards = STAGES[stage].wildcards
     folders: Iterable[Iterable[str]] = [
         [control] if name == "control" and control else variant.cells[name] for name in wildcards

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_file
 from cayley_adapters.core.messages import say, show
+from cayley_adapters.core.reading import flat
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import Variant
 
@@ -83,27 +84,19 @@ def _differences(config: Path, variant: Variant) -> Iterator[tuple[str, Any, Any
             yield "config.yaml", "missing", "one"
         return
     try:
-        there = dict(_flat(yaml.safe_load(config.read_text(encoding="utf-8"))))
+        there = dict(flat(yaml.safe_load(config.read_text(encoding="utf-8"))))
     except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise CayleyError(f"cannot read the configuration {config}: {error}; type run=NAME, or replace=true") from error
-    asked = dict(_flat(variant.settings.model_dump(mode="json")))
+    asked = dict(flat(variant.settings.model_dump(mode="json")))
     for key in [*asked, *(key for key in there if key not in asked)]:
         if not key.startswith(FREE) and there.get(key, "nothing") != asked.get(key, "nothing"):
             yield key, there.get(key, "nothing"), asked.get(key, "nothing")
 
 
-def _flat(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in raw.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
 def _free_name(variant: Variant) -> str:
     """A name that no results have."""
-    run = variant.settings.run
-    root = Path(variant.folder[: variant.folder.rindex(run)])
+    run, folder = variant.settings.run, Path(variant.folder)
+    root = folder.parent if variant.settings.variant is None else folder.parents[1]
     return next(name for number in range(2, 10_000) if not (root / (name := f"{run}-{number}")).exists())
 
 

@@ -11,13 +11,13 @@ import yaml
 
 from cayley_adapters.analysis.comparison import DIFFERENCE_COLUMNS, Comparison, columns_of, compare_maps
 from cayley_adapters.analysis.evaluations import read_evaluations, read_references
-from cayley_adapters.analysis.maps import Map, flat
+from cayley_adapters.analysis.maps import Map
 from cayley_adapters.analysis.transition_table import load_transition
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import PARTIAL
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.core.reading import damaged, load_arrays, load_json
+from cayley_adapters.core.reading import damaged, flat, load_arrays, load_json
 from cayley_adapters.core.tables import read_baselines, read_cells, write_table
 from cayley_adapters.pipeline.paths import BASELINE, EVALUATION, PREPARED, TABLES, TRANSITION
 from cayley_adapters.pipeline.stage import Outcome
