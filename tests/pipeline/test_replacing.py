@@ -102,3 +102,15 @@ def test_a_configuration_that_cannot_be_read_is_told(there, text):
     Path(there, "config.yaml").write_text(text)
     with pytest.raises(CayleyError, match=r"cannot read the configuration results/ci/config\.yaml"):
         require_same(found())
+
+
+def test_other_variants_of_the_run_are_another_configuration(there):
+    require_same(found("noise=fake_fez,fake_boston", "run=devices"))
+    claim(found("noise=fake_fez,fake_boston", "run=devices"))
+    require_same(found("noise=fake_fez,fake_boston", "run=devices"))
+    require_same(found("noise=fake_fez,fake_boston,fake_torino", "run=devices"))  # the comparison gains one
+    with pytest.raises(CayleyError, match=r"(?s)variants: \['?fake_boston.*run=devices-2"):
+        require_same(found("noise=fake_fez,fake_torino", "run=devices"))
+    require_same(found("noise=fake_fez,fake_torino", "run=devices", "replace=true"))
+    with pytest.raises(CayleyError, match="variants: none, but one map there"):
+        require_same(found("noise=fake_fez,fake_boston"))

@@ -34,11 +34,12 @@ def require_same(variants: Iterable[Variant]) -> None:
     Raises:
         CayleyError: they have; with the keys that differ, and what to type.
     """
+    variants = [*variants]
     for variant in variants:
         if variant.settings.replace:
             continue
         config = Path(variant.folder, "config.yaml")
-        if found := [*_differences(config, variant)]:
+        if found := [*_differences(config, variant), *_other_maps(variant, variants)]:
             shown = [f"  {key}: {show(there)} there, {show(asked)} asked for" for key, there, asked in found[:SHOWN]]
             if len(found) > SHOWN:
                 shown.append(f"  and {len(found) - SHOWN} more")
@@ -91,6 +92,17 @@ def _differences(config: Path, variant: Variant) -> Iterator[tuple[str, Any, Any
     for key in [*asked, *(key for key in there if key not in asked)]:
         if not key.startswith(FREE) and there.get(key, "nothing") != asked.get(key, "nothing"):
             yield key, there.get(key, "nothing"), asked.get(key, "nothing")
+
+
+def _other_maps(variant: Variant, asked: Iterable[Variant]) -> Iterator[tuple[str, Any, Any]]:
+    """The same of a run's variants: those that are there and that a new comparison would leave out."""
+    if variant.settings.variant is not None:
+        run, names = Path(variant.folder).parent, {Path(one.folder).name for one in asked}
+        there = {path.parent.name for path in run.glob("*/config.yaml")}
+        if (run / "config.yaml").is_file():
+            yield "variants", "none, but one map", sorted(names)
+        elif there - names:
+            yield "variants", sorted(there), sorted(names)
 
 
 def _free_name(variant: Variant) -> str:
