@@ -49,7 +49,10 @@ def _paired(found: Comparison, real: int) -> str:
     text = f"Differences to {found.labels[found.reference]} are of the same {count(found.documents, 'test document')}"
     if found.documents < 2:
         return f"{text}, which cannot be resampled: no intervals."
-    comparisons = count(int(found.differences["comparisons"].iloc[0]), "comparison")
+    tried = int(found.differences["comparisons"].iloc[0])
+    if not tried:
+        return f"{text}, and their losses are the same at all noise scales that the maps share."
+    comparisons = count(tried, "comparison")
     return (
         f"{text}: intervals 95 %, each alone, from {whole(REPLICATES)} paired draws of documents; p-values are Holm's "
         f"for all {comparisons}, of which {real} {'is' if real == 1 else 'are'} below 0.05."

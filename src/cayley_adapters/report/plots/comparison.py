@@ -167,6 +167,8 @@ def _perplexity(axes: Axes, rows: pd.DataFrame, labels: Sequence[str], dims: Seq
         axes.plot([x, x], [row.low, row.high], "-", color=style["color"], lw=1.2)
         axes.plot([x], [row.percent], ls="none", **style)
     axes.set_yscale("symlog", linthresh=1.0)  # differences of a hundredth and of factors in one panel
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -1), max(high, 1))  # where losses are the same there would be no axis
     axes.yaxis.set_major_formatter(lambda value, _: _percent(value))
     axes.axhline(0, color="0.35", lw=0.8, ls="--", zorder=0)
     axes.grid(axis="y", color="0.88", lw=0.5)

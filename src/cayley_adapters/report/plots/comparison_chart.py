@@ -128,7 +128,8 @@ def _differences(alt: Any, table: pd.DataFrame, names: Sequence[str]) -> list[An
             for name, title in shown.items()
         ],
     )
-    scale = alt.Scale(type="symlog", constant=1)  # a hundredth and factors in one panel
+    ends = min(-1.0, float(table["low"].min())), max(1.0, float(table["high"].max()))
+    scale = alt.Scale(type="symlog", constant=1, domain=ends)  # a hundredth and factors in one panel
     ticks = [*(-(10**power) for power in (2, 1, 0)), 0, *(10**power for power in range(7))]
     title = f"Perplexity against {names[0]} on the same documents, at noise scale"
     marks = alt.layer(
