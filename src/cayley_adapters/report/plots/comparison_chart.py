@@ -128,7 +128,8 @@ def _differences(alt: Any, table: pd.DataFrame, names: Sequence[str]) -> list[An
             for name, title in shown.items()
         ],
     )
-    ends = min(-1.0, float(table["low"].min())), max(1.0, float(table["high"].max()))
+    drawn = table[["low", "percent", "high"]].to_numpy(float)
+    ends = float(np.nanmin(drawn, initial=-1.0)), float(np.nanmax(drawn, initial=1.0))
     scale = alt.Scale(type="symlog", constant=1, domain=ends)  # a hundredth and factors in one panel
     ticks = [*(-(10**power) for power in (2, 1, 0)), 0, *(10**power for power in range(7))]
     title = f"Perplexity against {names[0]} on the same documents, at noise scale"

@@ -30,7 +30,7 @@ _LEFT, _RIGHT, _BETWEEN = 1.12, 0.78, 0.22  # inches beside the panels
 _TOP, _AXIS, _LINE, _ROWS_APART = 0.8, 0.58, 0.105, 1.0  # inches: heading, ticks, a line of the caption, between rows
 _WIDTHS = (4.9, 6.4)  # inches: the least, and from where the legend has three columns
 _PANELS_A_ROW = 3
-_HEADING = 2.15  # inches, of a panel's heading and axis label, where another panel is beside it
+_HEADING = 2.35  # inches, of a panel's heading and axis label, where another panel is beside it
 _MAP = "viridis"  # luminance rises along it, so that grey print keeps the order
 _MARK = -0.27  # where in a cell the boundary's marker and interval lie, in row heights
 
