@@ -11,6 +11,7 @@ import pandas as pd
 
 from cayley_adapters.core.messages import printable
 from cayley_adapters.report.plots.encodings import COLOURS
+from cayley_adapters.report.plots.files import canvas
 from cayley_adapters.report.plots.grid import boundary_table
 
 if TYPE_CHECKING:
@@ -40,10 +41,6 @@ def comparison_figure(
         differences: rows of ``comparison_differences.csv``, each map by its label; the lower row is left out if none.
         notes: sentences of the caption.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     labels = [label for label, _, _ in maps]
     bounds = pd.concat([
         boundary_table(told, np.sort(cells["noise_scale"].unique().astype(float))).assign(map=label)
@@ -60,9 +57,7 @@ def comparison_figure(
     below = 0.12 + _LINE * len(lines)
     legend = 0.12 + 0.17 * -(-len(labels) // columns)
     height = 0.45 + rows * _PANEL + 0.5 + legend + below
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
-        figure = Figure(figsize=(width, height))
-        FigureCanvasAgg(figure)
+    with canvas(width, height) as figure:
         panels = figure.subplots(rows, len(ratios), squeeze=False, sharex=True, sharey="row")
         dims = sorted(bounds["block_dim"].unique())
         for column, ratio in enumerate(ratios):

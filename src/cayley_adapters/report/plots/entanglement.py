@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.report.plots.files import canvas
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -42,10 +44,6 @@ def entanglement_figure(table: pd.DataFrame, differences: pd.DataFrame, model: s
         differences: :data:`cayley_adapters.analysis.entanglement.DIFFERENCE_COLUMNS`.
         model, ansatz: names, for heading and caption.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     ratios = sorted(table["compression_ratio"].unique().tolist())
     table, differences = (
         frame[(frame["compression_ratio"] == ratios[0]) & (frame["bipartition"] == "all")]
@@ -60,9 +58,7 @@ def entanglement_figure(table: pd.DataFrame, differences: pd.DataFrame, model: s
     note = textwrap.fill(_caption(table, differences, ratios, ansatz), int(21.5 * width))
     below = _BELOW + _LINE * (1 + note.count("\n"))
     height = _TOP + len(projections) * panel[1] + below
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
-        figure = Figure(figsize=(width, height))
-        FigureCanvasAgg(figure)
+    with canvas(width, height) as figure:
         panels = _panels(figure, len(projections), across, below / height)
         answers = differences.set_index(["block_dim", "projection", "measure"]).sort_index()
         for row, projection in zip(panels, projections, strict=True):

@@ -1,11 +1,13 @@
-"""Figures as PNG and SVG, and charts as single HTML files that work without a network."""
+"""Figures as PNG and SVG, all in one style, and charts as single HTML files that work without a network."""
 
 from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.files import atomic_file
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     import altair as alt
     from matplotlib.figure import Figure
 
-__all__ = ["chart_json", "save_figure", "save_html", "vega_script"]
+__all__ = ["canvas", "chart_json", "save_figure", "save_html", "vega_script"]
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -62,6 +64,19 @@ def vega_script() -> str:
 def chart_json(chart: alt.TopLevelMixin) -> str:
     """A chart's specification as JSON that may stand in a script element, whatever its texts hold."""
     return json.dumps(chart.to_dict(), allow_nan=False).replace("<", "\\u003c")
+
+
+@contextmanager
+def canvas(width: float, height: float, more: dict[Any, Any] | None = None) -> Iterator[Figure]:
+    """An empty figure of so many inches, in the style of all figures, with ``more`` of Matplotlib's options."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6, **(more or {})}):
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        yield figure
 
 
 def save_figure(figure: Figure, png: Path | str, svg: Path | str) -> None:

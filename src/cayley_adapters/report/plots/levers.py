@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.report.plots.files import canvas
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -32,15 +34,9 @@ def levers_figure(table: pd.DataFrame, model: str, backend: str, ratio: float) -
         backend: the run's own device.
         ratio: compression ratio.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = table[table["kind"] != "control"]
     names = _order(rows)
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
-        figure = Figure(figsize=(6.9, 1.6 + 0.27 * len(names)))
-        FigureCanvasAgg(figure)
+    with canvas(6.9, 1.6 + 0.27 * len(names)) as figure:
         axes = figure.subplots()
         _draw(axes, rows, names)
         figure.suptitle(f"{model}: the critical noise that each lever reaches", x=0.02, ha="left", fontweight="bold")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cayley_adapters.report.plots.files import canvas
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -29,16 +31,10 @@ def lines_figure(table: pd.DataFrame, heading: str, chosen: float | None = None)
         heading: device and number of qubits.
         chosen: the quality in use, which is circled.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     quantities = {"cz_error": "Mean CZ error", "infidelity": "Mean estimated infidelity"}
     if table["cz_error"].isna().all():  # lines of one qubit have no coupler
         del quantities["cz_error"]
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
-        figure = Figure(figsize=(3.1 * len(quantities) + 0.2, 3.2))
-        FigureCanvasAgg(figure)
+    with canvas(3.1 * len(quantities) + 0.2, 3.2) as figure:
         panels = figure.subplots(1, len(quantities), squeeze=False)[0]
         for axes, (name, title) in zip(panels, quantities.items(), strict=True):
             _curves(axes, table, name, chosen)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cayley_adapters.circuits.noise.budget import Circuit
 from cayley_adapters.circuits.noise.sources import SOURCES
+from cayley_adapters.report.plots.files import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,17 +35,10 @@ def noise_budget_figure(table: pd.DataFrame, gains: pd.DataFrame, circuits: Sequ
         circuits: whose errors are counted in the last panel.
         heading: model and device.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     ratios = sorted(table["compression_ratio"].unique())
-    with mpl.rc_context(
-        {"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6, "hatch.linewidth": 0.6}
-    ):
-        figure = Figure(figsize=(2.5 * (len(ratios) + 1) + 0.3, 3.3))
-        FigureCanvasAgg(figure)
+    with canvas(2.5 * (len(ratios) + 1) + 0.3, 3.3, {"hatch.linewidth": 0.6}) as figure:
         panels = np.atleast_1d(figure.subplots(1, len(ratios) + 1))
         for axes, ratio in zip(panels, ratios, strict=False):
             _costs(axes, table[table["compression_ratio"] == ratio], gains[gains["compression_ratio"] == ratio])

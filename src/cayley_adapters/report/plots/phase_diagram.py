@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.report.plots.files import canvas
 from cayley_adapters.report.plots.grid import (
     boundary_table,
     cell_table,
@@ -54,10 +55,6 @@ def phase_diagram_figure(
     Raises:
         CayleyError: no cell has the transition's readout and shots, or a baseline is missing.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     table = cell_table(cells, transition)
     axis = np.sort(table["noise_scale"].unique().astype(float))
     labels = table.drop_duplicates("block_dim").sort_values("block_dim")
@@ -77,9 +74,7 @@ def phase_diagram_figure(
     caption = _LINE * (2 + note.count("\n"))
     bottom = caption + (0.3 if width >= _WIDTHS[1] else 0.45) + _AXIS
     size = np.array([width, _TOP + down * panel[1] + (down - 1) * _ROWS_APART + bottom])
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
-        figure = Figure(figsize=tuple(size))
-        FigureCanvasAgg(figure)
+    with canvas(*size) as figure:
         for place, ratio in enumerate(ratios):
             row, column = divmod(place, across)
             corner = [

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.report.plots.files import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,16 +44,10 @@ def questions_figure(table: pd.DataFrame, comparisons: pd.DataFrame) -> Figure:
         table: :data:`cayley_adapters.questions.tables.TABLE_COLUMNS`.
         comparisons: :data:`cayley_adapters.questions.statistics.COMPARISON_COLUMNS`.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     pairs = neighbours(table)
     labels = {row.arm: _label(row) for row in table.itertuples()}
     height = _TOP + _ROW * max(len(table), len(pairs)) + _BOTTOM
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
-        figure = Figure(figsize=(7.3, height))
-        FigureCanvasAgg(figure)
+    with canvas(7.3, height) as figure:
         low, tall = _BOTTOM / height, 1 - (_TOP + _BOTTOM) / height
         left = figure.add_axes((0.168, low, 0.26, tall), label="accuracy")
         right = figure.add_axes((0.655, low, 0.245, tall), label="flips")

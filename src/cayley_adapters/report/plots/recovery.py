@@ -9,6 +9,7 @@ import pandas as pd
 
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.report.plots.files import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,14 +31,8 @@ def recovery_figure(table: pd.DataFrame, references: pd.DataFrame, model: str) -
         references: ``compression_ratio, compressed, uncompressed`` perplexities.
         model: its name, for the heading.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     ratios = [ratio for ratio in sorted(table["compression_ratio"].unique()) if ratio > 0]
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6}):
-        figure = Figure(figsize=(0.9 + 3.1 * max(len(ratios), 1.5), 3.6))
-        FigureCanvasAgg(figure)
+    with canvas(0.9 + 3.1 * max(len(ratios), 1.5), 3.6) as figure:
         panels = np.atleast_1d(figure.subplots(1, max(len(ratios), 1), sharey=True, squeeze=True))
         for axes, ratio in zip(panels, ratios, strict=False):
             known = references[references["compression_ratio"] == ratio].iloc[0]

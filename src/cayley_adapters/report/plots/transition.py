@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.scaling import LARGEST_COST
+from cayley_adapters.report.plots.files import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,15 +30,7 @@ def transition_figure(transition: Mapping[str, Any], heading: str) -> Figure:
         transition: ``transition.json``.
         heading: model and device.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(
-        {"font.family": "DejaVu Sans", "font.size": 7.5, "axes.linewidth": 0.6, "legend.frameon": False}
-    ):
-        figure = Figure(figsize=(7.6, 5.6))
-        FigureCanvasAgg(figure)
+    with canvas(7.6, 5.6, {"legend.frameon": False}) as figure:
         panels = figure.subplots(2, 3).ravel()
         _gain(panels[0], transition)
         costs = _costs(transition)
