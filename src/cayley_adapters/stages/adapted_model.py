@@ -6,22 +6,20 @@ import math
 
 import numpy as np
 
-from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import load_adapter
-from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
 from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.job import Job
-from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows
 from cayley_adapters.models.losses import shot_error, token_losses
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import Arm, make_executor
-from cayley_adapters.stages.common import device_noise, evaluation_windows
+from cayley_adapters.stages.common import device_noise, evaluation_windows, use_threads
 
 __all__ = ["AdaptedModel"]
 
@@ -42,21 +40,13 @@ class AdaptedModel:
     """
 
     def __init__(self, job: Job, settings: Settings) -> None:
-        from numba import config as numba_config
-        from numba import set_num_threads
-
         inputs, self._options = job.inputs, settings.evaluate
-        # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
-        set_num_threads(min(self._options.threads, numba_config.NUMBA_NUM_THREADS))
-        set_threads(self._options.threads)
+        use_threads(self._options.threads)
         compressed = inputs["compressed"][0].parent
         base = place(load_compressed(compressed), device_named(self._options.device))
         self._model = load_adapter(base, inputs["adapter"][0].parent)
         layers = adapted_layers(self._model)
-        self._blocks = {
-            name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])
-            for name, layer in layers.items()
-        }
+        self._blocks = trained_blocks(self._model)
         self._device, self._seed = device_noise(settings.noise), job.seed
         self.circuits = load_circuits(inputs["angles"][0])
         self.block_dim = next(iter(self._blocks.values())).shape[-1]

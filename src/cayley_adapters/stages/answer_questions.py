@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
-from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
 from cayley_adapters.adapters.training.controls import free_parameters
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.core.errors import CayleyError
@@ -20,7 +19,7 @@ from cayley_adapters.core.files import atomic_file
 from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
-from cayley_adapters.models.base import load_tokenizer, set_threads
+from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.questions.items import load_set
@@ -29,7 +28,7 @@ from cayley_adapters.questions.scoring import encode_set, log_likelihoods
 from cayley_adapters.questions.tables import ARM_COLUMNS, TEXT_COLUMNS, Marked
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import EXACT, Arm, make_executor
-from cayley_adapters.stages.common import base_model, device_noise, model_folder
+from cayley_adapters.stages.common import base_model, device_noise, model_folder, use_threads
 
 __all__ = ["run"]
 
@@ -44,14 +43,10 @@ class Bases:
 
 def run(job: Job, settings: Settings) -> Outcome:
     """Write the arms, the log-likelihood of every choice for each of them, and texts for some questions."""
-    from numba import config as numba_config
-    from numba import set_num_threads
     from safetensors.numpy import save_file
 
     inputs, outputs, asking = job.inputs, job.outputs, settings.questions
-    # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
-    set_num_threads(min(asking.threads, numba_config.NUMBA_NUM_THREADS))
-    set_threads(asking.threads)
+    use_threads(asking.threads)
     items = load_set(inputs["questions"][0], inputs["about"][0])[0].items
     if beyond := [number for number in asking.chosen if number >= len(items)]:
         raise CayleyError(f"questions.chosen=[{beyond[0]}]: there are {len(items)} questions, 0 to {len(items) - 1}")
@@ -108,12 +103,8 @@ def _arms(job: Job, settings: Settings, bases: Bases) -> Iterator[tuple[dict[str
     model = load_adapter(bases.compressed, inputs["adapter"][0].parent)
     with model.disable_adapter():
         yield none | {"arm": "compressed", "method": "compressed"}, model
-    layers = adapted_layers(model)
-    blocks = {
-        name: blocks_of(layer.cayley_theta["default"].detach().double(), layer.cayley_config["default"])
-        for name, layer in layers.items()
-    }
-    parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
+    blocks = trained_blocks(model)
+    parameters = sum(layer.cayley_theta["default"].numel() for layer in adapted_layers(model).values())
     common = none | {"method": "cayley", "block_dim": d, "adapter_parameters": parameters}
     circuits = load_circuits(inputs["angles"][0])
     device = device_noise(settings.noise)

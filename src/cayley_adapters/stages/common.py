@@ -1,4 +1,4 @@
-"""What several stages share: finding a job's model and text."""
+"""What several stages share: finding a job's model, blocks and text, and the threads that it computes with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.reading import damaged, load_json
-from cayley_adapters.models.base import load_model, locate
+from cayley_adapters.models.base import load_model, locate, set_threads
 from cayley_adapters.models.corpus import Windows, load_windows
 from cayley_adapters.settings import Model
 from cayley_adapters.settings.evaluation import Noise
@@ -23,6 +23,7 @@ __all__ = [
     "method_of",
     "model_dtype",
     "model_folder",
+    "use_threads",
 ]
 
 
@@ -48,6 +49,16 @@ def _described(model_json: Path) -> dict[str, Any]:
         return Model.model_validate(found).model_dump(mode="json")
     except ValidationError as error:
         raise damaged(model_json, "; ".join(explain(error, Model.model_fields))) from error
+
+
+def use_threads(count: int) -> None:
+    """Compute with ``count`` threads, in Numba's kernels as far as there are as many, and in torch."""
+    from numba import config as numba_config
+    from numba import set_num_threads
+
+    # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
+    set_num_threads(min(count, numba_config.NUMBA_NUM_THREADS))
+    set_threads(count)
 
 
 def device_noise(noise: Noise, scale: float = 1.0) -> DeviceNoise:

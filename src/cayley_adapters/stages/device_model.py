@@ -13,11 +13,11 @@ from cayley_adapters.adapters.cayley.loading import load_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
-from cayley_adapters.models.base import load_tokenizer, set_threads
+from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.common import evaluation_windows, model_folder
+from cayley_adapters.stages.common import evaluation_windows, model_folder, use_threads
 from cayley_adapters.stages.transpile import circuits_of, synthesis_of
 
 if TYPE_CHECKING:
@@ -35,13 +35,8 @@ class DeviceModel:
     """
 
     def __init__(self, job: Job, settings: Settings) -> None:
-        from numba import config as numba_config
-        from numba import set_num_threads
-
-        self._settings, self._inputs, threads = settings, job.inputs, settings.qpu.threads
-        # In this order: numba's first call starts its OpenMP pool and thereby resets the number of threads for torch.
-        set_num_threads(min(threads, numba_config.NUMBA_NUM_THREADS))
-        set_threads(threads)
+        self._settings, self._inputs = settings, job.inputs
+        use_threads(settings.qpu.threads)
         base = load_compressed(self._inputs["compressed"][0].parent)
         self.model = load_adapter(base, self._inputs["adapter"][0].parent)
         layers = adapted_layers(self.model)

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import load_adapter
-from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
+from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
 from cayley_adapters.adapters.training.frozen import from_layer
 from cayley_adapters.analysis.lever_ranking import RANKING_COLUMNS, rank
 from cayley_adapters.circuits.synthesis import synthesise
@@ -62,11 +61,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     wanted = train.steps * train.batch_windows
     tokens, trained = training_windows(inputs["tokens"][0], wanted, max(train.validation_windows, 1))
     tokens = tokens[trained : trained + settings.levers.ranking_windows]
-    layers = adapted_layers(model)
-    blocks = {
-        name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])
-        for name, layer in layers.items()
-    }
+    layers, blocks = adapted_layers(model), trained_blocks(model)
     circuits = {name: synthesise(q.numpy()) for name, q in blocks.items()}
     noisy = make_executor(NOISY, blocks, circuits, device_noise(settings.noise), 0)
     exact = ExactExecutor({name: q.float() for name, q in blocks.items()}, "signed")

@@ -9,10 +9,10 @@ import torch
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
-from cayley_adapters.adapters.cayley.layer import CayleyLayer
+from cayley_adapters.adapters.cayley.layer import CayleyLayer, blocks_of
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["CayleyModel", "adapted_layers", "set_executor"]
+__all__ = ["CayleyModel", "adapted_layers", "set_executor", "trained_blocks"]
 
 
 class CayleyModel(BaseTuner):
@@ -54,6 +54,14 @@ class CayleyModel(BaseTuner):
 def adapted_layers(model: nn.Module) -> dict[str, CayleyLayer]:
     """Map each adapted projection's name to its layer, in the model's order."""
     return {module.key: module for module in model.modules() if isinstance(module, CayleyLayer)}
+
+
+def trained_blocks(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Map each adapted projection's name to the blocks ``(B, d, d)`` of its only adapter, in float64 on the CPU."""
+    return {
+        name: blocks_of(layer.cayley_theta["default"].detach().cpu().double(), layer.cayley_config["default"])
+        for name, layer in adapted_layers(model).items()
+    }
 
 
 def set_executor(model: nn.Module, executor: Callable[[str, torch.Tensor], torch.Tensor] | None) -> None:
