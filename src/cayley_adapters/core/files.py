@@ -22,6 +22,7 @@ __all__ = [
     "remove_partial",
     "remove_partial_of",
     "sha256",
+    "write_file",
 ]
 
 PARTIAL = ".partial-"
@@ -57,6 +58,12 @@ def atomic_file(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_file(path: Path | str, content: str | bytes) -> None:
+    """Write a text in UTF-8, or bytes; see :func:`atomic_file`."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cayley_adapters.core.environment import environment, gpu
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file, sha256
+from cayley_adapters.core.files import sha256, write_file
 from cayley_adapters.pipeline.fingerprint import fingerprint
 from cayley_adapters.pipeline.table import STAGES, stages_before
 
@@ -100,8 +100,7 @@ def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write JSON atomically, keys in order: the same content gives the same bytes."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_file(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def written(job: Job) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import PARTIAL, atomic_file
+from cayley_adapters.core.files import PARTIAL, write_file
 
 if TYPE_CHECKING:
     from cayley_adapters.core.job import Job
@@ -47,8 +47,7 @@ def write_record(job: Job) -> None:
         "cpu_seconds": round(sum(item.ru_utime + item.ru_stime for item in used), 2),
         "memory_mb": round(_peak_memory() / 2**20),
     }
-    with atomic_file(record_path(job)) as temporary:
-        temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    write_file(record_path(job), json.dumps(record) + "\n")
 
 
 def _peak_memory() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.messages import say, show
 from cayley_adapters.core.reading import flat
 from cayley_adapters.pipeline.table import STAGES
@@ -74,8 +74,7 @@ def claim(variants: Iterable[Variant], kept: Container[str] = ()) -> None:
             _clear(Path(variant.folder), kept)
             config.unlink(missing_ok=True)
         if not config.exists():
-            with atomic_file(config) as temporary:
-                temporary.write_text(variant.settings.to_yaml(), encoding="utf-8")
+            write_file(config, variant.settings.to_yaml())
 
 
 def _differences(config: Path, variant: Variant) -> Iterator[tuple[str, Any, Any]]:

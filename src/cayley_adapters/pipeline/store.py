@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file, remove_partial, remove_partial_of, sha256
+from cayley_adapters.core.files import remove_partial, remove_partial_of, sha256, write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.jobs import jobs_of
 from cayley_adapters.pipeline.locks import hold_alone
@@ -118,8 +118,7 @@ def _sign(store: Path, folder: Path) -> None:
     """Let the store know a results folder that uses it, which may lie elsewhere."""
     note = store / RUNS / hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
     if not note.exists():
-        with atomic_file(note) as temporary:
-            temporary.write_bytes(os.fsencode(folder))
+        write_file(note, os.fsencode(folder))
 
 
 def _link(place: Path, target: Path, copied: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cayley_adapters.circuits.noise.calibration import Calibration
 from cayley_adapters.circuits.noise.calibration_files import load_calibration
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.qpu.ledger import Ledger, ledger_path
 
 __all__ = ["keep_calibration", "kept_calibration", "kept_path"]
@@ -20,8 +20,7 @@ def kept_path(base: str | Path, backend: str) -> Path:
 
 def keep_calibration(base: str | Path, path: Path) -> None:
     """Keep the calibration in a file; to be called before the jobs that were planned by it are sent."""
-    with atomic_file(kept_path(base, load_calibration(path)[0].name)) as temporary:
-        temporary.write_bytes(path.read_bytes())
+    write_file(kept_path(base, load_calibration(path)[0].name), path.read_bytes())
 
 
 def kept_calibration(base: str | Path, backend: str) -> tuple[Calibration, dict[str, Any]] | None:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.reading import damaged, load_json
 
 __all__ = ["LETTERS", "Item", "QuestionSet", "load_set", "prompted", "save_set", "spread"]
@@ -119,10 +119,8 @@ def save_set(questions: QuestionSet, items: Path, about: Path, **notes: Any) -> 
         "sha256": hashlib.sha256(content).hexdigest(),
         **notes,
     }
-    with atomic_file(items) as temporary:
-        temporary.write_bytes(content)
-    with atomic_file(about) as temporary:
-        temporary.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_file(items, content)
+    write_file(about, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_set(items: Path, about: Path) -> tuple[QuestionSet, dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cayley_adapters.analysis.transition_table import load_transition
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import read_baselines, read_cells
@@ -59,8 +59,7 @@ def run(job: Job, settings: Settings) -> Outcome:
 
 
 def _write(dashboard: Dashboard, path: Path) -> None:
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(definition(dashboard), indent=1) + "\n", encoding="utf-8")
+    write_file(path, json.dumps(definition(dashboard), indent=1) + "\n")
 
 
 def _publish(dashboard: Dashboard, memory: Path) -> None:
@@ -70,8 +69,7 @@ def _publish(dashboard: Dashboard, memory: Path) -> None:
     urls = known.setdefault(place, {})
     for page, url in _save(dashboard, dict(urls)):
         urls[page] = url
-        with atomic_file(memory) as temporary:
-            temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        write_file(memory, json.dumps(known, indent=1) + "\n")
         say(f"{page}: {url}")
 
 

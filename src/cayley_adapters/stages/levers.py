@@ -14,7 +14,7 @@ from cayley_adapters.analysis.lever_goal import describe_goal
 from cayley_adapters.analysis.levers import Arm, arms_of, columns_of, control_rows, lever_rows
 from cayley_adapters.circuits.noise.budget import read_budgets
 from cayley_adapters.circuits.noise.device import DeviceNoise
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.reading import load_json
@@ -67,8 +67,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     write_table(_seconds(job.told["records"], measured), outputs["costs"], COST_COLUMNS)
     couplers = {(arm.name, arm.block_dim): _coupler_error(arm) for arm in measured}
     goal = describe_goal(measured, settings.noise.backend, couplers, clusters)
-    with atomic_file(outputs["goal"]) as temporary:
-        temporary.write_text(json.dumps(goal, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_file(outputs["goal"], json.dumps(goal, indent=1, allow_nan=False) + "\n")
     model = str(measured[0].cells["model"].iloc[0])
     given = {"levers": table, "model": model, "backend": settings.noise.backend, "ratio": ratio}
     draw_figures(LEVER_FIGURES, outputs, given)

@@ -12,7 +12,7 @@ from cayley_adapters.analysis.evaluations import read_evaluations, read_referenc
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, transition_rows
 from cayley_adapters.circuits.noise.budget import model_circuits, read_budgets
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import read_baselines, read_cells
@@ -48,8 +48,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         circuits=model_circuits(budgets, noise, settings.train.ansatz),
         readout_costs=alone["cost"].mean().dropna().to_dict(),
     )
-    with atomic_file(outputs["transition"]) as temporary:
-        temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_file(outputs["transition"], json.dumps(result, indent=1, allow_nan=False) + "\n")
     given = {"phase_diagram": cells, "baselines": baselines, "transition": result}
     draw_figures(PHASE_DIAGRAM, outputs, given)
     for ratio in result["ratios"]:

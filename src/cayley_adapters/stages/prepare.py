@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.models.base import check_model, load_tokenizer, locate
@@ -27,6 +27,5 @@ def run(job: Job, settings: Settings) -> Outcome:
     windows = build_windows(data, load_tokenizer(folder))
     say(", ".join(f"{name}: {len(part.tokens)} windows" for name, part in windows.items()))
     save_windows(windows, outputs["tokens"])
-    with atomic_file(outputs["model"]) as temporary:
-        temporary.write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
+    write_file(outputs["model"], json.dumps(model, indent=1) + "\n")
     return Outcome({"model": model_hashes(folder), "text": text_hashes(data)})

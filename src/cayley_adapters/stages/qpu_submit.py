@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.qpu.sent import keep_calibration
@@ -19,6 +19,5 @@ def run(job: Job, settings: Settings) -> Outcome:
     """Send what was not sent before, and write which jobs the workload has."""
     keep_calibration(job.base, job.inputs["calibration"][0])
     rows = desk_of(job, settings.qpu).send(load_workload(job.inputs["workload"][0]))
-    with atomic_file(job.outputs["submitted"]) as temporary:
-        temporary.write_text(json.dumps(rows, indent=1, default=str) + "\n", encoding="utf-8")
+    write_file(job.outputs["submitted"], json.dumps(rows, indent=1, default=str) + "\n")
     return Outcome()

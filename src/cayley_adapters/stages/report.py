@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.pipeline.stage import Outcome
@@ -18,7 +18,6 @@ def run(job: Job, settings: Settings) -> Outcome:
     files = {path.name: path.read_bytes() for paths in inputs.values() for path in paths}
     evidence = Evidence.from_files(load_settings(inputs["config"][0]), files)
     page = render_report(evidence, calibration_date(evidence))
-    with atomic_file(outputs["report"]) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_file(outputs["report"], page)
     say(f"{outputs['report']}: {len(page.encode()) / 1e6:.1f} MB; open it in a browser")
     return Outcome()

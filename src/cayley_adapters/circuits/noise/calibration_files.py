@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from typing_extensions import TypedDict
 
 from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import write_file
 from cayley_adapters.core.reading import damaged, load_json
 
 __all__ = ["load_calibration", "save_calibration"]
@@ -60,8 +60,7 @@ def save_calibration(calibration: Calibration, path: Path, about: dict[str, Any]
     }
     couplers = [[a, b, coupler.cz_error, coupler.cz_duration] for (a, b), coupler in calibration.couplers.items()]
     content = {"name": calibration.name, **about, "qubits": qubits, "couplers": couplers}
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_file(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def load_calibration(path: Path) -> tuple[Calibration, dict[str, Any]]:

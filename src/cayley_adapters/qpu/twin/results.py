@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cayley_adapters.core.files import atomic_file, locked
+from cayley_adapters.core.files import locked, write_file
 from cayley_adapters.qpu.twin.device import decode_program
 from cayley_adapters.qpu.twin.replies import utc
 
@@ -35,8 +35,7 @@ def results_text(folder: Path, job: sqlite3.Row, params: str, device: Device) ->
         with locked(path):
             if not path.exists():
                 text = _measure(job, json.loads(params), device)
-                with atomic_file(path) as temporary:
-                    temporary.write_text(text)
+                write_file(path, text)
     return path.read_text()
 
 

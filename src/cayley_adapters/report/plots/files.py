@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import atomic_file, write_file
 
 if TYPE_CHECKING:
     import altair as alt
@@ -48,8 +48,7 @@ def save_html(chart: alt.TopLevelMixin, path: Path | str, title: str = "Phase di
         title: of the page.
     """
     page = _PAGE.format(title=html.escape(title), script=vega_script(), spec=chart_json(chart))
-    with atomic_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_file(path, page)
 
 
 def vega_script() -> str:

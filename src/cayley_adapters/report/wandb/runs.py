@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cayley_adapters.core.files import atomic_file, sha256
+from cayley_adapters.core.files import sha256, write_file
 from cayley_adapters.core.messages import say
 from cayley_adapters.report.wandb.tracked import TrackedFiles, TrackedRun
 
@@ -57,8 +57,7 @@ def log_job(base: str, name: str, tracked: Sequence[TrackedRun]) -> None:
             log_run(base, run)
             continue
         kept = Path(base, "tracked", f"{name}-{number}.json")
-        with atomic_file(kept) as temporary:
-            temporary.write_text(run.to_json(), encoding="utf-8")
+        write_file(kept, run.to_json())
         for folder, used in owners:
             _log_kept(kept, folder, used)
 
