@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
-__all__ = ["CayleyError", "nearest"]
+__all__ = ["CayleyError", "causes", "nearest"]
 
 
 class CayleyError(Exception):
@@ -25,3 +25,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string."""
     match = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and those behind it, hidden ones (``from None``) too."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -6,11 +6,10 @@ import errno
 import re
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError, causes
 
 __all__ = ["begin", "death", "explain", "main"]
 
@@ -50,7 +49,7 @@ def explain(error: BaseException, stage: str = "") -> str | None:
     """
     if isinstance(error, CayleyError):
         return str(error)
-    for found in _chain(error):
+    for found in causes(error):
         number, text = _number(found), (str(found).strip() or type(found).__name__).splitlines()[0]
         if isinstance(found, MemoryError) or number == errno.ENOMEM or NO_MEMORY.search(text):
             return f"out of memory ({text}). {_memory(stage)}"
@@ -73,12 +72,6 @@ def death(status: int, stage: str = "") -> str | None:
     if name in ("SIGABRT", "SIGSEGV", "SIGBUS"):
         return f"{said}: by a library that got no memory or no disk space, as a rule. {_memory(stage)}"
     return f"{said}. Run the same command again: finished work is kept."
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _number(error: BaseException) -> int | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.errors import CayleyError, causes
 from cayley_adapters.core.messages import printable, without_secrets
 
 if TYPE_CHECKING:
@@ -27,22 +27,13 @@ class Unreachable(CayleyError):
     """The service did not answer, or not sensibly, as often as it was asked."""
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and those behind it, hidden ones (``from None``) too."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
 def _frames(error: BaseException) -> list[Any]:
     return [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
 
 
 def http_status(error: BaseException) -> int | None:
     """Return the HTTP status behind an exception of the library; none if no answer came."""
-    for cause in _chain(error):
+    for cause in causes(error):
         status = getattr(getattr(cause, "response", None), "status_code", None) or getattr(cause, "status_code", None)
         if isinstance(status, int) and status > 0:
             return status
@@ -58,7 +49,7 @@ def proves_not_accepted(error: BaseException) -> bool:
     """
     from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
 
-    reached = [code for cause in _chain(error) for code in _frames(cause)]
+    reached = [code for cause in causes(error) for code in _frames(cause)]
     if QiskitRuntimeService._run.__code__ not in reached:
         return True  # it failed while the program was prepared
     first = {QiskitRuntimeService._check_instance_usage.__code__, IBMBackend.status.__code__}
@@ -66,7 +57,7 @@ def proves_not_accepted(error: BaseException) -> bool:
         return True  # what the library asks before it sends
     if not any(code.co_name == "program_run" for code in reached):
         return False  # the request had been answered: what failed came after it
-    for cause in _chain(error):
+    for cause in causes(error):
         response = getattr(cause, "response", None)
         if response is None:
             continue
@@ -88,7 +79,7 @@ def is_transient(error: BaseException) -> bool:
         return status in _NO_PROOF | {429} or status >= 500
     # The library says "not found" of a device whose description it could not fetch.
     kinds = (ApiError, RequestException, HTTPError, QiskitBackendNotFoundError, OSError, ValueError, KeyError)
-    return any(isinstance(cause, kinds) for cause in _chain(error)) and not isinstance(error, CayleyError)
+    return any(isinstance(cause, kinds) for cause in causes(error)) and not isinstance(error, CayleyError)
 
 
 def post_once(service: Any) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.errors import CayleyError, causes, nearest
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
@@ -80,24 +79,17 @@ def _reason(error: Exception) -> str:
     from qiskit_ibm_runtime.exceptions import IBMInputValueError, IBMNotAuthorizedError
     from requests import RequestException
 
-    causes = list(_causes(error))
-    if any(isinstance(cause, AccountNotFoundError) for cause in causes):
+    found = list(causes(error))
+    if any(isinstance(cause, AccountNotFoundError) for cause in found):
         return f"no account of IBM Quantum is saved on this machine; {_ACCOUNT}"
-    refused = [cause for cause in causes if isinstance(cause, ApiException) and cause.status_code in (400, 401, 403)]
-    if refused or any(isinstance(cause, IBMNotAuthorizedError) for cause in causes):
+    refused = [cause for cause in found if isinstance(cause, ApiException) and cause.status_code in (400, 401, 403)]
+    if refused or any(isinstance(cause, IBMNotAuthorizedError) for cause in found):
         return f"IBM Quantum refuses the account's token; {_ACCOUNT}"
-    if any(isinstance(cause, RequestException | ApiException | ConnectionError | TimeoutError) for cause in causes):
+    if any(isinstance(cause, RequestException | ApiException | ConnectionError | TimeoutError) for cause in found):
         return "IBM Quantum cannot be reached; check the network and try again, or take qpu=twin"
-    if any(isinstance(cause, InvalidAccountError | IBMInputValueError) for cause in causes):
+    if any(isinstance(cause, InvalidAccountError | IBMInputValueError) for cause in found):
         return f"the saved account of IBM Quantum is not valid, or has no such instance; {_ACCOUNT}"
     return (
         f"IBM Quantum cannot be used ({type(error).__name__}); "
         'python -c "from qiskit_ibm_runtime import QiskitRuntimeService; QiskitRuntimeService()" says why'
     )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
