@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Module
@@ -28,7 +28,6 @@ ROOT = Path(__file__).parents[2]
 
 _Stamp = tuple[tuple[str, int, int], ...]  # path, time and size of every file
 
-_read: dict[tuple[str, str], tuple[tuple[int, int], Module]] = {}
 _graphs: dict[Path, tuple[_Stamp, Graph, dict[str, str]]] = {}
 
 
@@ -78,20 +77,17 @@ def _graph(root: Path) -> tuple[Graph, dict[str, str]]:
             if path.endswith(".py"):
                 package = parts[-1] == "__init__.py"
                 name = ".".join([PACKAGE, *parts[:-1], *([] if package else [parts[-1].removesuffix(".py")])])
-                modules[name] = partial(_module, name, package, path, (time, size))
+                modules[name] = partial(_module, name, package, path, time, size)
             else:
                 files["/".join([PACKAGE, *parts])] = Path(path).read_bytes
         kept = _graphs[root] = (stamp, Graph(modules, files), {})
     return kept[1], kept[2]
 
 
-def _module(name: str, package: bool, path: str, stamp: tuple[int, int]) -> Module:
-    """A module, taken apart once for as long as its file stays as it is."""
-    kept = _read.get((name, path))
-    if kept is None or kept[0] != stamp:
-        module = read_module(name, package, Path(path).read_text(encoding="utf-8"))
-        kept = _read[name, path] = (stamp, module)
-    return kept[1]
+@lru_cache(maxsize=4096)
+def _module(name: str, package: bool, path: str, time: int, size: int) -> Module:
+    """A module, taken apart once for as long as its file stays as it is, of that time and size."""
+    return read_module(name, package, Path(path).read_text(encoding="utf-8"))
 
 
 def _stamps(folder: str) -> Iterator[tuple[str, int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["PACKAGE", "Class", "Definition", "Field", "Module", "Part", "Use"]
+__all__ = ["PACKAGE", "Class", "Code", "Definition", "Field", "Module", "Part", "Use"]
 
 PACKAGE = "cayley_adapters"
 
@@ -24,45 +24,46 @@ Field = tuple[Use, str]
 
 
 @dataclass(frozen=True)
-class Part:
-    """What counts only where its name is read: a field of a registered thing, a method of what stages are given.
-
-    Attributes:
-        field: the name; a number is the place among the arguments of a call.
-        callee: the class that the argument is given to, None where it is known to be read by name.
-        text: whether it is a text and nothing else.
-        digest: of its code.
-        uses: what it uses.
-        reads: the names that it reads in turn.
-        fields: see :class:`Definition`.
-    """
-
-    field: str | int
-    callee: Use | None
-    text: bool
-    digest: bytes
-    uses: frozenset[Use]
-    reads: frozenset[str]
-    fields: frozenset[Field] = frozenset()
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A function, a class, what is assigned to a name, or all other statements of a module.
+class Code:
+    """What is known of a piece of code.
 
     Attributes:
         digest: of what it does: without docstrings, comments, annotations, and texts of errors and messages.
         uses: what it uses.
         reads: attributes that it reads, texts that may be names of such, and ``import LIBRARY`` for other packages.
-        parts: what of it counts only where it is read.
         fields: registry and attribute that is read of one of its things, as in ``METHODS[name].builder``.
     """
 
     digest: bytes
     uses: frozenset[Use]
     reads: frozenset[str]
+    fields: frozenset[Field]
+
+
+@dataclass(frozen=True)
+class Part(Code):
+    """What counts only where its name is read: a field of a registered thing, a method of what stages are given.
+
+    Attributes:
+        field: the name; a number is the place among the arguments of a call.
+        callee: the class that the argument is given to, None where it is known to be read by name.
+        text: whether it is a text and nothing else.
+    """
+
+    field: str | int
+    callee: Use | None = None
+    text: bool = False
+
+
+@dataclass(frozen=True)
+class Definition(Code):
+    """A function, a class, what is assigned to a name, or all other statements of a module.
+
+    Attributes:
+        parts: what of it counts only where it is read.
+    """
+
     parts: tuple[Part, ...]
-    fields: frozenset[Field] = frozenset()
 
 
 @dataclass(frozen=True)

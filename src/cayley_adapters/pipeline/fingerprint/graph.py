@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Class, Definition, Field, Module, Part, Use
+from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Class, Code, Definition, Field, Module, Part
 from cayley_adapters.pipeline.fingerprint.names import Names, Node
 from cayley_adapters.pipeline.fingerprint.walk import WHOLE
 
@@ -107,7 +107,7 @@ class Graph:
                 if name.startswith((f"{PACKAGE}.settings", f"{PACKAGE}.core.job")):
                     module = self._names.module(name)
                     assert module is not None  # it is among the sources
-                    self._given += [(part, self._part(module, part)) for part in module.given]
+                    self._given += [(part, self._found(module, part)) for part in module.given]
         return self._given
 
     # Nodes
@@ -152,26 +152,28 @@ class Graph:
         return found
 
     def _read(self, module: Module, definition: Definition) -> _Found:
-        found = _Found(reads=set(definition.reads))
-        told = [definition.digest.hex()]
-        uses = definition.uses
+        counted: list[Code] = [definition]
+        waiting: list[Part] = []
         for part in definition.parts:
             part = self._placed(module, part)
-            if self._conditional(module, part):
-                found.parts.append((part, self._part(module, part)))
-            else:
-                told.append(part.digest.hex())
-                uses, found.reads = uses | part.uses, found.reads | part.reads
-                found.fields += [(module, item) for item in part.fields]
-        found.fields += [(module, item) for item in definition.fields]
-        found.edges, names = self._resolved(module, uses)
-        found.line = " ".join(told + names)
+            (waiting if self._conditional(module, part) else counted).append(part)
+        found = self._found(module, *counted)
+        found.parts = [(part, self._found(module, part)) for part in waiting]
         return found
 
-    def _part(self, module: Module, part: Part) -> _Found:
-        edges, names = self._resolved(module, part.uses)
-        fields = [(module, item) for item in part.fields]
-        return _Found(" ".join([part.digest.hex(), *names]), edges, set(part.reads), fields=fields)
+    def _found(self, module: Module, *pieces: Code) -> _Found:
+        """What pieces of code come to together, and what each name stands for: it may come to mean another thing."""
+        found = _Found()
+        told = [piece.digest.hex() for piece in pieces]
+        names = []
+        for use in {use for piece in pieces for use in piece.uses}:
+            found.edges += self._names.used(module, use)
+            if use[0] == "name" and use[1] in module.imports:
+                names.append(f"{use}={module.imports[use[1]]}")
+        found.line = " ".join(told + sorted(names))
+        found.reads = found.reads.union(*(piece.reads for piece in pieces))
+        found.fields = [(module, item) for piece in pieces for item in piece.fields]
+        return found
 
     # Registries
 
@@ -222,19 +224,4 @@ class Graph:
         return (part.text and part.field in TEXTS) or any(name in ENTRIES for name, _ in ancestry)
 
     def _acts(self, module: Module, made: Class) -> bool:
-        if made.acts:
-            return True
-        return any(base.acts for use in made.bases for _, base in self._names.ancestry(module, use))
-
-    # Names
-
-    def _resolved(self, module: Module, uses: Iterable[Use]) -> tuple[list[Node], list[str]]:
-        """Where uses lead, and what each stands for: the same name may come to mean another thing."""
-        edges: list[Node] = []
-        told: list[str] = []
-        for use in uses:
-            found = self._names.used(module, use)
-            edges += found
-            if use[0] == "name" and use[1] in module.imports:
-                told.append(f"{use}={module.imports[use[1]]}")
-        return edges, sorted(told)
+        return made.acts or any(base.acts for use in made.bases for _, base in self._names.ancestry(module, use))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from cayley_adapters.pipeline.fingerprint.definitions import Definition, Part, Use
+from cayley_adapters.pipeline.fingerprint.definitions import Definition, Field, Part, Use
 from cayley_adapters.pipeline.fingerprint.scopes import type_checking
 from cayley_adapters.pipeline.fingerprint.walk import HOLE, Walk, imports_by_name, last_name, names_in
 
@@ -43,37 +43,30 @@ class Reader(Walk):
         super().__init__(module, home, given)
         self._fields, self._ours = fields, ours
         self._parts: list[Part] = []
-        self._visitors |= {
-            ast.AnnAssign: self._annotated,
-            ast.Assert: lambda node: self._visit(node.test),
-            ast.Call: self._call,
-            ast.ClassDef: self._class,
-            ast.Expr: self._expression,
-            ast.If: self._if,
-            ast.Raise: self._raise,
-        }
 
     def read(self, nodes: Iterable[ast.AST]) -> Definition:
         """What the statements of one definition come to."""
         for node in nodes:
-            self._visit(node)
+            self.visit(node)
         if self._has_given:
             self._reads |= {f"{kind} {name}" for name in self._open for kind in ("job", "section")}
-        reads, fields = frozenset(self._reads), frozenset(self._read_of)
-        return Definition(_digest(self._tokens), frozenset(self._uses), reads, tuple(self._parts), fields)
+        return Definition(*self._told(), tuple(self._parts))
 
     def part(self, field: str | int, nodes: Iterable[ast.AST], callee: Use | None = None, text: bool = False) -> Part:
         """The same of something that counts only where it is read."""
         kept = self._tokens, self._uses, self._reads, self._read_of
         self._tokens, self._uses, self._reads, self._read_of = [], set(), set(), set()
         for node in nodes:
-            self._visit(node)
-        reads, fields = frozenset(self._reads), frozenset(self._read_of)
-        found = Part(field, callee, text, _digest(self._tokens), frozenset(self._uses), reads, fields)
+            self.visit(node)
+        found = Part(*self._told(), field, callee, text)
         self._tokens, self._uses, self._reads, self._read_of = kept
         return found
 
-    def _class(self, node: ast.ClassDef) -> None:
+    def _told(self) -> tuple[bytes, frozenset[Use], frozenset[str], frozenset[Field]]:
+        digest = hashlib.sha256(repr(self._tokens).encode()).digest()
+        return digest, frozenset(self._uses), frozenset(self._reads), frozenset(self._read_of)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._tokens += ["ClassDef", node.name]
         for part in (node.decorator_list, node.bases, node.keywords):
             self._value(part)
@@ -83,34 +76,37 @@ class Reader(Walk):
         for item in node.body:
             if isinstance(item, ast.AnnAssign):
                 if counted or {"ClassVar", "InitVar", "KW_ONLY"} & names_in(item.annotation):
-                    self._visit(item.annotation)
+                    self.visit(item.annotation)
                 self._tokens.append("field")
-                self._visit(item.target)
-            self._visit(item)
+                self.visit(item.target)
+            self.visit(item)
         self._tokens.append(")")
 
-    def _expression(self, node: ast.Expr) -> None:
+    def visit_Expr(self, node: ast.Expr) -> None:
         if not (isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)):
             self._tokens.append("Expr")
-            self._visit(node.value)
+            self.visit(node.value)
 
-    def _annotated(self, node: ast.AnnAssign) -> None:
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
             self._tokens.append("Assign")
             self._value([node.target])
-            self._visit(node.value)
+            self.visit(node.value)
 
-    def _if(self, node: ast.If) -> None:
+    def visit_Assert(self, node: ast.Assert) -> None:
+        self.visit(node.test)
+
+    def visit_If(self, node: ast.If) -> None:
         runs = type_checking(node)
         if runs is not None:
             self._value(runs)
             return
         self._tokens.append("If")
-        self._visit(node.test)
+        self.visit(node.test)
         self._value(node.body)
         self._value(node.orelse)
 
-    def _raise(self, node: ast.Raise) -> None:
+    def visit_Raise(self, node: ast.Raise) -> None:
         self._tokens.append("Raise")
         self._hushed("texts", [node.exc])
         self._value(node.cause)
@@ -121,9 +117,9 @@ class Reader(Walk):
             self._value(value)
         self._quiet = kept
 
-    def _call(self, node: ast.Call) -> None:
+    def visit_Call(self, node: ast.Call) -> None:
         self._tokens.append("Call")
-        self._visit(node.func)
+        self.visit(node.func)
         name = last_name(node.func)
         given = [*node.args, *node.keywords]
         if name.endswith(ERRORS):
@@ -135,13 +131,13 @@ class Reader(Walk):
         elif name.lstrip("_")[:1].isupper() and (callee := self._callee(node.func)) is not None:
             for index, argument in enumerate(node.args):
                 if isinstance(argument, ast.Starred):
-                    self._visit(argument)
+                    self.visit(argument)
                 else:
                     self._tokens.append("part")
                     self._parts.append(self.part(index, [argument], callee, _is_text(argument)))
             for keyword in node.keywords:
                 if keyword.arg is None:
-                    self._visit(keyword)
+                    self.visit(keyword)
                 else:
                     text = _is_text(keyword.value)
                     self._tokens.append("part")
@@ -160,16 +156,8 @@ class Reader(Walk):
 
     def _callee(self, function: ast.expr) -> Use | None:
         """The class that is called, where it may be one of the package or pydantic's ``Field``."""
-        attributes: tuple[str, ...] = ()
-        while isinstance(function, ast.Attribute):
-            attributes = (function.attr, *attributes)
-            function = function.value
-        if not isinstance(function, ast.Name):
-            return None
-        local = self._use_of(function.id, attributes)
-        if local is None:
-            return ("name", function.id, *attributes) if self._ours(function.id) else None
-        return local[0] if len(local) == 1 else None
+        callee = self._meant(function)
+        return None if callee and callee[0] == "name" and not self._ours(callee[1]) else callee
 
     def _hook(self, node: ast.Call) -> None:
         """What is to run once another package is imported counts where that is; a module is then imported only."""
@@ -177,10 +165,6 @@ class Reader(Walk):
         part = self.part(f"import {node.args[1].value!s}", node.args)
         uses = {("module", use[1]) if use[0] == "text" else use for use in part.uses}
         self._parts.append(replace(part, uses=frozenset(uses)))
-
-
-def _digest(tokens: list[Any]) -> bytes:
-    return hashlib.sha256(repr(tokens).encode()).digest()
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -1,11 +1,12 @@
-"""Which names are local to a function, and what the statements that import stand for."""
+"""Which names are local to a function, what statements that import stand for, and names with their attributes."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-__all__ = ["Scope", "bound", "hints", "imported", "parameters", "type_checking"]
+__all__ = ["Scope", "bound", "imported", "parameters", "type_checking", "unfolded"]
 
 Scope = dict[str, tuple[tuple[str, str], ...]]
 """Local name → modules and names that it may be imported as; empty if it is not imported."""
@@ -34,17 +35,24 @@ def imported(node: ast.Import | ast.ImportFrom, home: str) -> Iterator[tuple[str
         yield alias.asname or alias.name, module, alias.name
 
 
-def parameters(arguments: ast.arguments) -> list[str]:
-    """Names of all parameters of a function."""
-    return [item.arg for item in _all(arguments)]
+def unfolded(node: Any, *through: type[ast.AST]) -> tuple[Any, tuple[str, ...]]:
+    """What attributes are read of, and these: ``a`` and ``("b", "c")`` for ``a.b.c``.
+
+    Args:
+        node: the expression.
+        *through: ``ast.Call`` and ``ast.Subscript``, where it does not matter whether parts of it are such.
+    """
+    attributes: tuple[str, ...] = ()
+    followed: Any = (ast.Attribute, *through)
+    while isinstance(node, followed):
+        if isinstance(node, ast.Attribute):
+            attributes = (node.attr, *attributes)
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node, attributes
 
 
-def hints(arguments: ast.arguments) -> list[tuple[str, ast.expr]]:
-    """Each parameter of a function that is annotated, and what is said of its type."""
-    return [(item.arg, item.annotation) for item in _all(arguments) if item.annotation is not None]
-
-
-def _all(arguments: ast.arguments) -> list[ast.arg]:
+def parameters(arguments: ast.arguments) -> list[ast.arg]:
+    """All parameters of a function."""
     plain = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return [item for item in (*plain, arguments.vararg, arguments.kwarg) if item is not None]
 

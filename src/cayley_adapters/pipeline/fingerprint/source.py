@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Class, Module, Part, Use
 from cayley_adapters.pipeline.fingerprint.reader import Reader
-from cayley_adapters.pipeline.fingerprint.scopes import bound, imported, type_checking
+from cayley_adapters.pipeline.fingerprint.scopes import bound, imported, type_checking, unfolded
 
 __all__ = ["read_module"]
 
@@ -174,24 +174,15 @@ def _running(nodes: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _name(node: ast.AST) -> str:
     """The last name of a decorator, a base or a class, called or subscripted or neither."""
-    while isinstance(node, (ast.Call, ast.Subscript)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return _use(node)[-1]
 
 
 def _root(node: ast.AST) -> str:
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
+    root, _ = unfolded(node, ast.Subscript)
+    return root.id if isinstance(root, ast.Name) else ""
 
 
 def _use(node: ast.AST) -> Use:
     """A global name with attributes."""
-    attributes: tuple[str, ...] = ()
-    while not isinstance(node, ast.Name):
-        if isinstance(node, ast.Attribute):
-            attributes = (node.attr, *attributes)
-        elif not isinstance(node, (ast.Call, ast.Subscript)):
-            break
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return ("name", node.id if isinstance(node, ast.Name) else "", *attributes)
+    root, attributes = unfolded(node, ast.Call, ast.Subscript)
+    return ("name", root.id if isinstance(root, ast.Name) else "", *attributes)

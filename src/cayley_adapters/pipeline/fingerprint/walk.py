@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from cayley_adapters.pipeline.fingerprint.definitions import PACKAGE, Field, Use
-from cayley_adapters.pipeline.fingerprint.scopes import Scope, bound, hints, imported, parameters
+from cayley_adapters.pipeline.fingerprint.scopes import Scope, bound, imported, parameters, unfolded
 
 __all__ = ["HOLE", "WHOLE", "Walk", "imports_by_name", "last_name", "names_in"]
 
@@ -23,11 +24,19 @@ WHOLE = {"asdict", "astuple", "vars", "__dict__"}
 HOLE = "\0"
 """Stands in a text for what is only known when it runs."""
 
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SKIPPED = frozenset({"ctx", "type_comment", "kind", "annotation", "returns"})
 
 
-class Walk:
+@dataclass
+class _Frame:
+    """Names of a function or of a comprehension: what they were imported as, and of some what they stand for."""
+
+    local: Scope
+    given: Mapping[str, str] = field(default_factory=dict)  # parameter → which of what a stage is given it is
+    things: dict[str, Use] = field(default_factory=dict)  # name → the registry that its one thing is taken of
+
+
+class Walk(ast.NodeVisitor):
     """Walks over the statements of a definition; annotations of functions leave no trace.
 
     Args:
@@ -40,33 +49,15 @@ class Walk:
         self._module, self._home, self._given = module, home, given
         self._has_given = False
         self._open: set[str] = set()  # attributes of what may be of such a class
-        self._hinted: list[dict[str, str]] = []
         self._tokens: list[Any] = []
         self._uses: set[Use] = set()
         self._reads: set[str] = set()
         self._read_of: set[Field] = set()
-        self._things: list[dict[str, Use]] = []
-        self._scopes: list[Scope] = []
+        self._frames: list[_Frame] = []
         self._quiet = ""  # "texts": they leave no trace; "calls": what they call does
-        self._visitors: dict[type, Callable[[Any], None]] = {
-            ast.AsyncFunctionDef: self._function,
-            ast.Attribute: self._attribute,
-            ast.BinOp: self._operation,
-            ast.Constant: self._constant,
-            ast.FunctionDef: self._function,
-            ast.Import: self._import,
-            ast.ImportFrom: self._import,
-            ast.JoinedStr: self._joined,
-            ast.Lambda: self._function,
-            ast.Name: lambda node: self._name(node.id, ()),
-            **dict.fromkeys(_COMPREHENSIONS, self._comprehension),
-        }
 
-    def _visit(self, node: ast.AST) -> None:
-        visitor = self._visitors.get(type(node))
-        if visitor is not None:
-            visitor(node)
-            return
+    def generic_visit(self, node: ast.AST) -> None:
+        """Take down a node that nothing is known of."""
         self._tokens.append(type(node).__name__)
         for name in node._fields:
             if name not in _SKIPPED:
@@ -79,19 +70,20 @@ class Walk:
                 self._value(item)
             self._tokens.append(")")
         elif isinstance(value, ast.AST):
-            self._visit(value)
+            self.visit(value)
         else:
             self._tokens.append(value)
 
     def _name(self, name: str, attributes: tuple[str, ...]) -> None:
         """A name and the attributes that are read of it."""
         self._tokens.append(" ".join(["Name", name, *attributes]))
-        kind = self._kind_of(name)
+        frame = self._frame(name)
+        kind = frame.given.get(name) if frame else None
         if kind is None:
             self._open.update(attributes)
         else:  # of a job nothing is a section, and of a section nothing a job
             self._reads.update(f"{kind} {item}" for item in attributes[: 1 if kind == "job" else None])
-        if attributes and (registry := self._things_of(name)):
+        if attributes and frame and (registry := frame.things.get(name)):
             self._read_of.add((registry, attributes[0]))
             self._reads.update(attributes[1:])
         elif kind is None:  # a job and a section are no registered things
@@ -108,62 +100,50 @@ class Walk:
             if (name, *attributes[:1]) == ("sys", "modules"):
                 self._uses.add(("own",))
 
+    def _frame(self, name: str) -> _Frame | None:
+        """Where a name is local; None for a global one."""
+        return next((frame for frame in reversed(self._frames) if name in frame.local), None)
+
     def _use_of(self, name: str, attributes: tuple[str, ...]) -> list[Use] | None:
         """What a local name was imported as, nothing for others that are local; None for a global one."""
-        for scope in reversed(self._scopes):
-            if name in scope:
-                return [("member", module, member, *attributes) for module, member in scope[name]]
-        return None
-
-    def _attribute(self, node: ast.Attribute) -> None:
-        attributes: list[str] = []
-        base: ast.AST = node
-        while isinstance(base, ast.Attribute):
-            attributes.insert(0, base.attr)
-            base = base.value
-        if isinstance(base, ast.Name):
-            self._name(base.id, tuple(attributes))
-            return
-        self._tokens.append(" ".join(["Attribute", *attributes]))
-        self._open.update(attributes)
-        if registry := self._registry(base):
-            self._read_of.add((registry, attributes.pop(0)))
-        self._reads.update(attributes)
-        named = self._folded(base.args[0]) if isinstance(base, ast.Call) and base.args and imports_by_name(base) else ""
-        if named.startswith(PACKAGE) and not {HOLE, ":"} & set(named):
-            assert isinstance(base, ast.Call)  # or nothing would be named
-            self._uses.add(("member", named, "", *attributes))
-            self._tokens.append(named)
-            self._visit(base.func)
-        else:
-            self._visit(base)
-
-    def _registry(self, node: ast.AST) -> Use | None:
-        """The registry that a thing is taken of by its name, ``METHODS[name]``."""
-        if not isinstance(node, ast.Subscript):
+        frame = self._frame(name)
+        if frame is None:
             return None
-        attributes: tuple[str, ...] = ()
-        base = node.value
-        while isinstance(base, ast.Attribute):
-            attributes, base = (base.attr, *attributes), base.value
+        return [("member", module, member, *attributes) for module, member in frame.local[name]]
+
+    def _meant(self, node: ast.AST) -> Use | None:
+        """The one thing that a name with attributes stands for; None for anything else."""
+        base, attributes = unfolded(node)
         if not isinstance(base, ast.Name):
             return None
         local = self._use_of(base.id, attributes)
         return ("name", base.id, *attributes) if local is None else local[0] if len(local) == 1 else None
 
-    def _kind_of(self, name: str) -> str | None:
-        """Which of what a stage is given a parameter is, as its annotation says."""
-        for scope, hinted in zip(reversed(self._scopes), reversed(self._hinted), strict=True):
-            if name in scope:
-                return hinted.get(name)
-        return None
+    def visit_Name(self, node: ast.Name) -> None:
+        self._name(node.id, ())
 
-    def _things_of(self, name: str) -> Use | None:
-        """The registry that a local name's one thing is taken of."""
-        for scope, things in zip(reversed(self._scopes), reversed(self._things), strict=True):
-            if name in scope:
-                return things.get(name)
-        return None
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        base, attributes = unfolded(node)
+        if isinstance(base, ast.Name):
+            self._name(base.id, attributes)
+            return
+        self._tokens.append(" ".join(["Attribute", *attributes]))
+        self._open.update(attributes)
+        if registry := self._registry(base):
+            self._read_of.add((registry, attributes[0]))
+        self._reads.update(attributes[1:] if registry else attributes)
+        named = self._folded(base.args[0]) if isinstance(base, ast.Call) and base.args and imports_by_name(base) else ""
+        if named.startswith(PACKAGE) and not {HOLE, ":"} & set(named):
+            assert isinstance(base, ast.Call)  # or nothing would be named
+            self._uses.add(("member", named, "", *attributes))
+            self._tokens.append(named)
+            self.visit(base.func)
+        else:
+            self.visit(base)
+
+    def _registry(self, node: ast.AST) -> Use | None:
+        """The registry that a thing is taken of by its name, ``METHODS[name]``."""
+        return self._meant(node.value) if isinstance(node, ast.Subscript) else None
 
     def _taken(self, body: list[ast.AST]) -> dict[str, Use]:
         """Local names that stand for one thing of a registry, and for nothing else."""
@@ -175,7 +155,7 @@ class Walk:
                     found[name] = registry
         return found
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         for name, module, member in imported(node, self._home):
             self._tokens += ["Import", name, module, member]
             self._uses.update([("module", module), ("module", f"{module}.{member}")])
@@ -183,7 +163,9 @@ class Walk:
             if member == "*":
                 self._uses.add(("member", module, ""))
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
+    visit_ImportFrom = visit_Import
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
         self._tokens.append(type(node).__name__)
         body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else [*node.body]
         if not isinstance(node, ast.Lambda):
@@ -193,41 +175,38 @@ class Walk:
         self._value(arguments.defaults)
         self._value(arguments.kw_defaults)
         counts = [len(items) for items in (arguments.posonlyargs, arguments.args, arguments.kwonlyargs)]
-        names = parameters(arguments)
-        given = {name: names_in(hint) & self._given.keys() for name, hint in hints(arguments)}
-        self._has_given = self._has_given or any(given.values())
-        plain = {name for name, hint in hints(arguments) if isinstance(hint, ast.Name)}
-        self._hinted.append({name: self._given[min(given[name])] for name in plain if given[name]})
+        names = [item.arg for item in parameters(arguments)]
+        hints = {item.arg: item.annotation for item in parameters(arguments) if item.annotation is not None}
+        given = {name: found for name, hint in hints.items() if (found := names_in(hint) & self._given.keys())}
+        self._has_given = self._has_given or bool(given)
+        kinds = {name: self._given[min(found)] for name, found in given.items() if isinstance(hints[name], ast.Name)}
         self._tokens += [*counts, arguments.vararg is None, arguments.kwarg is None, *names]
         local = bound(body, self._home)
-        self._scopes.append(dict.fromkeys(names, ()) | local)
-        self._things.append({})
+        self._frames.append(_Frame(dict.fromkeys(names, ()) | local, kinds))
         taken = self._taken(body)
-        self._things[-1] = {name: use for name, use in taken.items() if name not in names and name in local}
+        self._frames[-1].things = {name: use for name, use in taken.items() if name not in names and name in local}
         self._value(body)
-        self._scopes.pop()
-        self._things.pop()
-        self._hinted.pop()
+        self._frames.pop()
 
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
+
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
         self._tokens.append(type(node).__name__)
-        self._visit(node.generators[0].iter)
-        self._scopes.append(bound((item.target for item in node.generators), self._home))
-        self._things.append({})
-        self._hinted.append({})
+        self.visit(node.generators[0].iter)
+        self._frames.append(_Frame(bound((item.target for item in node.generators), self._home)))
         for index, item in enumerate(node.generators):
-            self._visit(item.target)
+            self.visit(item.target)
             if index:
-                self._visit(item.iter)
+                self.visit(item.iter)
             self._value(item.ifs)
             self._tokens.append(item.is_async)
         for name in ("key", "elt", "value"):
             self._value(getattr(node, name, None))
-        self._scopes.pop()
-        self._things.pop()
-        self._hinted.pop()
+        self._frames.pop()
 
-    def _constant(self, node: ast.Constant) -> None:
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+
+    def visit_Constant(self, node: ast.Constant) -> None:
         value = node.value
         if isinstance(value, str):
             if self._quiet:
@@ -237,12 +216,12 @@ class Walk:
                 self._reads.add(value)
         self._tokens.append((value,))
 
-    def _joined(self, node: ast.JoinedStr) -> None:
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         holes = [part for part in node.values if isinstance(part, ast.FormattedValue)]
         if self._quiet:
             for hole in holes if self._quiet == "calls" else ():
                 if any(isinstance(item, (ast.Call, ast.NamedExpr, ast.Await)) for item in ast.walk(hole.value)):
-                    self._visit(hole.value)
+                    self.visit(hole.value)
             return
         self._text(self._folded(node))
         self._tokens.append("JoinedStr")
@@ -250,14 +229,14 @@ class Walk:
             if isinstance(part, ast.Constant):
                 self._tokens.append((part.value,))
             else:
-                self._visit(part)
+                self.visit(part)
 
-    def _operation(self, node: ast.BinOp) -> None:
+    def visit_BinOp(self, node: ast.BinOp) -> None:
         if not self._quiet and isinstance(node.op, ast.Add) and (text := self._folded(node)).strip(HOLE):
             self._text(text)
         self._tokens.append("BinOp")
         for part in (node.op, node.left, node.right):
-            self._visit(part)
+            self.visit(part)
 
     def _folded(self, node: ast.AST) -> str:
         """A text as far as it is known before it runs."""
