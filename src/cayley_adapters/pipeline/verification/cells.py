@@ -16,7 +16,7 @@ from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import read_cells
 from cayley_adapters.pipeline.verification.again import run_again
 from cayley_adapters.pipeline.verification.folder import Folder
-from cayley_adapters.pipeline.verification.integrity import differences
+from cayley_adapters.pipeline.verification.integrity import ran_alike
 
 __all__ = ["NUMBERS", "TOLERANCE", "Cell", "cells_again", "chosen_points"]
 
@@ -65,7 +65,7 @@ def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Jo
         An evaluation's job and the rows drawn of it, in the order of the map.
     """
     done = [job for job in folder.evaluations if job.outputs["cells"].exists()]
-    found = [(job, index, row) for job in done for index, row in _rows(job).iterrows()]
+    found = [(job, index, row) for job in done for index, row in read_cells(job.outputs["cells"]).iterrows()]
     if count is not None and count < len(found):
         drawn = np.random.default_rng(seed).choice(len(found), count, replace=False)
         found = [found[number] for number in sorted(drawn)]
@@ -73,10 +73,6 @@ def chosen_points(folder: Folder, count: int | None, seed: int) -> list[tuple[Jo
     for job, _, row in found:
         grouped.setdefault(f"{job.base} {job.label}", (job, []))[1].append(row)
     return [(job, pd.DataFrame(rows)) for job, rows in grouped.values()]
-
-
-def _rows(job: Job) -> pd.DataFrame:
-    return read_cells(job.outputs["cells"])
 
 
 def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance: float, folder: Path) -> Iterator[Cell]:
@@ -92,8 +88,7 @@ def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance:
     say(f"{job.label}: {len(points)} cells again")
     made = run_again(_job_of(job, points), folder)
     again = read_cells(made.outputs["cells"])
-    record = _record(job)
-    same = record is not None and not differences(record, dict(made.record))[0]
+    same = ran_alike(job, made.record)
     first = points.iloc[0]
     mine = stored
     for name in ("compression_ratio", "block_dim", "seed"):
@@ -101,12 +96,6 @@ def cells_again(job: Job, points: pd.DataFrame, stored: pd.DataFrame, tolerance:
     for _, point in points.iterrows():
         old, new = _at(mine, point), _at(again, point)
         yield _compared(job, point, old, new, 0.0 if same else tolerance)
-
-
-def _record(job: Job) -> dict[str, Any] | None:
-    from cayley_adapters.pipeline.provenance import provenance_path, read_record
-
-    return read_record(provenance_path(job))
 
 
 def _job_of(job: Job, points: pd.DataFrame) -> Job:

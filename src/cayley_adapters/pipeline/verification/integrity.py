@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.core.environment import MACHINE, NUMERIC, environment, gpu
+from cayley_adapters.core.environment import MACHINE, NUMERIC, environment
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import sha256
+from cayley_adapters.core.job import Job
 from cayley_adapters.core.tables import read_table
 from cayley_adapters.models.base import cached_folder
 from cayley_adapters.models.hashes import model_hashes, text_hashes
 from cayley_adapters.pipeline.fingerprint import fingerprint
-from cayley_adapters.pipeline.provenance import calibration_digest, settings_digest, written
+from cayley_adapters.pipeline.provenance import (
+    calibration_digest,
+    provenance_path,
+    read_record,
+    settings_digest,
+    written,
+)
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.verification.folder import Folder
 
-__all__ = ["Check", "differences", "integrity"]
+__all__ = ["Check", "differences", "integrity", "ran_alike"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def integrity(folder: Folder) -> Iterator[Check]:
     yield _surroundings(folder)
 
 
-def differences(record: dict[str, Any], now: dict[str, Any] | None = None) -> tuple[list[str], list[str]]:
+def differences(record: dict[str, Any], now: Mapping[str, Any] | None = None) -> tuple[list[str], list[str]]:
     """How what ran a job differs from what runs now: what changes numbers, and the other packages.
 
     Args:
@@ -62,9 +69,8 @@ def differences(record: dict[str, Any], now: dict[str, Any] | None = None) -> tu
     then = record["environment"]
     current = environment() if now is None else now["environment"]
     found = [f"{key}: {then[key]} then, {current[key]} now" for key in MACHINE if then[key] != current[key]]
-    device = gpu() if now is None else now["gpu"]
-    if record["gpu"] and record["gpu"] != device and now is not None:
-        found.append(f"gpu: {record['gpu']} then, {device or 'none'} now")
+    if now is not None and record["gpu"] and record["gpu"] != now["gpu"]:
+        found.append(f"gpu: {record['gpu']} then, {now['gpu'] or 'none'} now")
     code = fingerprint(STAGES[record["stage"]].module)
     if record["code"] != code:
         found.append(f"code of {record['stage']}: {record['code']} then, {code} now")
@@ -76,6 +82,12 @@ def differences(record: dict[str, Any], now: dict[str, Any] | None = None) -> tu
     }
     found += [text for name, text in changed.items() if name in NUMERIC]
     return found, [text for name, text in changed.items() if name not in NUMERIC]
+
+
+def ran_alike(job: Job, again: Mapping[str, Any]) -> bool:
+    """Whether a job ran as it was run ``again``, by its record and that one: then nothing of its results may differ."""
+    record = read_record(provenance_path(job))
+    return record is not None and not differences(record, again)[0]
 
 
 def _found(name: str, notes: Iterator[str], looked_at: int = 1) -> Check:

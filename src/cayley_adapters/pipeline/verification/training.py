@@ -10,9 +10,8 @@ import numpy as np
 from cayley_adapters.core.files import sha256
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.pipeline.provenance import provenance_path, read_record
 from cayley_adapters.pipeline.verification.again import run_again
-from cayley_adapters.pipeline.verification.integrity import differences
+from cayley_adapters.pipeline.verification.integrity import ran_alike
 
 __all__ = ["WEIGHTS_TOLERANCE", "Trained", "train_again"]
 
@@ -48,8 +47,7 @@ def train_again(job: Job, folder: Path) -> Trained:
 
     say(f"{job.label}: again, from the compressed model")
     made = run_again(job, folder)
-    record = read_record(provenance_path(job))
-    same = record is not None and not differences(record, dict(made.record))[0]
+    same = ran_alike(job, made.record)
     old, new = job.outputs["adapter"], made.outputs["adapter"]
     before, after = load_file(old), load_file(new)
     name = " ".join(job.cell.values())
