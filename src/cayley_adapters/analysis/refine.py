@@ -24,7 +24,6 @@ def next_noise_scale(
     losses: np.ndarray,
     compressed: np.ndarray,
     documents: np.ndarray,
-    seed: int = 0,
 ) -> float | None:
     """The noise scale whose evaluation tells most about where a curve reaches the compressed model's loss.
 
@@ -37,7 +36,6 @@ def next_noise_scale(
         losses: ``(L, tokens)`` nats, of the model with blocks.
         compressed: ``(tokens,)`` nats, of the compressed model.
         documents: ``(tokens,)`` the document of each token.
-        seed: of the bootstrap over documents.
 
     Returns:
         A positive noise scale of three digits that is not on the axis; None where nothing is left to find: blocks do
@@ -50,8 +48,8 @@ def next_noise_scale(
     if len(axis) < 2:
         return 1.0
     value, censored = critical_noise(axis, curve, level)
-    draws = bootstrap_means(np.vstack([losses, compressed]), documents, 200, np.random.default_rng(seed))
-    drawn, side = critical_noise(axis, draws[:-1].T, draws[-1], rng=np.random.default_rng(seed))
+    draws = bootstrap_means(np.vstack([losses, compressed]), documents, 200, np.random.default_rng(0))
+    drawn, side = critical_noise(axis, draws[:-1].T, draws[-1], rng=np.random.default_rng(0))
     ends = interval(np.where(side > 0, np.inf, np.where(side < 0, 0.0, drawn)), len(np.unique(documents)))
     beyond = bool(censored > 0) or (ends[0] is not None and ends[1] is None)
     below = bool(censored < 0) or ends[0] == 0

@@ -50,9 +50,7 @@ class Windows:
         return Windows(self.tokens[:count], self.documents[:count])
 
 
-def build_windows(
-    data: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, conf_root: Path | None = None
-) -> dict[str, Windows]:
+def build_windows(data: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Windows]:
     """Tokenise the configured text and cut it into windows.
 
     Documents of one part are joined, each closed by the end-of-text token, and cut into ``data.window`` tokens; a
@@ -61,16 +59,11 @@ def build_windows(
     Args:
         data: the ``data`` group of the configuration.
         tokenizer: the model's tokenizer.
-        conf_root: folder that relative paths of text files start from (default: the working directory).
 
     Raises:
         CayleyError: text is missing, unreadable, not UTF-8, or too short for one window in each part.
     """
-    parts = {
-        "encyclopedia": _encyclopedia,
-        "text": lambda group: _text_files(group, conf_root or Path.cwd()),
-        "wikitext2": _wikitext2,
-    }[data["source"]](data)
+    parts = {"encyclopedia": _encyclopedia, "text": _text_files, "wikitext2": _wikitext2}[data["source"]](data)
     return {name: _cut(parts[name], tokenizer, data["window"], name) for name in PARTS}
 
 
@@ -150,10 +143,10 @@ def _encyclopedia(data: Mapping[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def _text_files(data: Mapping[str, Any], root: Path) -> dict[str, list[str]]:
+def _text_files(data: Mapping[str, Any]) -> dict[str, list[str]]:
     """Local UTF-8 files; calibration is the last tenth of the training text."""
-    train = "\n".join(read_text(root / Path(path).expanduser(), "data.train") for path in _paths(data["train"]))
-    test = "\n".join(read_text(root / Path(path).expanduser(), "data.test") for path in _paths(data["test"]))
+    train = "\n".join(read_text(Path(path).expanduser().absolute(), "data.train") for path in _paths(data["train"]))
+    test = "\n".join(read_text(Path(path).expanduser().absolute(), "data.test") for path in _paths(data["test"]))
     return _split_calibration(train) | {"test": [test]}
 
 

@@ -43,7 +43,7 @@ OTHERS = {b"PK\x03\x04": "a zip archive, as torch.save writes pickles", b"\x80":
 """How files begin that are often renamed to ``.safetensors``."""
 
 
-def read_json(path: Path, largest: int = LARGEST_JSON) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object of a stranger.
 
     Raises:
@@ -52,8 +52,8 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> dict[str, Any]:
     try:
         if not path.is_file():
             raise CayleyError(f"{path} is no file")
-        if path.stat().st_size > largest:
-            raise CayleyError(f"{path} has more than {largest // 2**20} MB, which no such file needs")
+        if path.stat().st_size > LARGEST_JSON:
+            raise CayleyError(f"{path} has more than {LARGEST_JSON // 2**20} MB, which no such file needs")
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CayleyError(f"{path} cannot be read: {error.strerror}") from error

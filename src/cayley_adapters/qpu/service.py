@@ -20,15 +20,14 @@ _ACCOUNT = (
 )
 
 
-def connect(service: str, backend: str, folder: Path, seed: int = 0, **conditions: Any) -> QiskitRuntimeService:
+def connect(service: str, backend: str, folder: Path, **conditions: Any) -> QiskitRuntimeService:
     """Open the service that jobs are sent to.
 
     Args:
         service: ``twin``, or ``ibm`` for the account that the user has saved or put into the environment.
         backend: Device: a snapshot such as ``FakeFez`` for the twin, a name such as ``ibm_fez`` for the real service.
         folder: The twin's memory.
-        seed: Seed of the twin's counts.
-        **conditions: Further arguments of :class:`~cayley_adapters.qpu.twin.TwinService`, such as ``queue_seconds``.
+        **conditions: Further arguments of :class:`~cayley_adapters.qpu.twin.TwinService`, such as ``seed``.
 
     Raises:
         CayleyError: If there is no such service or backend, no valid account, or no network. The message is ours, word
@@ -39,7 +38,7 @@ def connect(service: str, backend: str, folder: Path, seed: int = 0, **condition
     if service == "twin":
         from cayley_adapters.qpu.twin import TwinService
 
-        return TwinService(folder, backend, seed, **conditions)
+        return TwinService(folder, backend, **conditions)
     from qiskit_ibm_runtime import QiskitRuntimeService
 
     try:
