@@ -15,34 +15,14 @@ __all__ = ["DIFFERENCE_COLUMNS", "ENTANGLEMENT_COLUMNS", "against_random", "proj
 
 STATISTICS = ("mean", "se", "q05", "q95")
 ENTANGLEMENT_COLUMNS = [
-    "compression_ratio",
-    "block_dim",
-    "seed",
-    "layer",
-    "projection",
-    "bipartition",
-    "kind",
-    "blocks",
-    "max_entropy",
+    *("compression_ratio", "block_dim", "seed", "layer", "projection"),
+    *("bipartition", "kind", "blocks", "max_entropy"),
     *(f"{measure}_{statistic}" for measure in MEASURES for statistic in STATISTICS),
 ]
 DIFFERENCE_COLUMNS = [
-    "compression_ratio",
-    "block_dim",
-    "projection",
-    "bipartition",
-    "measure",
-    "seeds",
-    "layers",
-    "blocks",
-    "trained",
-    "random",
-    "difference",
-    "difference_ci95_low",
-    "difference_ci95_high",
-    "ratio",
-    "ratio_ci95_low",
-    "ratio_ci95_high",
+    *("compression_ratio", "block_dim", "projection", "bipartition", "measure", "seeds", "layers", "blocks"),
+    *("trained", "random", "difference", "difference_ci95_low", "difference_ci95_high"),
+    *("ratio", "ratio_ci95_low", "ratio_ci95_high"),
 ]
 
 

@@ -14,31 +14,13 @@ from cayley_adapters.analysis.resampling import bootstrap_means
 __all__ = ["DIFFERENCE_COLUMNS", "RECOVERY_COLUMNS", "recovery_tables"]
 
 RECOVERY_COLUMNS = [
-    "compression_ratio",
-    "method",
-    "readout",
-    "block_dim",
-    "adapter_parameters",
-    "seeds",
-    "nll",
-    "perplexity",
-    "perplexity_ci95_low",
-    "perplexity_ci95_high",
-    "recovery",
-    "recovery_ci95_low",
-    "recovery_ci95_high",
+    *("compression_ratio", "method", "readout", "block_dim", "adapter_parameters", "seeds"),
+    *("nll", "perplexity", "perplexity_ci95_low", "perplexity_ci95_high"),
+    *("recovery", "recovery_ci95_low", "recovery_ci95_high"),
 ]
 DIFFERENCE_COLUMNS = [
-    "compression_ratio",
-    "method",
-    "readout",
-    "block_dim",
-    "other_method",
-    "other_block_dim",
-    "nll_difference",
-    "ci95_low",
-    "ci95_high",
-    "reversal",
+    *("compression_ratio", "method", "readout", "block_dim", "other_method", "other_block_dim"),
+    *("nll_difference", "ci95_low", "ci95_high", "reversal"),
 ]
 _KEYS = ["compression_ratio", "method", "readout", "block_dim"]
 

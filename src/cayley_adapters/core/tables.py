@@ -26,36 +26,12 @@ __all__ = [
 ]
 
 CELL_COLUMNS = [
-    "model",
-    "compression",
-    "compression_ratio",
-    "ansatz",
-    "block_dim",
-    "qubits",
-    "noise_scale",
-    "shots",
-    "readout",
-    "seed",
-    "tokens",
-    "nll",
-    "nll_se",
-    "perplexity",
-    "recovery",
-    "adapter_parameters",
-    "two_qubit_gates",
-    "executor",
-    "backend",
-    "layout",
-    "mitigation",
-    "targets",
-    "brickwork_depth",
-    "trained_noise_scale",
-    "synthesis",
-    "idle",
-    "layers",
-    "nll_se_shots",
-    "refined",
-    "nll_compressed",
+    *("model", "compression", "compression_ratio", "ansatz", "block_dim", "qubits"),
+    *("noise_scale", "shots", "readout", "seed"),
+    *("tokens", "nll", "nll_se", "perplexity", "recovery", "adapter_parameters", "two_qubit_gates"),
+    *("executor", "backend", "layout", "mitigation", "targets"),
+    *("brickwork_depth", "trained_noise_scale", "synthesis", "idle", "layers"),
+    *("nll_se_shots", "refined", "nll_compressed"),
 ]
 _TEXTS = {"question_set_version": str}
 """Columns of text that may look like numbers: a version is a digest."""
@@ -63,18 +39,8 @@ _TEXTS = {"question_set_version": str}
 SIZES = ("compression_ratio", "adapter_parameters", "tokens", "nll")
 CELL_NUMBERS = (*SIZES, "block_dim", "qubits", "noise_scale", "seed")
 BASELINE_COLUMNS = [
-    "model",
-    "compression",
-    "compression_ratio",
-    "method",
-    "adapter_parameters",
-    "seed",
-    "tokens",
-    "nll",
-    "nll_se",
-    "perplexity",
-    "recovery",
-    "matched_block_dim",
+    *("model", "compression", "compression_ratio", "method", "adapter_parameters", "seed"),
+    *("tokens", "nll", "nll_se", "perplexity", "recovery", "matched_block_dim"),
 ]
 
 

@@ -25,19 +25,8 @@ __all__ = ["MAP_STAGES"]
 
 EVALUATED = ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads", "evaluate.device")
 SHARED_TRAINING = (
-    "targets",
-    "layers",
-    "steps",
-    "batch_windows",
-    "learning_rate",
-    "schedule",
-    "warmup",
-    "max_grad_norm",
-    "validation_windows",
-    "validate_every",
-    "distillation",
-    "threads",
-    "device",
+    *("targets", "layers", "steps", "batch_windows", "learning_rate", "schedule", "warmup", "max_grad_norm"),
+    *("validation_windows", "validate_every", "distillation", "threads", "device"),
 )
 """Of ``train``, what holds for the controls as well."""
 
@@ -64,12 +53,8 @@ MAP_STAGES: tuple[Stage, ...] = (
         inputs=PREPARED,
         outputs=TEACHER,
         leaves=(
-            "train.steps",
-            "train.batch_windows",
-            "train.validation_windows",
-            "train.distillation_top_k",
-            "train.threads",
-            "train.device",
+            *("train.steps", "train.batch_windows", "train.validation_windows", "train.distillation_top_k"),
+            *("train.threads", "train.device"),
         ),
         threads="train.threads",
         priority=10,

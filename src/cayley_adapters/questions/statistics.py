@@ -14,18 +14,8 @@ from cayley_adapters.core.statistics import holm
 __all__ = ["COMPARISON_COLUMNS", "compare", "mcnemar", "paired_interval", "wilson"]
 
 COMPARISON_COLUMNS = [
-    "first",
-    "second",
-    "both_right",
-    "only_first",
-    "only_second",
-    "both_wrong",
-    "mcnemar_p",
-    "mcnemar_p_holm",
-    "comparisons",
-    "accuracy_difference",
-    "ci95_low",
-    "ci95_high",
+    *("first", "second", "both_right", "only_first", "only_second", "both_wrong"),
+    *("mcnemar_p", "mcnemar_p_holm", "comparisons", "accuracy_difference", "ci95_low", "ci95_high"),
 ]
 
 

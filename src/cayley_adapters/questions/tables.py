@@ -17,17 +17,8 @@ from cayley_adapters.questions.statistics import wilson
 __all__ = ["ARM_COLUMNS", "SAMPLE_COLUMNS", "TABLE_COLUMNS", "TEXT_COLUMNS", "Marked", "flips", "samples", "table"]
 
 ARM_COLUMNS = [
-    "arm",
-    "method",
-    "model",
-    "compression_ratio",
-    "block_dim",
-    "noise_scale",
-    "readout",
-    "shots",
-    "adapter_parameters",
-    "backend",
-    "mitigation",
+    *("arm", "method", "model", "compression_ratio", "block_dim"),
+    *("noise_scale", "readout", "shots", "adapter_parameters", "backend", "mitigation"),
 ]
 TABLE_COLUMNS = [
     *ARM_COLUMNS,

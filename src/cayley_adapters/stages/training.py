@@ -27,15 +27,7 @@ __all__ = ["adapted_shapes", "train_and_save"]
 SHORT_WINDOW = 512
 """Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
 
-HISTORY = [
-    "step",
-    "learning_rate",
-    "loss",
-    "cross_entropy",
-    "distillation",
-    "gradient_norm",
-    "validation",
-]
+HISTORY = ["step", "learning_rate", "loss", "cross_entropy", "distillation", "gradient_norm", "validation"]
 
 
 def adapted_shapes(model: Any, targets: Sequence[str], layers: Sequence[int] | None) -> list[tuple[int, int]]:

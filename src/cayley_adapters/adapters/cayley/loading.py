@@ -27,15 +27,7 @@ SIZES = ("r", "block_dim", "oft_block_size", "boft_block_size", "boft_n_butterfl
 
 PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules")
 KNOWN = {
-    *(
-        "peft_type",
-        "task_type",
-        "base_model_name_or_path",
-        "revision",
-        "inference_mode",
-        "peft_version",
-        "auto_mapping",
-    ),
+    *("peft_type", "task_type", "base_model_name_or_path", "revision", "inference_mode", "peft_version"),
     *("layers_to_transform", "layers_pattern", "ansatz", "brickwork_depth", "readout", "lora_alpha"),
     *("auto_mapping", "use_cayley_neumann", "coft", "block_share", "bias"),
     *SIZES,
