@@ -9,45 +9,25 @@ import traceback
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from cayley_adapters import __version__
+from cayley_adapters.cli.common import PROCESSOR, RESULTS, RUNS, SINGLE, Overrides, Sections, settings_of, variants_of
+from cayley_adapters.cli.processor import chat, qpu_app
+from cayley_adapters.cli.store import store_app
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import printable, without_secrets
 from cayley_adapters.pipeline.failures import explain
 
 if TYPE_CHECKING:
-    from cayley_adapters.core.job import Job
     from cayley_adapters.pipeline.stage import Stage
-    from cayley_adapters.pipeline.variants import Variant
-    from cayley_adapters.settings import Settings
 
 __all__ = ["app", "main"]
 
-RUNS, SINGLE, RESULTS, PROCESSOR = "Whole runs", "Single stages", "Looking at results", "Processor"
-"""Sections of ``cayley --help``."""
-
-
-class _Sections(TyperGroup):
-    """Commands under the headings that they name, each with its whole sentence, in plain text."""
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        sections: dict[str, list[tuple[str | None, str | None]]] = {name: [] for name in (RUNS, SINGLE, RESULTS)}
-        for command in self.commands.values():
-            if not command.hidden:
-                name = getattr(command, "rich_help_panel", None) or "Commands"
-                sections.setdefault(name, []).append((command.name, command.help))
-        for name, rows in sections.items():
-            if rows:
-                with formatter.section(name):
-                    formatter.write_dl(rows)
-
-
 app = typer.Typer(
-    cls=_Sections,
+    cls=Sections,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -57,24 +37,6 @@ app = typer.Typer(
     "cayley train experiment=quickstart train.steps=40 sweep.block_dim=2,4\n\n"
     "The whole map: snakemake --cores 8 phase_diagram",
 )
-
-qpu_app = typer.Typer(
-    cls=_Sections,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
-)
-
-store_app = typer.Typer(
-    invoke_without_command=True,
-    rich_markup_mode=None,
-    help="List what single steps have left for all runs, or remove what no run uses.",
-)
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[experiment=NAME] [KEY=VALUE]...", help="Preset and Hydra overrides, sweeps included."),
-]
 
 
 def _print_version(asked: bool) -> None:
@@ -108,7 +70,7 @@ def _add(stage: Stage) -> None:
 
     @added
     def command(overrides: Overrides = None) -> None:
-        run_stage(stage.name, _settings(overrides), overrides or [])
+        run_stage(stage.name, settings_of(overrides), overrides or [])
 
 
 def compare(
@@ -133,7 +95,7 @@ def compare(
             raise CayleyError("--output, --reference and --noise-scale go with results folders; give those to compare")
         from cayley_adapters.pipeline.command import run_stage
 
-        run_stage("compare", _settings(words), words)
+        run_stage("compare", settings_of(words), words)
         return
     from cayley_adapters.pipeline.verification import results_folders
     from cayley_adapters.report.captions.comparison import comparison_text
@@ -166,7 +128,7 @@ def show_config(
     if as_reference:
         typer.echo(reference(), nl=False)
         return
-    for settings in _settings(overrides):
+    for settings in settings_of(overrides):
         if settings.variant is not None:
             typer.echo(f"# {settings.variant}")
         typer.echo(settings.to_yaml(), nl=False)
@@ -184,7 +146,7 @@ def estimate(
     """Predict time, memory, disk and processor cost of a run before it is started."""
     from cayley_adapters.pipeline.costs import estimate_run
 
-    typer.echo(estimate_run(_settings(overrides), target, cores, remaining, measure, as_json))
+    typer.echo(estimate_run(settings_of(overrides), target, cores, remaining, measure, as_json))
 
 
 @app.command("verify", rich_help_panel=RUNS)
@@ -209,7 +171,7 @@ def verify_results(
     from cayley_adapters.pipeline.verification import TOLERANCE, results_folders, verify
 
     if any("=" in word for word in results):
-        folders = [Path(variant.folder) for variant in _variants(results)]
+        folders = [Path(variant.folder) for variant in variants_of(results)]
     else:
         folders = [folder for path in results for folder in results_folders(Path(path))]
     allowed = TOLERANCE if tolerance is None else tolerance
@@ -222,114 +184,7 @@ def verify_results(
         raise typer.Exit(1)
 
 
-StorePath = Annotated[Path, typer.Option("--path", help="The store.")]
-
-
-@store_app.callback()
-def show_store(context: typer.Context, path: StorePath = Path("results/store")) -> None:
-    """List what single steps have left for all runs: size, age, maker and users."""
-    from cayley_adapters.pipeline.contents import contents, contents_table
-
-    if context.invoked_subcommand is None:
-        typer.echo(contents_table(contents(path)))
-
-
-@store_app.command("prune")
-def prune_store(
-    path: StorePath = Path("results/store"),
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Show what no run uses, and remove it."""
-    from cayley_adapters.pipeline.contents import contents, contents_table, remove
-
-    entries = [entry for entry in contents(path) if not entry.users]
-    typer.echo(contents_table(entries))
-    if entries and (yes or typer.confirm("Remove all of these?")):
-        unused = {entry.path for entry in contents(path) if not entry.users}  # a run may have begun meanwhile
-        entries = [entry for entry in entries if entry.path in unused]
-        remove(entries)
-        typer.echo(f"removed {len(entries)} entries")
-
-
-@qpu_app.command("status")
-def qpu_status(overrides: Overrides = None) -> None:
-    """Print what was sent, how it fares at the service, what it used and what came back."""
-    from cayley_adapters.core.messages import say
-    from cayley_adapters.qpu.desk import status_table, under_way
-    from cayley_adapters.settings.schema import partial
-    from cayley_adapters.stages.device_desk import desk_of
-
-    job = _device_job(overrides)
-    if under_way(job.base):
-        try:
-            desk_of(job, partial(job.leaves).qpu, quiet=True).refresh()
-        except CayleyError as error:
-            say(f"as last known, since the service could not be asked: {error}")
-    typer.echo(printable(status_table(job.base)))
-
-
-@qpu_app.command("resolve")
-def qpu_resolve(
-    tag: Annotated[str, typer.Argument(help="Tag of the submission whose fate is unknown.")],
-    overrides: Overrides = None,
-    adopt: Annotated[str | None, typer.Option(metavar="JOB", help="It arrived as this job.")] = None,
-    resubmit: Annotated[bool, typer.Option("--resubmit", help="It never arrived: send it again, and pay it.")] = False,
-) -> None:
-    """Decide what became of a submission that was never answered."""
-    if bool(adopt) == resubmit:
-        raise CayleyError(f"{tag}: give one of --adopt JOB and --resubmit")
-    from cayley_adapters.qpu.desk import status_table
-    from cayley_adapters.settings.schema import partial
-    from cayley_adapters.stages.device_desk import desk_of
-
-    job = _device_job(overrides)
-    status_table(job.base)  # says so if nothing was ever sent from there
-    typer.echo(desk_of(job, partial(job.leaves).qpu).resolve(tag, adopt))
-
-
-@app.command("chat", rich_help_panel=PROCESSOR)
-def chat(
-    overrides: Overrides = None,
-    executor: Annotated[str, typer.Option(help="What runs the blocks: exact, noisy or qpu.")] = "exact",
-    prompt: Annotated[str | None, typer.Option(help="Answer this and stop, instead of reading lines.")] = None,
-    new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer.")] = 64,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most probable token.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of draws and simulated shots.")] = 0,
-) -> None:
-    """Talk with the model that goes to the processor, and see what each answer takes of it."""
-    from cayley_adapters.pipeline.command import require_inputs
-    from cayley_adapters.stages.chat import needed, run
-
-    names, job = needed(executor), _device_job(overrides)
-    require_inputs(job, "chat", (), overrides or [], names)
-    run(job, executor, prompt, new_tokens, temperature, seed)
-
-
-def _device_job(overrides: list[str] | None) -> Job:
-    """The job of the processor that ``overrides`` ask for."""
-    from cayley_adapters.pipeline.jobs import device_job
-
-    [variant, *others] = _variants(overrides)
-    if others:
-        names = ", ".join(str(one.settings.variant) for one in (variant, *others))
-        raise CayleyError(f"{names}: these are several variants, and one is needed; give each key one value")
-    return device_job(variant)
-
-
-def _variants(overrides: list[str] | None) -> list[Variant]:
-    from cayley_adapters.pipeline.variants import variants
-
-    return list(variants(_settings(overrides)).values())
-
-
-def _settings(overrides: list[str] | None) -> list[Settings]:
-    """What the words of a command ask for, checked against the schema, the model's shape and the device."""
-    from cayley_adapters.pipeline.feasibility import require_feasible
-    from cayley_adapters.settings import compose, parse_cli
-
-    found = compose(*parse_cli(overrides or []))
-    require_feasible(found)
-    return found
+app.command("chat", rich_help_panel=PROCESSOR)(chat)
 
 
 def main() -> None:
@@ -357,7 +212,3 @@ def _unexpected(error: Exception) -> str:
     what = " ".join(f"{type(error).__name__}: {error}".split())
     again = shlex.join(["cayley", "--debug", *(word for word in sys.argv[1:] if word != "--debug")])
     return f"this is a defect of cayley-adapters ({what[:300]}); please report it with all that this prints: {again}"
-
-
-if __name__ == "__main__":
-    main()
