@@ -11,21 +11,18 @@ import numpy as np
 from cayley_adapters.circuits.ansatz import Ansatz
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import save_arrays
 
 __all__ = ["load_circuits", "save_circuits"]
 
 
 def save_circuits(circuits: Mapping[str, BlockCircuits], path: Path) -> None:
     """Write the circuits of projections, atomically: tensors ``{projection}.angles`` and ``{projection}.lengths``."""
-    from safetensors.numpy import save_file
-
     tensors: dict[str, np.ndarray] = {}
     for name, item in circuits.items():
         tensors |= {f"{name}.angles": item.angles, f"{name}.lengths": item.lengths.astype(np.int64)}
     families = {name: [item.ansatz.qubits, item.ansatz.couplers] for name, item in circuits.items()}
-    with atomic_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"ansatzes": json.dumps(families)})
+    save_arrays(tensors, path, ansatzes=json.dumps(families))
 
 
 def load_circuits(path: Path) -> dict[str, BlockCircuits]:

@@ -10,8 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cayley_adapters.core.errors import CayleyError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "PARTIAL",
@@ -21,6 +25,7 @@ __all__ = [
     "locked",
     "remove_partial",
     "remove_partial_of",
+    "save_arrays",
     "sha256",
     "write_file",
 ]
@@ -64,6 +69,14 @@ def write_file(path: Path | str, content: str | bytes) -> None:
     """Write a text in UTF-8, or bytes; see :func:`atomic_file`."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def save_arrays(arrays: dict[str, np.ndarray], path: Path | str, **metadata: str) -> None:
+    """Write arrays as safetensors, with texts about them; see :func:`atomic_file`."""
+    from safetensors.numpy import save_file
+
+    with atomic_file(path) as temporary:
+        save_file(arrays, temporary, metadata=metadata or None)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import save_arrays
 from cayley_adapters.core.reading import damaged, load_arrays, read_text
 from cayley_adapters.models import wheels
 
@@ -69,13 +69,10 @@ def build_windows(data: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -
 
 def save_windows(parts: Mapping[str, Windows], path: Path) -> None:
     """Write all parts into one safetensors file."""
-    from safetensors.numpy import save_file
-
     arrays = {
         f"{name}.{field}": getattr(part, field) for name, part in parts.items() for field in Windows.__annotations__
     }
-    with atomic_file(path) as temporary:
-        save_file(arrays, temporary)
+    save_arrays(arrays, path)
 
 
 def load_windows(path: Path, part: str) -> Windows:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import save_arrays
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload
 
@@ -23,10 +23,7 @@ def measurement_id(workload: Workload, sampling: Sampling) -> str:
 
 def save_counts(path: Path, counts: np.ndarray, workload: Workload, sampling: Sampling) -> None:
     """Write the counts (N, d) of a workload as safetensors, atomically."""
-    from safetensors.numpy import save_file
-
-    with atomic_file(path) as temporary:
-        save_file({"counts": counts}, temporary, metadata={"measurement": measurement_id(workload, sampling)})
+    save_arrays({"counts": counts}, path, measurement=measurement_id(workload, sampling))
 
 
 def load_counts(path: Path, workload: Workload, sampling: Sampling) -> np.ndarray:

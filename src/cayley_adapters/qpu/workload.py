@@ -20,7 +20,7 @@ import numpy as np
 from cayley_adapters.circuits.ansatz import Ansatz
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import save_arrays
 
 __all__ = ["Workload", "characterise_workload", "join_circuits", "load_workload", "per_token_workload"]
 
@@ -98,8 +98,6 @@ class Workload:
 
     def save(self, path: Path) -> None:
         """Write the workload as safetensors, atomically."""
-        from safetensors.numpy import save_file
-
         about = {
             "mode": self.mode,
             "backend": self.backend,
@@ -115,8 +113,7 @@ class Workload:
             "blocks": self.blocks.astype(np.int32),
             "index": self.index.astype(np.int32),
         }
-        with atomic_file(path) as temporary:
-            save_file(tensors, temporary, metadata={"workload": json.dumps(about)})
+        save_arrays(tensors, path, workload=json.dumps(about))
 
 
 def load_workload(path: Path) -> Workload:

@@ -15,7 +15,7 @@ from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, 
 from cayley_adapters.adapters.training.controls import free_parameters
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import save_arrays
 from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
@@ -43,8 +43,6 @@ class Bases:
 
 def run(job: Job, settings: Settings) -> Outcome:
     """Write the arms, the log-likelihood of every choice for each of them, and texts for some questions."""
-    from safetensors.numpy import save_file
-
     inputs, outputs, asking = job.inputs, job.outputs, settings.questions
     use_threads(asking.threads)
     items = load_set(inputs["questions"][0], inputs["about"][0])[0].items
@@ -67,8 +65,8 @@ def run(job: Job, settings: Settings) -> Outcome:
     texts = _texts(job, settings, bases, tokenizer, [items[number].prompt for number in chosen], chosen)
     write_table(arms, outputs["arms"], ARM_COLUMNS)
     write_table(texts, outputs["texts"], TEXT_COLUMNS)
-    with atomic_file(outputs["answers"]) as temporary:
-        save_file({"log_likelihood": log_likelihood, "chosen": np.array(chosen, dtype=np.int64)}, temporary)
+    given = {"log_likelihood": log_likelihood, "chosen": np.array(chosen, dtype=np.int64)}
+    save_arrays(given, outputs["answers"])
     return Outcome()
 
 

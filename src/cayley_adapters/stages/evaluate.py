@@ -13,7 +13,7 @@ from cayley_adapters.analysis.refine import next_noise_scale
 from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, circuit_errors
 from cayley_adapters.circuits.noise.sources import SOURCES
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import save_arrays
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.reading import load_arrays
@@ -31,8 +31,6 @@ __all__ = ["run"]
 
 def run(job: Job, settings: Settings) -> Outcome:
     """Write one row a noise scale, shots and readout, the loss of each test token in each row, and the noise budget."""
-    from safetensors.numpy import save_file
-
     inputs, outputs, options, train = job.inputs, job.outputs, settings.evaluate, settings.train
     model = AdaptedModel(job, settings)
     counts = read_table(inputs["blocks"][0], ["cz"], ["cz"])["cz"]
@@ -85,8 +83,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     budget = _budget(
         model, settings, main, known, lambda done, of: progress(len(rows) + done, len(rows) + of, "noise budget")
     )
-    with atomic_file(outputs["losses"]) as temporary:
-        save_file({"losses": np.stack(losses), "documents": model.documents.ravel()}, temporary)
+    save_arrays({"losses": np.stack(losses), "documents": model.documents.ravel()}, outputs["losses"])
     key = {name: common[name] for name in ("compression_ratio", "block_dim", "qubits", "seed")}
     write_table([key | row for row in budget], outputs["budget"], BUDGET_COLUMNS)
     write_table(rows, outputs["cells"], CELL_COLUMNS)

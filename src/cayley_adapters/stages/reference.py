@@ -8,7 +8,7 @@ import numpy as np
 
 from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
 from cayley_adapters.adapters.training.controls import free_parameters
-from cayley_adapters.core.files import atomic_file
+from cayley_adapters.core.files import save_arrays
 from cayley_adapters.core.job import Job, control_of
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import BASELINE_COLUMNS, read_baselines, write_table
@@ -33,8 +33,6 @@ def run(job: Job, settings: Settings) -> Outcome:
     What is evaluated is told by what the job reads: with an adapter a control, without a compressed model the
     uncompressed one.
     """
-    from safetensors.numpy import save_file
-
     set_threads(settings.evaluate.threads)
     model, about = _model(job, device_named(settings.evaluate.device))
     windows = evaluation_windows(job.inputs["tokens"][0], settings.evaluate.windows)
@@ -42,8 +40,8 @@ def run(job: Job, settings: Settings) -> Outcome:
     documents = windows.documents[:, 1:]
     row = {"model": settings.model.name, "adapter_parameters": 0, **about, **perplexity_row(losses, documents)}
     write_table([row], job.outputs["row"], BASELINE_COLUMNS)
-    with atomic_file(job.outputs["losses"]) as temporary:
-        save_file({"losses": losses.ravel().astype(np.float32), "documents": documents.ravel()}, temporary)
+    arrays = {"losses": losses.ravel().astype(np.float32), "documents": documents.ravel()}
+    save_arrays(arrays, job.outputs["losses"])
     return Outcome(tracked=[_tracked(job)])
 
 
