@@ -129,19 +129,14 @@ class Reader(Walk):
         elif name == "register_post_import_hook" and len(node.args) == 2 and isinstance(node.args[1], ast.Constant):
             self._hook(node)
         elif name.lstrip("_")[:1].isupper() and (callee := self._callee(node.func)) is not None:
-            for index, argument in enumerate(node.args):
-                if isinstance(argument, ast.Starred):
+            named: list[tuple[int | str | None, Any]] = [(item.arg, item) for item in node.keywords]
+            for field, argument in [*enumerate(node.args), *named]:
+                if field is None or isinstance(argument, ast.Starred):
                     self.visit(argument)
                 else:
+                    text = _is_text(argument.value if isinstance(argument, ast.keyword) else argument)
                     self._tokens.append("part")
-                    self._parts.append(self.part(index, [argument], callee, _is_text(argument)))
-            for keyword in node.keywords:
-                if keyword.arg is None:
-                    self.visit(keyword)
-                else:
-                    text = _is_text(keyword.value)
-                    self._tokens.append("part")
-                    self._parts.append(self.part(keyword.arg, [keyword], callee, text))
+                    self._parts.append(self.part(field, [argument], callee, text))
         else:
             if imports_by_name(node) and node.args:
                 anchors = [*node.args[1:2], *(item.value for item in node.keywords)]
