@@ -12,7 +12,7 @@ import numpy as np
 from cayley_adapters.analysis.evaluations import read_evaluations, read_references
 from cayley_adapters.analysis.lever_goal import describe_goal
 from cayley_adapters.analysis.levers import Arm, arms_of, columns_of, control_rows, lever_rows
-from cayley_adapters.circuits.noise.budget import read_budgets
+from cayley_adapters.circuits.noise.budget import coupler_error, read_budgets
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
@@ -97,8 +97,7 @@ def _coupler_error(arm: Arm) -> float:
     layout: Any = str(cell["layout"])
     if layout not in ("median", "best"):
         layout = [[int(qubit) for qubit in line.split()] for line in layout.split(";")]
-    lines = DeviceNoise.from_backend(str(cell["backend"]), layout=layout).lines(int(cell["qubits"]))
-    return float(np.mean([coupler.cz_error for line in lines for coupler in line.couplers]))
+    return coupler_error(int(cell["qubits"]), DeviceNoise.from_backend(str(cell["backend"]), layout=layout))
 
 
 def _seconds(records: Mapping[str, Mapping[str, Sequence[Sequence[str]]]], arms: list[Arm]) -> list[dict[str, Any]]:

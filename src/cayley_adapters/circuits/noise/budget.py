@@ -24,6 +24,7 @@ __all__ = [
     "MOST_QUBITS",
     "Circuit",
     "circuit_errors",
+    "coupler_error",
     "device_circuit",
     "model_circuits",
     "read_budgets",
@@ -143,15 +144,15 @@ def device_circuit(qubits: int, noise: DeviceNoise) -> Circuit:
     known = min(qubits, LARGEST_CIRCUIT)
     size, errors = circuit_summary(full(known)), _errors(full(known), noise)
     if qubits == known:
-        return Circuit(qubits, size.cz, size.depth, errors, _coupler_error(known, noise))
+        return Circuit(qubits, size.cz, size.depth, errors, coupler_error(known, noise))
     d = 2**qubits
     cz = math.ceil((d * (d - 1) / 2 - qubits) / 2) + math.ceil((d - 1 - qubits) / 2)
     more = {"cz": cz / size.cz, "sx": (4 * cz + 2 * qubits) / size.sx, "readout": qubits / known, "idle": cz / size.cz}
     errors = {source: more[source] * error for source, error in errors.items()}
-    return Circuit(qubits, cz, math.nan, errors, _coupler_error(known, noise), "parameter count")
+    return Circuit(qubits, cz, math.nan, errors, coupler_error(known, noise), "parameter count")
 
 
-def _coupler_error(qubits: int, noise: DeviceNoise) -> float:
+def coupler_error(qubits: int, noise: DeviceNoise) -> float:
     """Mean error of the couplers used; not a number for one qubit."""
     couplers = [coupler.cz_error for line in noise.lines(qubits) for coupler in line.couplers]
     return float(np.mean(couplers)) if couplers else math.nan
@@ -174,7 +175,7 @@ def model_circuits(budgets: pd.DataFrame, noise: DeviceNoise, ansatz: str) -> li
         means = rows.groupby("source")[["gates", "infidelity", "depth"]].mean()
         errors = means.infidelity.drop("all").to_dict()
         gates, depth = float(means.gates.get("cz", 0.0)), float(means.depth["all"])
-        circuits.append(Circuit(int(qubits), gates, depth, errors, _coupler_error(int(qubits), noise)))
+        circuits.append(Circuit(int(qubits), gates, depth, errors, coupler_error(int(qubits), noise)))
     if circuits and ansatz == "full":
         room = LARGEST_CIRCUIT if isinstance(noise.layout, str) else min(map(len, noise.layout))
         most = MOST_QUBITS if room >= LARGEST_CIRCUIT else room
