@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from cayley_adapters.core.lazy import lazily
 
-_HOMES = {
-    "check_model": "base",
-    "load_model": "base",
-    "load_tokenizer": "base",
-    "locate": "base",
-}
+_HOMES = {"check_model": "base", "load_model": "base", "load_tokenizer": "base", "locate": "base"}
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -48,11 +48,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         name="phase_diagram",
         sentence="find the boundary and draw the map",
         inputs=TABLES
-        | {
-            "losses": EVALUATION["losses"],
-            "budgets": EVALUATION["budget"],
-            "compressed": BASELINE["losses"],
-        },
+        | {"losses": EVALUATION["losses"], "budgets": EVALUATION["budget"], "compressed": BASELINE["losses"]},
         outputs=TRANSITION | paths_of(figures.PHASE_DIAGRAM),
         leaves=("run", "evaluate.shots", "evaluate.readout", "noise", "train.ansatz"),
         rule="draw",
@@ -62,11 +58,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         name="scaling",
         sentence="show what the transition follows from: gain, cost, its collapse, and errors by source",
         inputs={"cells": TABLES["cells"], "budgets": EVALUATION["budget"]} | TRANSITION,
-        outputs={
-            "table": "{base}/transition.csv",
-            "budget": "{base}/noise_budget.csv",
-            **paths_of(figures.SCALING),
-        },
+        outputs={"table": "{base}/transition.csv", "budget": "{base}/noise_budget.csv", **paths_of(figures.SCALING)},
         leaves=("noise", "train.ansatz"),
         shows=True,
     ),
@@ -151,13 +143,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
     Stage(
         name="report",
         sentence="gather tables, pictures, methods and environment on one page",
-        inputs={
-            "config": "{base}/config.yaml",
-            "model": PREPARED["model"],
-            **PROVENANCE,
-            **TRANSITION,
-            **REPORTED,
-        },
+        inputs={"config": "{base}/config.yaml", "model": PREPARED["model"], **PROVENANCE, **TRANSITION, **REPORTED},
         outputs={"report": "{base}/report.html"},
         rule="write_report",
         shows=True,

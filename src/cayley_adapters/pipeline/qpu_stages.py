@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from cayley_adapters.pipeline.paths import (
-    ADAPTER,
-    COMPRESSED,
-    COUNTS,
-    DEVICE_RESULTS,
-    PREPARED,
-    SUBMITTED,
-    WORKLOAD,
-)
+from cayley_adapters.pipeline.paths import ADAPTER, COMPRESSED, COUNTS, DEVICE_RESULTS, PREPARED, SUBMITTED, WORKLOAD
 from cayley_adapters.pipeline.stage import Stage
 from cayley_adapters.report import figures
 from cayley_adapters.report.contents import paths_of
@@ -30,11 +22,7 @@ QPU_STAGES: tuple[Stage, ...] = (
         sentence="pack blocks on the processor, freeze what is measured, and tell what it costs in every mode",
         inputs=PREPARED | COMPRESSED | ADAPTER,
         outputs=WORKLOAD
-        | {
-            "plan": "{base}/qpu/plan.csv",
-            "lines": "{base}/qpu/lines.csv",
-            **paths_of(figures.QPU_PLAN),
-        },
+        | {"plan": "{base}/qpu/plan.csv", "lines": "{base}/qpu/lines.csv", **paths_of(figures.QPU_PLAN)},
         leaves=(
             *("transpile.synthesis", "transpile.noise_scale", "noise"),
             *(

@@ -173,11 +173,7 @@ class Variant:
 
     def _changed(self, where: str, settings: Settings) -> Variant:
         return replace(
-            self,
-            folder=f"{self.folder}/{where}",
-            settings=settings,
-            origin=self.origin or self.settings,
-            _bases={},
+            self, folder=f"{self.folder}/{where}", settings=settings, origin=self.origin or self.settings, _bases={}
         )
 
 

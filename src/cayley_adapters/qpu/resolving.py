@@ -98,11 +98,7 @@ def _resubmit(ledger: Ledger, calls: Calls, finder: Finder, attempt: sqlite3.Row
     if (
         state == "submitted"
         and (job := calls.job(attempt["job"]))
-        and (seen := finder.status(job))
-        in (
-            *WAITING,
-            "RUNNING",
-        )
+        and (seen := finder.status(job)) in (*WAITING, "RUNNING")
     ):
         raise CayleyError(
             f"job {attempt['job']} of {tag} is {seen.lower()} at the service: wait, or cancel it there first"

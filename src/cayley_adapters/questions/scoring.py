@@ -54,10 +54,7 @@ def encode_set(tokenizer: Any, items: Sequence[Item], longest: int | None) -> li
 
 @torch.no_grad()
 def log_likelihoods(
-    model: Any,
-    encoded: Sequence[Encoded],
-    batch_tokens: int,
-    progress: Callable[[int, int], None] | None = None,
+    model: Any, encoded: Sequence[Encoded], batch_tokens: int, progress: Callable[[int, int], None] | None = None
 ) -> np.ndarray:
     """Sum of the log-probabilities of each choice's tokens.
 

@@ -23,16 +23,7 @@ from cayley_adapters.settings.fields import Name, Text, explain
 from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
-from cayley_adapters.settings.sections import (
-    Compress,
-    Control,
-    Data,
-    Model,
-    Section,
-    Track,
-    Train,
-    Transpile,
-)
+from cayley_adapters.settings.sections import Compress, Control, Data, Model, Section, Track, Train, Transpile
 
 __all__ = ["Settings", "fields", "holds", "load_settings", "partial", "sections", "validate"]
 

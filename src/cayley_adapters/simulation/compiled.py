@@ -39,12 +39,7 @@ if TYPE_CHECKING:
     from cayley_adapters.circuits.blocks import BlockCircuits
     from cayley_adapters.circuits.noise.calibration import Line
 
-__all__ = [
-    "CompiledBlocks",
-    "compile_blocks",
-    "noisy_probabilities",
-    "probabilities",
-]
+__all__ = ["CompiledBlocks", "compile_blocks", "noisy_probabilities", "probabilities"]
 
 Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 

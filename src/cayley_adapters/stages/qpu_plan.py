@@ -59,11 +59,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     write_table(tradeoff, outputs["lines"], list(tradeoff))
     heading = _heading(options.backend, n)
     draw_figures(QPU_PLAN, outputs, {"lines": tradeoff, "heading": heading, "quality": quality})
-    about = {
-        "date": date,
-        "repetition_delay": backend.default_rep_delay,
-        "lines": workload.lines,
-    }
+    about = {"date": date, "repetition_delay": backend.default_rep_delay, "lines": workload.lines}
     save_calibration(calibration, outputs["calibration"], about)
     workload.save(outputs["workload"])
     _tell(job, options, rows, workload)

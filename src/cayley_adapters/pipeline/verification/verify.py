@@ -75,11 +75,7 @@ def results_folders(path: Path) -> list[Path]:
 
 
 def verify(
-    base: Path,
-    cells: int | None = 3,
-    seed: int = 0,
-    tolerance: float = TOLERANCE,
-    retrain: bool = False,
+    base: Path, cells: int | None = 3, seed: int = 0, tolerance: float = TOLERANCE, retrain: bool = False
 ) -> Verdict:
     """Check a results folder, and compute some of its cells again.
 

@@ -12,11 +12,7 @@ from cayley_adapters.report.words import count, interval, listing, significant, 
 
 __all__ = ["comparison_notes", "comparison_text"]
 
-QUANTITIES = {
-    "nll_difference": "Δ nll at λ = {:g}",
-    "gain_difference": "Δ gain",
-    "lambda_c_ratio": "λ_c ratio",
-}
+QUANTITIES = {"nll_difference": "Δ nll at λ = {:g}", "gain_difference": "Δ gain", "lambda_c_ratio": "λ_c ratio"}
 SHOWN_KEYS = 6
 """Differing settings that the notes name."""
 

@@ -11,10 +11,7 @@ from cayley_adapters.settings.levers import LEVERS
 
 __all__ = ["levers_caption"]
 
-SERVED = {
-    "per_token": "with circuits for every token",
-    "characterised": "with blocks that the device measures once",
-}
+SERVED = {"per_token": "with circuits for every token", "characterised": "with blocks that the device measures once"}
 
 
 def levers_caption(evidence: Evidence) -> list[str]:

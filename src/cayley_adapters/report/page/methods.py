@@ -34,19 +34,13 @@ REFERENCES = {
         "Hugging Face: PEFT: State-of-the-art Parameter-Efficient Fine-Tuning methods",
         "https://github.com/huggingface/peft",
     ),
-    "qiskit": (
-        "Javadi-Abhari et al.: Quantum computing with Qiskit (2024)",
-        "https://arxiv.org/abs/2405.08810",
-    ),
+    "qiskit": ("Javadi-Abhari et al.: Quantum computing with Qiskit (2024)", "https://arxiv.org/abs/2405.08810"),
     "aer": ("Qiskit Aer: simulators with noise models", "https://github.com/Qiskit/qiskit-aer"),
     "percentiles": (
         "Hesterberg: What Teachers Should Know About the Bootstrap, The American Statistician 69, 371 (2015)",
         "https://doi.org/10.1080/00031305.2015.1089789",
     ),
-    "runtime": (
-        "Qiskit IBM Runtime: backends and their calibrations",
-        "https://github.com/Qiskit/qiskit-ibm-runtime",
-    ),
+    "runtime": ("Qiskit IBM Runtime: backends and their calibrations", "https://github.com/Qiskit/qiskit-ibm-runtime"),
     **{
         key: cited
         for registry in (METHODS, CONTROLS, ANSATZES, SYNTHESES, READOUTS, MITIGATIONS, SIMULATORS)

@@ -77,10 +77,7 @@ def phase_diagram_figure(
     with canvas(*size) as figure:
         for place, ratio in enumerate(ratios):
             row, column = divmod(place, across)
-            corner = [
-                _LEFT + column * (panel[0] + _BETWEEN),
-                bottom + (down - 1 - row) * (panel[1] + _ROWS_APART),
-            ]
+            corner = [_LEFT + column * (panel[0] + _BETWEEN), bottom + (down - 1 - row) * (panel[1] + _ROWS_APART)]
             axes = figure.add_axes((*(corner / size), *(panel / size)), label=f"ratio {ratio:g}")
             of_ratio = table[table["compression_ratio"] == ratio]
             of_bounds = bounds[bounds["compression_ratio"] == ratio]
@@ -235,10 +232,7 @@ def _legend(figure: Figure, corner: tuple[float, float], wide: bool, measured: b
         "device (λ = 1)": device,
     }
     if measured:
-        entries["device (λ = 1); star: measured"] = (
-            entries.pop("device (λ = 1)"),
-            mark_handle(),
-        )
+        entries["device (λ = 1); star: measured"] = (entries.pop("device (λ = 1)"), mark_handle())
     order = [0, 3, 1, 4, 2, 5] if wide else [0, 3, 5, 1, 2, 4]  # a legend is filled column by column
     names = list(entries)
     figure.legend(

@@ -128,8 +128,7 @@ def build_dashboard(measured: Measured, entity: str, project: str) -> Dashboard:
     def grid(section: str, *job_types: str) -> wr.PanelGrid:
         runs = expr.And(in_group, expr.Metric("JobType").isin(list(job_types)))
         return wr.PanelGrid(
-            runsets=[wr.Runset(name=", ".join(job_types), filters=runs)],
-            panels=_placed(_panels(measured)[section]),
+            runsets=[wr.Runset(name=", ".join(job_types), filters=runs)], panels=_placed(_panels(measured)[section])
         )
 
     curves: list[Any] = [wr.H1("Over the noise scale"), grid("Over noise", "cell")] if "Over noise" in panels else []
