@@ -16,6 +16,8 @@ from pathlib import Path
 
 from safety import SAFETY
 
+from cayley_adapters.pipeline.warm import ADDRESS, start_server
+
 ROOT = Path(__file__).parents[1]
 PARTS = ("src", "conf", "workflow", "profiles", "Snakefile")
 
@@ -53,13 +55,34 @@ def planner() -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", PLANNER], text=True, env=environment, **pipes)
 
 
+def _environment() -> dict[str, str]:
+    """This process's, but for what changes with each test.
+
+    Another test's W&B service would write the runs of a copy into its own folder.
+    """
+    return {name: value for name, value in os.environ.items() if name not in ("PYTEST_CURRENT_TEST", "WANDB_SERVICE")}
+
+
+@functools.cache
+def server() -> str:
+    """Address of what starts the jobs of all copies: each would otherwise load the same libraries for itself."""
+    return start_server(1, _environment())
+
+
 @dataclass
 class Project:
-    """A working copy."""
+    """A working copy.
+
+    Attributes:
+        environment: beside the tests' own.
+        said: what its commands have printed.
+        served: whether its workflows share a server with other copies, and start none of their own.
+    """
 
     folder: Path
-    environment: dict[str, str] = field(default_factory=dict)  # beside the tests' own
-    said: list[str] = field(default_factory=list)  # what its commands have printed
+    environment: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    served: bool = True
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user would, with the copy's own library."""
@@ -86,9 +109,9 @@ class Project:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
     def options(self) -> dict:
-        # Another test's W&B service would write the runs of this copy into its own folder.
-        environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-        environment |= {"PYTHONPATH": str(self.folder / "src")} | self.environment
+        environment = _environment() | {"PYTHONPATH": str(self.folder / "src")} | self.environment
+        if self.served:
+            environment[ADDRESS] = server()
         return {"cwd": self.folder, "env": environment}
 
     def planned(self, overrides: str = "", experiment: str = "ci", target: str = "phase_diagram") -> dict[str, int]:
@@ -100,11 +123,11 @@ class Project:
         return {name: int(count) for name, count in rows if name not in ("total", target)}
 
 
-def copy_project(folder: Path, environment: dict[str, str] | None = None) -> Project:
+def copy_project(folder: Path, environment: dict[str, str] | None = None, *, served: bool = True) -> Project:
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
             shutil.copy(source, folder / part)
-    return Project(folder, environment or {})
+    return Project(folder, environment or {}, served=served)

@@ -82,7 +82,7 @@ class Command:
             return found
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                if "cayley_adapters.pipeline.run" in process.cmdline()[:3]:
+                if "cayley_adapters.pipeline.warm.client" in process.cmdline()[:3]:
                     found.append(process)
             except psutil.Error:
                 continue

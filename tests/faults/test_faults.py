@@ -42,7 +42,7 @@ ROUNDS = -(-FAULTS // IN_A_RUN)
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Project:
     """A run that nothing happens to; it also fills the caches."""
-    project = copy_project(tmp_path_factory.mktemp("undisturbed"))
+    project = copy_project(tmp_path_factory.mktemp("undisturbed"), served=False)
     command = Command(project, ARGUMENTS, project.folder / "log")
     try:
         assert command.wait() == 0, command.output[-4000:]
@@ -91,7 +91,7 @@ def test_the_same_command_goes_on_to_the_same_result(number, plan, usual, undist
     folder = tmp_path / "p"
     finished: set[str] = set()
     with on_small_disk(folder):
-        project = copy_project(folder)
+        project = copy_project(folder, served=False)
         results, cache = folder / RESULTS, cache_without_models(folder / "cache")
         monkeypatch.setenv("CAYLEY_CACHE", str(cache))
         for index, fault in enumerate(plan[number]):

@@ -30,7 +30,7 @@ CHECKPOINT = Path(JOB.base, "checkpoints", JOB.stage, *JOB.cell.values(), "state
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    return copy_project(tmp_path_factory.mktemp("stops"))
+    return copy_project(tmp_path_factory.mktemp("stops"), served=False)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_nothing_half_written_is_left_in_the_end(project, tmp_path):
     """The same run, made short, ends as if nothing had happened."""
     arguments = [*ARGUMENTS[:-1], f"overrides={SMALL.replace('2000', '1')} replace=true"]
     project.snakemake(*arguments)
-    clean = copy_project(tmp_path / "clean")
+    clean = copy_project(tmp_path / "clean", served=False)
     shutil.copytree(project.folder / "results", clean.folder / "results")
     found = names(clean.folder / RESULTS)
     assert "phase_diagram.csv" in found

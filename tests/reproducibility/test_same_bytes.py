@@ -54,7 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory) -> Path:
     """A run on eight cores in a plain shell."""
-    return run(copy_project(tmp_path_factory.mktemp("reference")), 8)
+    return run(copy_project(tmp_path_factory.mktemp("reference"), served=False), 8)
 
 
 def locale_with_commas(folder: Path) -> dict[str, str]:
@@ -70,7 +70,7 @@ def locale_with_commas(folder: Path) -> dict[str, str]:
 
 
 def test_nothing_about_the_shell_the_folder_or_the_cores_changes_a_byte(reference, tmp_path):
-    project = copy_project(tmp_path / "a folder's näme")
+    project = copy_project(tmp_path / "a folder's näme", served=False)
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(REVERSED)
     paths = os.pathsep.join([str(project.folder / "src"), str(tmp_path / "site")])
@@ -89,7 +89,8 @@ def test_nothing_about_the_shell_the_folder_or_the_cores_changes_a_byte(referenc
 def test_threads_matter_within_the_stated_tolerance(reference, tmp_path):
     """Sums in another order: 1e-4 nats a token, see docs/science.md."""
     threads = " ".join(f"{stage}.threads=2" for stage in ("compress", "train", "transpile", "evaluate"))
-    folder = run(copy_project(tmp_path), 2, None, -1, SETTINGS[0], f"{SETTINGS[1]} control=none {threads}")
+    project = copy_project(tmp_path, served=False)
+    folder = run(project, 2, None, -1, SETTINGS[0], f"{SETTINGS[1]} control=none {threads}")
     one, two = (pd.read_csv(path / "phase_diagram.csv") for path in (reference, folder))
     unlimited = one.shots == float("inf")
     assert (abs(one.nll - two.nll)[unlimited] < 1e-4).all()

@@ -16,6 +16,6 @@ def fresh(tmp_path) -> Project:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Project:
     """A copy in which the ``ci`` experiment has run, by a user with secrets; tests must leave it as it is."""
-    project = copy_project(tmp_path_factory.mktemp("built"), planted(tmp_path_factory.mktemp("home")))
+    project = copy_project(tmp_path_factory.mktemp("built"), planted(tmp_path_factory.mktemp("home")), served=False)
     project.snakemake("phase_diagram", "report", "--config", "experiment=ci")
     return project

@@ -4,6 +4,7 @@
 # pins (environment.yml for conda), since they share one library.
 
 import functools
+import json
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ from cayley_adapters.pipeline.signals import stop_on_signals
 from cayley_adapters.pipeline.store import FORCE, place_links
 from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import stored_folders, variants
+from cayley_adapters.pipeline.warm import serve_jobs
 from cayley_adapters.report.wandb.runs import track_with
 from cayley_adapters.settings import from_snakemake_config
 
@@ -122,7 +124,7 @@ def levers_asked_for(wildcards):
 COMPARISON = list(map(str, comparison_job(SETTINGS).outputs.values())) if len(SETTINGS) > 1 else []
 REAL_PROCESSOR = any(settings.qpu.service != "twin" for settings in SETTINGS)
 RUN_JOB = (
-    f"{sys.executable} -m cayley_adapters.pipeline.run {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
+    f"{sys.executable} -m cayley_adapters.pipeline.warm.client {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
     f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
 )
 HELD = []  # the results folder's lock, until this process ends, and whether a signal has stopped it
@@ -150,6 +152,8 @@ onstart:
     at_once = min(workflow.cores or 1, usable_cores()) if workflow.local_exec else workflow.nodes
     known = {str(folder): SETTINGS[0]} | {base: variant.settings for base, variant in BASES.items()}
     print(estimate_of(todo, known, at_once or 1), file=sys.stderr)
+    if workflow.local_exec:
+        serve_jobs([json.loads(job)["threads"] for job in todo])
 
 
 onerror:
