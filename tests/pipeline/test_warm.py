@@ -140,11 +140,13 @@ def test_without_a_server_the_client_runs_the_job(folder, environment, monkeypat
     assert client.main() == 7
 
 
-def test_no_library_keeps_a_thread_that_a_copy_would_miss():
-    """Else no job would ever be served."""
-    code = "import sys; from cayley_adapters.pipeline.warm.server import COPIED, _threads; import importlib\n"
+def test_no_library_keeps_what_a_copy_would_miss_or_take_away(tmp_path):
+    """Threads, without which no job would be served, and temporary files, which go with the first job that ends."""
+    code = "import sys; from cayley_adapters.pipeline.warm.server import COPIED, _threads; import importlib, os\n"
     code += "for name in sys.argv[1:]: importlib.import_module(name)\n"
-    code += "assert _threads() <= COPIED, _threads()"
-    limits = {f"{name}_NUM_THREADS": "1" for name in server.THREADS}
-    done = run([sys.executable, "-c", code, *LIBRARIES], Path.cwd(), os.environ | limits)
+    code += "assert _threads() <= COPIED, _threads()\n"
+    code += "print(*os.listdir(os.environ['TMPDIR']))"
+    given = {f"{name}_NUM_THREADS": "1" for name in server.THREADS} | {"TMPDIR": str(tmp_path)}
+    done = run([sys.executable, "-c", code, *LIBRARIES], Path.cwd(), os.environ | given)
     assert done.returncode == 0, done.stderr
+    assert [name for name in done.stdout.split() if not name.startswith("torchinductor_")] == []  # that one stays

@@ -123,10 +123,17 @@ def levers_asked_for(wildcards):
 
 COMPARISON = list(map(str, comparison_job(SETTINGS).outputs.values())) if len(SETTINGS) > 1 else []
 REAL_PROCESSOR = any(settings.qpu.service != "twin" for settings in SETTINGS)
-RUN_JOB = (
-    f"{sys.executable} -m cayley_adapters.pipeline.warm.client {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
-    f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
-)
+
+
+def run_job(row):
+    """The shell command of a stage's jobs; those that compute load much, and the others need not hold it."""
+    runner = "warm.client" if row.threads else "run"
+    return (
+        f"{sys.executable} -m cayley_adapters.pipeline.{runner} {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
+        f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
+    )
+
+
 HELD = []  # the results folder's lock, until this process ends, and whether a signal has stopped it
 
 
@@ -153,7 +160,7 @@ onstart:
     known = {str(folder): SETTINGS[0]} | {base: variant.settings for base, variant in BASES.items()}
     print(estimate_of(todo, known, at_once or 1), file=sys.stderr)
     if workflow.local_exec:
-        serve_jobs([json.loads(job)["threads"] for job in todo])
+        serve_jobs([job["threads"] for job in map(json.loads, todo) if STAGES[job["stage"]].threads])
 
 
 onerror:

@@ -25,4 +25,4 @@ for row in STAGES.values():
         resources:
             **needs(row),
         shell:
-            RUN_JOB
+            run_job(row)

@@ -18,11 +18,11 @@ __all__ = ["ADDRESS", "serve_jobs", "start_server"]
 ADDRESS = "CAYLEY_JOB_SERVER"
 """Environment variable: the server's socket, where there is one."""
 
-LIBRARIES = (
-    *("peft", "transformers.models.llama.modeling_llama", "altair", "hydra.utils", "matplotlib.pyplot", "numba"),
-    *("pandas", "qiskit", "scipy.stats", "wandb"),
-)
-"""What takes most of a job's start: torch with the Python half of its compiler, then all others together."""
+LIBRARIES = ("peft", "transformers.models.llama.modeling_llama", "hydra.utils", "numba", "pandas")
+"""What takes most of a job's start: torch with the Python half of its compiler, then all others together.
+
+W&B must not be among them: it makes a temporary folder when it is loaded, which the first copy would take away.
+"""
 
 WORTH = 4
 """Jobs at which a server's own start has paid."""
