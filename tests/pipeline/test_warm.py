@@ -18,7 +18,7 @@ from cayley_adapters.pipeline.warm import ADDRESS, LIBRARIES, client, server
 PROGRAM = """
 import json, os, signal, sys, threading
 print(json.dumps({"folder": os.getcwd(), "path": sys.path, "arguments": sys.argv[1:], "variable": os.environ["SAID"],
-                  "loaded": "decimal" in sys.modules, "threads": threading.active_count()}))
+                  "loaded": "decimal" in sys.modules, "threads": threading.active_count()}), flush=True)
 print("to the end", file=sys.stderr, flush=True)
 end = json.loads(sys.argv[1])["end"]
 if end == "signal":
