@@ -18,6 +18,7 @@ from cayley_adapters.pipeline.warm import ADDRESS, LIBRARIES, client, server
 PROGRAM = """
 import json, os, signal, sys, threading
 print(json.dumps({"folder": os.getcwd(), "path": sys.path, "arguments": sys.argv[1:], "variable": os.environ["SAID"],
+                  "served": os.environ.get("CAYLEY_JOB_SERVED"),
                   "loaded": "decimal" in sys.modules, "threads": threading.active_count()}), flush=True)
 print("to the end", file=sys.stderr, flush=True)
 end = json.loads(sys.argv[1])["end"]
@@ -73,7 +74,7 @@ def started(folder, environment):
 
 
 def asked(end: object, threads: int = 1) -> list[str]:
-    return [sys.executable, "-c", START, json.dumps({"threads": threads, "end": end}), "output"]
+    return [sys.executable, "-c", START, json.dumps({"stage": "train", "threads": threads, "end": end}), "output"]
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -86,11 +87,13 @@ def test_a_served_job_is_what_its_own_command_would_have_been(folder, environmen
     assert (done.returncode, done.stderr) == (3, "to the end\n")
     said = json.loads(done.stdout)
     assert said.pop("loaded"), "the server did not serve it"
+    assert said.pop("served")
     alone = run([sys.executable, "-m", "program", *asked(3)[3:]], folder, environment)
     assert said["path"][0] == ""  # of -c; that of -m is the folder itself
     path = [str(folder), *said.pop("path")[1:]]
     expected = json.loads(alone.stdout)
     assert not expected.pop("loaded")
+    assert expected.pop("served") is None
     assert path == expected.pop("path")
     assert said == expected
     assert expected["folder"] == str(folder)
@@ -136,6 +139,7 @@ def test_a_server_ends_with_its_input_and_leaves_nothing(folder, environment, st
 def test_without_a_server_the_client_runs_the_job(folder, environment, monkeypatch):
     """It is still loading, or was killed."""
     monkeypatch.setenv(ADDRESS, str(folder / "nowhere"))
+    monkeypatch.setattr("sys.argv", asked(0)[2:])
     monkeypatch.setattr("cayley_adapters.pipeline.run.main", lambda: 7)
     assert client.main() == 7
 

@@ -27,6 +27,11 @@ def test_each_job_says_what_it_took_and_its_memory_is_near_its_prediction(built)
         cost = job_cost(make_job(record["stage"], variant, record["cell"]), settings)
         assert cost.cpu_seconds > 0
         assert 0.5 < cost.memory_mb / record["memory_mb"] < 2, key
+    # Before the first evaluation three jobs, one after the other, have loaded what the server has to load once.
+    assert {stage: record["served"] for (stage, *_), record in records.items() if stage in ("evaluate", "report")} == {
+        "evaluate": True,
+        "report": False,
+    }
 
 
 def test_a_run_starts_with_its_estimate_and_a_dry_run_has_none(fresh):

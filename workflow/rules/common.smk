@@ -123,17 +123,10 @@ def levers_asked_for(wildcards):
 
 COMPARISON = list(map(str, comparison_job(SETTINGS).outputs.values())) if len(SETTINGS) > 1 else []
 REAL_PROCESSOR = any(settings.qpu.service != "twin" for settings in SETTINGS)
-
-
-def run_job(row):
-    """The shell command of a stage's jobs; those that compute load much, and the others need not hold it."""
-    runner = "warm.client" if row.threads else "run"
-    return (
-        f"{sys.executable} -m cayley_adapters.pipeline.{runner} {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
-        f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
-    )
-
-
+RUN_JOB = (
+    f"{sys.executable} -m cayley_adapters.pipeline.warm.client {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
+    f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
+)
 HELD = []  # the results folder's lock, until this process ends, and whether a signal has stopped it
 
 

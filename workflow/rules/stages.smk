@@ -25,4 +25,4 @@ for row in STAGES.values():
         resources:
             **needs(row),
         shell:
-            run_job(row)
+            RUN_JOB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import PARTIAL, write_file
+from cayley_adapters.pipeline.warm import SERVED
 
 if TYPE_CHECKING:
     from cayley_adapters.core.job import Job
@@ -33,7 +35,7 @@ def write_record(job: Job) -> None:
     """Write what this process has taken since it was started, imports included; for a job that is done.
 
     ``seconds`` is wall time, ``cpu_seconds`` that of all cores, user and system, children included; ``memory_mb`` the
-    largest resident set of the process, in MiB.
+    largest resident set of the process, in MiB. Where it was ``served``, it started with the libraries loaded.
     """
     import psutil
 
@@ -46,6 +48,7 @@ def write_record(job: Job) -> None:
         "seconds": round(max(0.0, time.time() - started), 2),
         "cpu_seconds": round(sum(item.ru_utime + item.ru_stime for item in used), 2),
         "memory_mb": round(_peak_memory() / 2**20),
+        "served": SERVED in os.environ,
     }
     write_file(record_path(job), json.dumps(record) + "\n")
 

@@ -9,6 +9,7 @@ import socket
 import sys
 
 from cayley_adapters.pipeline.locks import end_with_workflow
+from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.warm import ADDRESS
 
 __all__ = ["main"]
@@ -19,7 +20,9 @@ MODULE = "cayley_adapters.pipeline.run"
 
 def main() -> int:
     """Run the job that the first argument describes, with files where the second, its first output, says."""
-    status = _served(os.environ[ADDRESS]) if ADDRESS in os.environ else None
+    # What only gathers and draws loads little, and need not hold what others load.
+    computes = STAGES[json.loads(sys.argv[1])["stage"]].threads is not None
+    status = _served(os.environ[ADDRESS]) if computes and ADDRESS in os.environ else None
     if status is None:
         from cayley_adapters.pipeline import run
 

@@ -123,6 +123,7 @@ def _become(asked: dict[str, Any], files: list[int], threads: str, environment: 
     differing = {name for name, _ in environment.items() ^ os.environ.items()}
     if asked["threads"] != threads or not all(map(IGNORED.fullmatch, differing)):
         os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+    os.environ["CAYLEY_JOB_SERVED"] = "1"
     sys.argv[1:], sys.path[:] = arguments, asked["path"]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
