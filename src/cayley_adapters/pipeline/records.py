@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import PARTIAL, write_file
-from cayley_adapters.pipeline.warm import SERVED
 
 if TYPE_CHECKING:
     from cayley_adapters.core.job import Job
 
 __all__ = ["log_path", "read_records", "record_path", "write_record"]
+
+SERVED = "CAYLEY_JOB_SERVED"
+"""Environment variable that a job finds set which was started by :mod:`~cayley_adapters.pipeline.warm.server`."""
 
 
 def record_path(job: Job) -> Path:

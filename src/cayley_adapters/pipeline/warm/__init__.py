@@ -13,13 +13,10 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-__all__ = ["ADDRESS", "SERVED", "serve_jobs", "start_server"]
+__all__ = ["ADDRESS", "serve_jobs", "start_server"]
 
 ADDRESS = "CAYLEY_JOB_SERVER"
 """Environment variable: the server's socket, where there is one."""
-
-SERVED = "CAYLEY_JOB_SERVED"
-"""The one that a served job finds set."""
 
 LIBRARIES = ("peft", "transformers.models.llama.modeling_llama", "hydra.utils", "numba", "pandas")
 """What takes most of a job's start: torch with the Python half of its compiler, then all others together.
