@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import nn
 
 from cayley_adapters.models.placement import input_device
 
-__all__ = ["layer_inputs", "observe", "run_layer"]
+__all__ = ["layer_inputs", "observe", "run_layer", "second_moments"]
 
 
 def run_layer(layer: nn.Module, states: Sequence[torch.Tensor], kwargs: dict[str, Any]) -> list[torch.Tensor]:
@@ -98,6 +99,30 @@ def observe(
         return run_layer(layer, batches, kwargs)
 
     return grams, advance
+
+
+def second_moments(
+    layer: Any, module: nn.Module, batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
+) -> torch.Tensor:
+    """Sum over tokens of x xᵀ of a module's inputs x, float64; the layer runs no further than to it."""
+    total: list[torch.Tensor] = []
+
+    class Caught(Exception):
+        pass
+
+    def catch(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        gram = _gram(args[0])
+        total[:] = [total[0] + gram] if total else [gram]
+        raise Caught
+
+    handle = module.register_forward_pre_hook(catch)
+    try:
+        for batch in batches:
+            with suppress(Caught):
+                layer(batch, **kwargs)
+    finally:
+        handle.remove()
+    return total[0]
 
 
 def _gram(x: torch.Tensor) -> torch.Tensor:

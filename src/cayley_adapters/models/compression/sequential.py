@@ -20,6 +20,8 @@ from cayley_adapters.models.base import projections
 from cayley_adapters.models.compression.allocation import ALLOCATIONS, shares_by_sensitivity
 from cayley_adapters.models.compression.methods import METHODS, Method, method_named
 from cayley_adapters.models.compression.observation import layer_inputs, observe, run_layer
+from cayley_adapters.models.compression.pruning import Pruning, shape_of
+from cayley_adapters.models.compression.widths import even_widths
 
 __all__ = ["Lender", "compress", "sizes_for"]
 
@@ -115,8 +117,13 @@ def compress(
     modules = {name: module for mine in by_layer.values() for name, module in mine.items()}
     if ratio == 0:
         return []
-    how, calibrated, spectrum = method_named(method), METHODS[method].calibrated, METHODS[method].spectrum
-    sizes = sizes_for(how, modules, ratio)
+    how, entry = method_named(method), METHODS[method]
+    calibrated, spectrum = entry.calibrated, entry.spectrum
+    pruning = None
+    if entry.structured:
+        kept = {index: even_widths(shape_of(decoder[index]), targets, ratio) for index in by_layer}
+        pruning = Pruning(kept, ridge)
+    sizes = {} if pruning else sizes_for(how, modules, ratio)
     given = np.empty((0, 0)) if tokens is None else np.asarray(tokens)
     if calibrated and len(given) == 0:
         raise CayleyError(f"method {method} is calibrated: give it tokens (windows, window)")
@@ -140,6 +147,8 @@ def compress(
             mine = by_layer.pop(index, {})
             if not mine:
                 batches = run_layer(decoder[index], batches, kwargs)
+            elif pruning:
+                records += pruning.layer(model, index, batches, kwargs, index < last)
             else:
                 records += _compress_layer(model, index, mine, how, sizes, ridge, batches, kwargs, index < last)
             if done:

@@ -20,7 +20,8 @@ import torch
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory
-from cayley_adapters.models.compression.methods import method_named
+from cayley_adapters.models.compression.methods import METHODS, method_named
+from cayley_adapters.models.compression.pruning import plain_config
 from cayley_adapters.models.files import read_json
 from cayley_adapters.models.weights import Weights, empty_model
 
@@ -90,7 +91,7 @@ def link_files(files: Sequence[Path], folder: Path) -> dict[str, int]:
 
 
 def write_description(
-    config: Any,
+    model: Any,
     folder: Path,
     records: Sequence[dict[str, Any]],
     about: dict[str, Any],
@@ -98,7 +99,8 @@ def write_description(
     unchanged: dict[str, int] | None = None,
 ) -> None:
     """Write all but the weights; the arguments are those of :func:`save_compressed` and :func:`link_files`."""
-    config.save_pretrained(folder)
+    structured = about["method"] != "none" and METHODS[about["method"]].structured
+    (plain_config(model) if structured else model.config).save_pretrained(folder)
     for name in TOKENIZER:
         if source and (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
@@ -128,7 +130,7 @@ def save_compressed(
         parts = Parts(temporary)
         parts.add({name: value for name, value in model.state_dict().items() if name not in tied})
         parts.close()
-        write_description(model.config, temporary, records, about, source)
+        write_description(model, temporary, records, about, source)
 
 
 def load_compressed(folder: Path | str) -> Any:
@@ -169,7 +171,7 @@ def load_compressed(folder: Path | str) -> Any:
                 linear, size = model.get_submodule(record["projection"]), record["size"]
                 if not 0 < size <= linear.in_features * linear.out_features:
                     raise CayleyError(f"compression.json gives {record['projection']} the size {size}")
-                new = method_named(description["method"]).empty(linear, size)
+                new = method_named(description["method"]).empty(linear, size, record["projection"])
                 model.set_submodule(record["projection"], new.eval())
         known = model.state_dict()
         if unexpected := [name for name, file in weights.files.items() if file in parts and name not in known]:

@@ -84,7 +84,7 @@ def compress_folder(
         )
         parts.close()
         files = sorted({weights.files[name] for name in linked})
-        write_description(model.config, temporary, records, about, source, link_files(files, temporary))
+        write_description(model, temporary, records, about, source, link_files(files, temporary))
     return records
 
 
