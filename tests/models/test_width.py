@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.models.compression.methods.width import prune_inputs
+from cayley_adapters.models.compression.methods.width import kept_groups, members_of, regular_moments, removal, solved
 from cayley_adapters.models.compression.sequential import compress
 from cayley_adapters.models.compression.storage import load_compressed, save_compressed
-from cayley_adapters.models.compression.widths import ATTENTION, MLP
+from cayley_adapters.models.compression.streaming import compress_folder
+from cayley_adapters.models.compression.widths import ATTENTION, MLP, SHAPES, LayerShape, Widths, even_widths
 
-ALL = (*ATTENTION, *MLP)
+ALL, SMOLLM2 = (*ATTENTION, *MLP), LayerShape(576, 1536, 3, 3, 64)
 
 
 def problem(seed: int, out: int = 5, inputs: int = 6, tokens: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,26 +36,34 @@ def least(weight: torch.Tensor, x: torch.Tensor, kept: list[int]) -> tuple[torch
     return torch.from_numpy(solved), rest
 
 
-@given(seed=st.integers(0, 1000), remove=st.integers(1, 5))
+def pruned(
+    weight: torch.Tensor, x: torch.Tensor, remove: int, group: int = 1
+) -> tuple[list[int], torch.Tensor, np.ndarray]:
+    """Inputs that stay, their weights, and what is lost after each step."""
+    moments = regular_moments(weight, x @ x.T, ridge=0.0)
+    gone = removal(weight, moments, remove, group=group)
+    kept = members_of(kept_groups(gone.order, weight.shape[1] // group), group)
+    return kept.tolist(), solved(weight, moments, kept), gone.errors
+
+
+@given(seed=st.integers(0, 1000), remove=st.integers(0, 5))
 def test_what_stays_is_solved_by_least_squares(seed, remove):
     weight, x = problem(seed)
-    pruned = prune_inputs(weight, x @ x.T, remove, ridge=0.0)
-    assert len(pruned.kept) == 6 - remove
-    solved, rest = least(weight, x, pruned.kept.tolist())
-    torch.testing.assert_close(pruned.weight, solved, rtol=1e-6, atol=1e-8)
-    assert pruned.errors[-1] == pytest.approx(rest, rel=1e-6, abs=1e-12)
-    assert (np.diff(pruned.errors) >= -1e-12).all()
+    kept, found, errors = pruned(weight, x, remove)
+    assert len(kept) == 6 - remove
+    best, rest = least(weight, x, kept)
+    torch.testing.assert_close(found, best, rtol=1e-6, atol=1e-8)
+    assert errors[-1] == pytest.approx(rest, rel=1e-6, abs=1e-12)
+    assert (np.diff(errors) >= -1e-12).all()
 
 
 @given(seed=st.integers(0, 1000))
 def test_the_first_to_go_is_the_one_that_costs_least(seed):
     weight, x = problem(seed)
-    pruned = prune_inputs(weight, x @ x.T, 1, ridge=0.0)
     every = [least(weight, x, [k for k in range(6) if k != gone])[1] for gone in range(6)]
-    assert pruned.errors[-1] == pytest.approx(min(every), rel=1e-6, abs=1e-12)
-    grouped = prune_inputs(weight, x @ x.T, 1, ridge=0.0, group=2)
+    assert pruned(weight, x, 1)[2][-1] == pytest.approx(min(every), rel=1e-6, abs=1e-12)
     pairs = [least(weight, x, [k for k in range(6) if k // 2 != gone])[1] for gone in range(3)]
-    assert grouped.errors[-1] == pytest.approx(min(pairs), rel=1e-6, abs=1e-12)
+    assert pruned(weight, x, 1, group=2)[2][-1] == pytest.approx(min(pairs), rel=1e-6, abs=1e-12)
 
 
 def test_greedy_choices_are_near_the_best_of_all():
@@ -61,7 +71,7 @@ def test_greedy_choices_are_near_the_best_of_all():
     for seed in range(20):
         weight, x = problem(seed)
         best = min(least(weight, x, list(kept))[1] for kept in itertools.combinations(range(6), 3))
-        found.append(prune_inputs(weight, x @ x.T, 3, ridge=0.0).errors[-1] / best)
+        found.append(pruned(weight, x, 3)[2][-1] / best)
     assert min(found) == pytest.approx(1, rel=1e-6)
     assert np.median(found) < 1.2
 
@@ -77,10 +87,10 @@ def test_inputs_that_say_little_are_no_obstacle(kind):
         x *= 0
     else:
         x[0] *= 1e4
-    pruned = prune_inputs(weight, x @ x.T, 3, ridge=0.0)
-    assert torch.isfinite(pruned.weight).all()
+    kept, found, _ = pruned(weight, x, 3)
+    assert torch.isfinite(found).all()
     output = weight @ x
-    rest = float((output - pruned.weight @ x[pruned.kept]).square().sum())
+    rest = float((output - found @ x[kept]).square().sum())
     assert rest <= (1e-6 if kind in ("dead", "repeated", "zero") else 1) * max(float(output.square().sum()), 1e-30)
 
 
@@ -88,7 +98,7 @@ def test_no_numbers_are_refused():
     weight, x = problem(0)
     x[0, 0] = torch.nan
     with pytest.raises(CayleyError, match="not finite"):
-        prune_inputs(weight, x @ x.T, 1, ridge=0.0)
+        pruned(weight, x, 1)
 
 
 def test_nothing_removed_is_the_same_model(tiny_model, tokens):
@@ -126,3 +136,66 @@ def test_half_a_unit_is_refused(tiny_model, tokens):
 def test_a_ratio_that_leaves_nothing_is_refused(tiny_model, tokens):
     with pytest.raises(CayleyError, match="leaves no 8 of 64 neurons"):
         compress(tiny_model, 0.97, tokens=tokens, method="width")
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.2, 0.3, 0.4, 0.5])
+@pytest.mark.parametrize("targets", [MLP, ALL])
+@pytest.mark.parametrize("shape", [SMOLLM2, LayerShape(4096, 14336, 8, 4, 128), LayerShape(32, 64, 2, 2, 8)])
+def test_ratios_are_met_within_half_a_percent(ratio, targets, shape):
+    kept = even_widths(shape, targets, ratio)
+    attention = len(targets) > 3
+    total = shape.neurons * shape.neuron + attention * shape.groups * shape.group
+    left = kept.neurons * shape.neuron + attention * kept.groups * shape.group
+    assert 1 - left / total == pytest.approx(ratio, abs=0.005 if shape.hidden > 32 else 0.5 * shape.neuron / total)
+    assert kept.neurons % 8 == 0 or shape.hidden == 32
+
+
+def test_the_shape_of_the_paper_has_its_counts():
+    given = SHAPES["paper"]
+    layers = [Widths(896, 2)] * 22 + [Widths(896, 3)] * 8
+    matrices = sum(kept.neurons * SMOLLM2.neuron + kept.groups * SMOLLM2.group for kept in layers)
+    parameters = matrices + 49152 * 576 + (2 * 30 + 1) * 576
+    assert round(parameters / 1e6, 2) == 94.85
+    before = 30 * (1536 * SMOLLM2.neuron + 3 * SMOLLM2.group)
+    assert given.ratio == pytest.approx(1 - matrices / before, rel=1e-12)
+    inputs = sum(5 * 576 + 3 * 64 * kept.groups + kept.neurons for kept in layers)
+    assert inputs // 4 * 6 == 189_504  # blocks of two qubits on all 210 projections, of six angles each
+
+
+def test_losses_deal_out_the_same_total(tiny_model, tokens):
+    even = compress(copy.deepcopy(tiny_model), 0.375, tokens=tokens, method="width", targets=ALL)
+    dealt = compress(tiny_model, 0.375, tokens=tokens, method="width", targets=ALL, allocation="sensitivity")
+    total = sum(item["parameters_before"] for item in even)
+    removed = [total - kept_parameters(records, total) for records in (even, dealt)]
+    assert removed[1] == pytest.approx(removed[0], abs=3 * 32 * 8 + 1)  # a unit of the MLP
+    assert removed[1] >= removed[0]
+
+
+def kept_parameters(records: list[dict], total: int) -> int:
+    """Parameters that stay of ``total``; what is not in the records stays whole."""
+    return total - sum(item["parameters_before"] - item["parameters_after"] for item in records)
+
+
+def test_a_layer_that_matters_less_loses_more(tiny_model, tokens):
+    idle = tiny_model.model.layers[1].mlp.down_proj
+    idle.weight.data *= 1e-3  # what this MLP says is hardly heard
+    compress(tiny_model, 0.25, tokens=tokens, method="width", allocation="sensitivity")
+    widths = [layer.mlp.down_proj.in_features for layer in tiny_model.model.layers]
+    assert widths[1] < 48 < widths[0]
+
+
+def test_several_files_are_loaded_by_others_too(tiny_folder, tokens, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    about = {"method": "width"}
+    options = {"tokens": tokens, "method": "width", "targets": ALL, "part_bytes": 20_000}
+    compress_folder(tiny_folder, tmp_path / "model", 0.375, about, **options)
+    assert list((tmp_path / "model").glob("part-*.safetensors"))
+    ids = torch.as_tensor(tokens, dtype=torch.long)
+    plain, ours = AutoModelForCausalLM.from_pretrained(tmp_path / "model"), load_compressed(tmp_path / "model")
+    assert plain(ids).logits.equal(ours(ids).logits)
+
+
+def test_the_shape_of_another_model_is_refused(tiny_model, tokens):
+    with pytest.raises(CayleyError, match="is of a model of 30 layers"):
+        compress(tiny_model, 0.374, tokens=tokens, method="width", targets=ALL, shape="paper")

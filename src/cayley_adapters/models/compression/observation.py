@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 
 from cayley_adapters.models.placement import input_device
 
-__all__ = ["layer_inputs", "observe", "run_layer", "second_moments"]
+__all__ = ["layer_inputs", "observe", "run_layer", "second_moments", "text_loss"]
 
 
 def run_layer(layer: nn.Module, states: Sequence[torch.Tensor], kwargs: dict[str, Any]) -> list[torch.Tensor]:
@@ -56,9 +56,21 @@ def layer_inputs(
 
 
 def observe(
-    layer: Any, modules: Mapping[str, nn.Linear], batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
+    layer: Any,
+    modules: Mapping[str, nn.Linear],
+    batches: Sequence[torch.Tensor],
+    kwargs: dict[str, Any],
+    *,
+    of_inputs: bool = False,
 ) -> tuple[dict[str, torch.Tensor], Callable[[], list[torch.Tensor]]]:
     """Run a layer and watch the modules that are to be compressed.
+
+    Args:
+        layer: a decoder layer.
+        modules: name → module of the layer.
+        batches: hidden states that enter the layer.
+        kwargs: what else it is called with.
+        of_inputs: whether the Gram matrices are of inputs wherever there are fewer outputs, too.
 
     Returns:
         The Gram matrix that a method's ``fit`` wants of each module, and a function that gives the hidden states
@@ -70,7 +82,7 @@ def observe(
 
     def hook(name: str) -> Callable[[nn.Linear, tuple[torch.Tensor, ...], torch.Tensor], None]:
         def collect(module: nn.Linear, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            if module.in_features < module.out_features:
+            if of_inputs or module.in_features < module.out_features:
                 gram = next((gram for x, gram in seen if x is args[0]), None)  # gate and up share their input
                 if gram is None:
                     gram = _gram(args[0])
@@ -123,6 +135,32 @@ def second_moments(
     finally:
         handle.remove()
     return total[0]
+
+
+def text_loss(
+    model: Any,
+    index: int,
+    states: torch.Tensor,
+    kwargs: dict[str, Any],
+    ids: torch.Tensor,
+    lend: Callable[[int], AbstractContextManager[Any]],
+) -> float:
+    """Mean loss of the next token, nats, from the hidden states that enter layer ``index``: no lower layer runs.
+
+    Args:
+        model: a Llama-like causal language model.
+        index: of the first layer that runs.
+        states: ``(windows, tokens, hidden)``.
+        kwargs: what else layers are called with.
+        ids: ``(windows, tokens)``.
+        lend: what a layer is used within.
+    """
+    for above, layer in enumerate(model.model.layers):
+        if above >= index:
+            with lend(above):
+                states = run_layer(layer, [states], kwargs)[0]
+    logits = model.lm_head(model.model.norm(states))[:, :-1].float()
+    return float(nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()))
 
 
 def _gram(x: torch.Tensor) -> torch.Tensor:

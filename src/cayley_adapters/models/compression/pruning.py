@@ -9,11 +9,28 @@ from typing import Any
 
 import torch
 
-from cayley_adapters.models.compression.methods.width import Pruned, keep_inputs, keep_outputs, prune_inputs
-from cayley_adapters.models.compression.observation import run_layer, second_moments
+from cayley_adapters.models.compression.methods.width import (
+    Removal,
+    keep_inputs,
+    keep_outputs,
+    kept_groups,
+    members_of,
+    regular_moments,
+    removal,
+    solved,
+)
+from cayley_adapters.models.compression.observation import observe, run_layer, second_moments
 from cayley_adapters.models.compression.widths import LayerShape, Widths
 
-__all__ = ["Pruning", "plain_config", "shape_of"]
+__all__ = [
+    "plain_config",
+    "prune_attention",
+    "prune_layer",
+    "prune_mlp",
+    "removal_of_groups",
+    "removal_of_neurons",
+    "shape_of",
+]
 
 
 def shape_of(layer: Any) -> LayerShape:
@@ -24,86 +41,111 @@ def shape_of(layer: Any) -> LayerShape:
     return LayerShape(keys.in_features, layer.mlp.down_proj.in_features, groups, queries, head_dim)
 
 
-def plain_config(model: Any) -> Any:
-    """The model's configuration, with the widths of its layers where they are all alike: then others can load it."""
+def plain_config(model: Any) -> Any | None:
+    """The model's configuration with the widths of its layers, where they are all alike: then others can load it."""
     [shape, *others] = {shape_of(layer) for layer in model.model.layers}
+    if others:
+        return None
     config = copy.deepcopy(model.config)
-    if not others:
-        config.update(
-            {
-                "intermediate_size": shape.neurons,
-                "num_key_value_heads": shape.groups,
-                "num_attention_heads": shape.groups * shape.queries,
-                "head_dim": shape.head_dim,
-            }
-        )
+    config.update(
+        {
+            "intermediate_size": shape.neurons,
+            "num_key_value_heads": shape.groups,
+            "num_attention_heads": shape.groups * shape.queries,
+            "head_dim": shape.head_dim,
+        }
+    )
     return config
 
 
-class Pruning:
-    """Prunes layers to given widths, each with what the pruned layers below it produce.
+def prune_layer(
+    layer: Any, widths: Widths, ridge: float, batches: list[torch.Tensor], kwargs: dict[str, Any], further: bool
+) -> dict[str, dict[str, Any]]:
+    """Prune a decoder layer in place, and where a ``further`` one comes change ``batches`` to its inputs.
 
     Args:
-        widths: layer's index → what it keeps.
-        ridge: see :func:`.prune_inputs`.
+        layer: of a Llama-like model.
+        widths: what it keeps.
+        ridge: see :func:`~cayley_adapters.models.compression.methods.width.regular_moments`.
+        batches: hidden states that enter it, ``(windows, tokens, hidden)`` each.
+        kwargs: what else it is called with.
+        further: whether its outputs are needed.
+
+    Returns:
+        Projection, by its name within the layer → what was done to it.
     """
-
-    def __init__(self, widths: Mapping[int, Widths], ridge: float) -> None:
-        self._widths, self._ridge = widths, ridge
-
-    def layer(
-        self, model: Any, index: int, batches: list[torch.Tensor], kwargs: dict[str, Any], further: bool
-    ) -> list[dict[str, Any]]:
-        """Prune one layer, and where a ``further`` one comes change ``batches`` to its inputs."""
-        layer, widths, records = model.model.layers[index], self._widths[index], []
-        shape = shape_of(layer)
-        if widths.groups < shape.groups:
-            gram = second_moments(layer, layer.self_attn.o_proj, batches, kwargs)
-            size = shape.head_dim * shape.queries
-            pruned = prune_inputs(
-                layer.self_attn.o_proj.weight, gram, shape.groups - widths.groups, self._ridge, group=size, steps=shape.groups
-            )
-            heads = _members(pruned.kept, shape.head_dim)
-            records += _replace(
-                model,
-                f"model.layers.{index}.self_attn",
-                {"q_proj": _members(pruned.kept, size), "k_proj": heads, "v_proj": heads},
-                "o_proj",
-                pruned,
-            )
-        if widths.neurons < shape.neurons:
-            gram = second_moments(layer, layer.mlp.down_proj, batches, kwargs)
-            pruned = prune_inputs(layer.mlp.down_proj.weight, gram, shape.neurons - widths.neurons, self._ridge)
-            name = f"model.layers.{index}.mlp"
-            records += _replace(model, name, {"gate_proj": pruned.kept, "up_proj": pruned.kept}, "down_proj", pruned)
+    shape, records = shape_of(layer), {}
+    if widths.groups < shape.groups:
+        gram = second_moments(layer, layer.self_attn.o_proj, batches, kwargs)
+        records |= prune_attention(layer, gram, widths.groups, ridge)
+    if widths.neurons < shape.neurons:
+        grams, advance = observe(layer, {".mlp.down_proj": layer.mlp.down_proj}, batches, kwargs, of_inputs=True)
+        records |= prune_mlp(layer, grams[".mlp.down_proj"], widths.neurons, ridge)
         if further:
-            batches[:] = run_layer(layer, batches, kwargs)
-        return records
+            batches[:] = advance()
+    elif further:
+        batches[:] = run_layer(layer, batches, kwargs)
+    return records
 
 
-def _members(groups: torch.Tensor, size: int) -> torch.Tensor:
-    """Indices of the features of some groups of ``size`` neighbours."""
-    return (groups[:, None] * size + torch.arange(size)).flatten()
+def removal_of_groups(layer: Any, gram: torch.Tensor, remove: int, ridge: float) -> Removal:
+    """In which order key–value groups go, with their queries; the arguments are those of :func:`prune_attention`."""
+    weight, shape = layer.self_attn.o_proj.weight, shape_of(layer)
+    # One at a time: groups are few, and what the first one leaves decides on the next.
+    size = shape.head_dim * shape.queries
+    return removal(weight, regular_moments(weight, gram, ridge), remove, group=size, steps=shape.groups)
+
+
+def removal_of_neurons(layer: Any, gram: torch.Tensor, remove: int, ridge: float) -> Removal:
+    """In which order neurons of the MLP go; the arguments are those of :func:`prune_mlp`."""
+    weight = layer.mlp.down_proj.weight
+    return removal(weight, regular_moments(weight, gram, ridge), remove)
+
+
+def prune_attention(layer: Any, gram: torch.Tensor, groups: int, ridge: float) -> dict[str, dict[str, Any]]:
+    """Keep some key–value groups with their queries, and solve ``o_proj`` again.
+
+    Args:
+        layer: changed in place.
+        gram: second moments of the inputs of ``o_proj``.
+        groups: how many stay.
+        ridge: see :func:`prune_layer`.
+
+    Returns:
+        See :func:`prune_layer`.
+    """
+    shape, weight = shape_of(layer), layer.self_attn.o_proj.weight
+    gone = removal_of_groups(layer, gram, shape.groups - groups, ridge)
+    kept = kept_groups(gone.order, shape.groups)
+    queries, heads = members_of(kept, shape.head_dim * shape.queries), members_of(kept, shape.head_dim)
+    again = solved(weight, regular_moments(weight, gram, ridge), queries)
+    outer = {"q_proj": queries, "k_proj": heads, "v_proj": heads}
+    return _replace(layer, "self_attn", outer, "o_proj", again, gone.errors[-1])
+
+
+def prune_mlp(layer: Any, gram: torch.Tensor, neurons: int, ridge: float) -> dict[str, dict[str, Any]]:
+    """Keep some neurons of the MLP, and solve ``down_proj`` again, as :func:`prune_attention` does with ``o_proj``."""
+    weight = layer.mlp.down_proj.weight
+    gone = removal_of_neurons(layer, gram, weight.shape[1] - neurons, ridge)
+    kept = kept_groups(gone.order, weight.shape[1])
+    again = solved(weight, regular_moments(weight, gram, ridge), kept)
+    return _replace(layer, "mlp", {"gate_proj": kept, "up_proj": kept}, "down_proj", again, gone.errors[-1])
 
 
 def _replace(
-    model: Any, parent: str, outer: Mapping[str, torch.Tensor], inner: str, pruned: Pruned
-) -> list[dict[str, Any]]:
+    layer: Any, parent: str, outer: Mapping[str, torch.Tensor], inner: str, weight: torch.Tensor, error: float
+) -> dict[str, dict[str, Any]]:
     """Put smaller projections in place; the error of all is that of the one whose inputs went."""
-    module, records = model.get_submodule(parent), []
-    error = math.sqrt(pruned.errors[-1])
+    module, records = layer.get_submodule(parent), {}
     smaller = {name: keep_outputs(getattr(module, name), rows) for name, rows in outer.items()}
-    smaller[inner] = keep_inputs(getattr(module, inner), pruned.weight)
+    smaller[inner] = keep_inputs(getattr(module, inner), weight)
     for name, new in smaller.items():
         old = getattr(module, name)
-        records.append(
-            {
-                "projection": f"{parent}.{name}",
-                "size": new.in_features if name == inner else new.out_features,
-                "parameters_before": old.weight.numel(),
-                "parameters_after": new.weight.numel(),
-                "relative_error": error,
-            }
-        )
+        records[f"{parent}.{name}"] = {
+            "size": new.in_features if name == inner else new.out_features,
+            "parameters_before": old.weight.numel(),
+            "parameters_after": new.weight.numel(),
+            "relative_error": math.sqrt(error),
+        }
         setattr(module, name, new)
     return records

@@ -30,6 +30,9 @@ __all__ = ["PART_BYTES", "Parts", "link_files", "load_compressed", "save_compres
 PART_BYTES = 2**30
 """A file of weights is closed once it would become larger."""
 
+INDEX = "parts.safetensors.index.json"
+"""Which file holds a weight, where others can load the model and its weights are in several files."""
+
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, CayleyError)
 """What a damaged folder raises."""
 
@@ -99,13 +102,25 @@ def write_description(
     unchanged: dict[str, int] | None = None,
 ) -> None:
     """Write all but the weights; the arguments are those of :func:`save_compressed` and :func:`link_files`."""
-    structured = about["method"] != "none" and METHODS[about["method"]].structured
-    (plain_config(model) if structured else model.config).save_pretrained(folder)
+    plain = plain_config(model) if about["method"] != "none" and METHODS[about["method"]].structured else None
+    (plain or model.config).save_pretrained(folder)
+    if plain:
+        _index_parts(folder)
     for name in TOKENIZER:
         if source and (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
     description = about | ({"unchanged": unchanged} if unchanged else {}) | {"projections": list(records)}
     (folder / "compression.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def _index_parts(folder: Path) -> None:
+    """Tell transformers of all files of weights: it would take ``model.safetensors`` for the whole."""
+    files = Weights([folder / "model.safetensors", *sorted(folder.glob("part-*.safetensors"))]).files
+    if len(set(files.values())) > 1:
+        index = {"metadata": {}, "weight_map": {name: path.name for name, path in files.items()}}
+        (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+        config = read_json(folder / "config.json") | {"transformers_weights": INDEX}
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def save_compressed(

@@ -67,6 +67,11 @@ class CompressionMethod(Entry):
     spectrum: str | None = None
     structured: bool = False
 
+    @property
+    def shared(self) -> bool:
+        """Whether ``allocation=sensitivity`` can deal out its sizes."""
+        return self.structured or self.spectrum is not None
+
 
 METHODS = Registry(
     "compression method",

@@ -9,6 +9,7 @@ groups. Inputs go a few at a time, the cheapest first, and after each few the co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,18 @@ from torch import nn
 
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["METHOD", "OUTER", "Pruned", "keep_inputs", "keep_outputs", "prune_inputs"]
+__all__ = [
+    "METHOD",
+    "OUTER",
+    "Removal",
+    "keep_inputs",
+    "keep_outputs",
+    "kept_groups",
+    "members_of",
+    "regular_moments",
+    "removal",
+    "solved",
+]
 
 OUTER = ("gate_proj", "up_proj", "q_proj", "k_proj", "v_proj")
 """Projections that lose outputs; ``down_proj`` and ``o_proj`` lose the inputs that those were."""
@@ -26,63 +38,50 @@ STEPS = 40
 
 
 @dataclass(frozen=True)
-class Pruned:
-    """What is left of a projection's inputs.
+class Removal:
+    """In which order groups of inputs go.
 
     Attributes:
-        kept: indices of the groups that stay, ascending.
-        weight: ``(out, kept inputs)``, float64.
-        removed: numbers of groups removed after each step.
-        errors: ‖W X − W' X_K‖² / ‖W X‖² after each step.
+        order: indices of the groups, the first to go first.
+        counts: numbers of groups removed after each step; the first is 0.
+        errors: ‖W X − W' X_K‖² / ‖W X‖² after each step, with the best W'.
     """
 
-    kept: torch.Tensor
-    weight: torch.Tensor
-    removed: np.ndarray
+    order: torch.Tensor
+    counts: np.ndarray
     errors: np.ndarray
 
+    def error(self, removed: int | np.ndarray) -> Any:
+        """Squared relative error once ``removed`` groups have gone; between steps it is interpolated."""
+        return np.interp(removed, self.counts, self.errors)
 
-def prune_inputs(
-    weight: torch.Tensor, gram: torch.Tensor, remove: int, ridge: float, *, group: int = 1, steps: int = STEPS
-) -> Pruned:
-    """Remove groups of inputs, those whose loss costs least once the others make up for it.
+
+def removal(weight: torch.Tensor, moments: torch.Tensor, remove: int, *, group: int = 1, steps: int = STEPS) -> Removal:
+    """Choose groups of inputs to remove: always those whose loss costs least once the others make up for it.
 
     Args:
         weight: W, ``(out, in)``.
-        gram: X Xᵀ ``(in, in)`` over calibration tokens.
+        moments: H of :func:`regular_moments`, ``(in, in)``.
         remove: groups to remove, at least 0 and fewer than there are.
-        ridge: white noise added to the inputs, relative to their mean power along W.
         group: neighbouring inputs that go together.
         steps: in how many steps, at most.
 
-    Raises:
-        CayleyError: a weight or an activation is not finite.
-
     Example:
-        >>> weight, gram = torch.tensor([[3.0, 1.0, 2.0]]), torch.eye(3)
-        >>> pruned = prune_inputs(weight, gram, 1, ridge=0.0)
-        >>> pruned.kept.tolist(), pruned.weight.tolist(), [round(float(error), 3) for error in pruned.errors]
-        ([0, 2], [[3.0, 2.0]], [0.071])
+        >>> weight, moments = torch.tensor([[3.0, 1.0, 2.0]]), torch.eye(3).double()
+        >>> gone = removal(weight, moments, 2)
+        >>> gone.order.tolist(), [round(float(error), 3) for error in gone.errors]
+        ([1, 2], [0.0, 0.071, 0.357])
     """
-    w, g = weight.double().clone(), gram.double()
-    if not (torch.isfinite(w).all() and torch.isfinite(g).all()):
-        raise CayleyError(
-            "a projection has weights or calibration activations that are not finite; is the model whole?"
-        )
-    power = ((w @ g) * w).sum()  # ‖WX‖²
-    noise = ridge * (power / w.square().sum() if power > 0 else 1.0)
-    moments = _regular(g + noise * torch.eye(len(g), dtype=g.dtype))
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
-    count = len(g) // group
-    there, removed, errors = torch.ones(count, dtype=torch.bool), [], []
-    members = torch.arange(len(g)).view(count, group)
-    total = 0.0
-    for number in _few(remove, steps):
+    w, members = weight.double().clone(), torch.arange(len(moments)).view(-1, group)
+    power, total, order, errors = float(((w @ moments) * w).sum()), 0.0, [], [0.0]
+    parts = [len(part) for part in np.array_split(np.arange(remove), min(remove, steps))] if remove else []
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments)) if remove else moments
+    there = torch.ones(len(members), dtype=torch.bool)
+    for number in parts:
         costs = torch.where(there, _costs(w, inverse, members), torch.inf)
         going = torch.topk(costs, number, largest=False).indices
         inputs = members[going].flatten()
-        inner = torch.linalg.inv(inverse[inputs][:, inputs])
-        lost = w[:, inputs]
+        inner, lost = torch.linalg.inv(inverse[inputs][:, inputs]), w[:, inputs]
         total += float(((lost @ inner) * lost).sum())
         moved = inner @ inverse[inputs]
         w -= lost @ moved
@@ -91,28 +90,58 @@ def prune_inputs(
         w[:, inputs], inverse[inputs], inverse[:, inputs] = 0, 0, 0
         inverse[inputs, inputs] = 1
         there[going] = False
-        removed.append(number)
-        errors.append(total / float(power) if power > 0 else 0.0)
-    kept = there.nonzero().flatten()
-    columns = members[kept].flatten()
-    # Once more from the moments themselves: a hundred updates of the inverse have lost digits.
-    factor = torch.linalg.cholesky(moments[columns][:, columns])
-    solved = torch.cholesky_solve((weight.double() @ moments[:, columns]).T, factor).T if remove else weight.double()
-    return Pruned(kept, solved, np.cumsum(removed), np.asarray(errors))
+        order.append(going)
+        errors.append(total / power if power > 0 else 0.0)
+    gone = torch.cat(order) if order else torch.empty(0, dtype=torch.long)
+    return Removal(gone, np.cumsum([0, *parts]), np.asarray(errors))
 
 
-def _regular(moments: torch.Tensor) -> torch.Tensor:
-    """The second moments, with as little noise more as makes them positive definite: dead inputs, or few tokens."""
-    noise, eye = 0.0, torch.eye(len(moments), dtype=moments.dtype)
+def solved(weight: torch.Tensor, moments: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """The weights of the inputs ``kept`` that change the output least: W H_:K H_KK⁻¹, ``(out, kept)``, float64."""
+    factor = torch.linalg.cholesky(moments[kept][:, kept])
+    return torch.cholesky_solve((weight.double() @ moments[:, kept]).T, factor).T
+
+
+def members_of(groups: torch.Tensor, size: int) -> torch.Tensor:
+    """Indices of the features of some groups of ``size`` neighbours."""
+    return (groups[:, None] * size + torch.arange(size)).flatten()
+
+
+def kept_groups(gone: torch.Tensor, count: int) -> torch.Tensor:
+    """Indices of the groups, of ``count``, that have not gone; ascending."""
+    there = torch.ones(count, dtype=torch.bool)
+    there[gone] = False
+    return there.nonzero().flatten()
+
+
+def regular_moments(weight: torch.Tensor, gram: torch.Tensor, ridge: float) -> torch.Tensor:
+    """The inputs' second moments, with the ridge, and as little more as makes them positive definite.
+
+    Args:
+        weight: W, ``(out, in)``.
+        gram: X Xᵀ ``(in, in)`` over calibration tokens.
+        ridge: white noise added to the inputs, relative to their mean power along W.
+
+    Returns:
+        float64. Dead inputs, or fewer tokens than inputs, leave the Gram matrix singular.
+
+    Raises:
+        CayleyError: a weight or an activation is not finite.
+    """
+    w, moments = weight.double(), gram.double().clone()
+    if not (torch.isfinite(w).all() and torch.isfinite(moments).all()):
+        raise CayleyError(
+            "a projection has weights or calibration activations that are not finite; is the model whole?"
+        )
+    power = float(((w @ moments) * w).sum())
+    noise = ridge * (power / float(w.square().sum()) if power > 0 else 1.0)
     scale = float(moments.diagonal().mean()) or 1.0
-    while torch.linalg.cholesky_ex(moments + noise * eye).info:
-        noise = max(10 * noise, 1e-14 * scale)
-    return moments + noise * eye
-
-
-def _few(remove: int, steps: int) -> list[int]:
-    """Numbers of groups that go at once, as equal as they come."""
-    return [len(part) for part in np.array_split(np.arange(remove), min(remove, steps)) if len(part)] if remove else []
+    moments.diagonal().add_(noise)
+    more = 1e-14 * scale
+    while torch.linalg.cholesky_ex(moments).info:
+        moments.diagonal().add_(more)
+        more *= 10
+    return moments
 
 
 def _costs(w: torch.Tensor, inverse: torch.Tensor, members: torch.Tensor) -> torch.Tensor:
