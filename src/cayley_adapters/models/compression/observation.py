@@ -105,9 +105,17 @@ def observe(
             handle.remove()
 
     def advance() -> list[torch.Tensor]:
-        # Where attention is as it was only the layer's last step changes; in bfloat16 the difference would lose digits.
+        # Where attention is as it was only the layer's last step changes; in bfloat16 the difference would lose digits,
+        # and some architectures scale or normalise what the MLP adds.
         if all(".mlp." in name for name in modules) and all(state.dtype == torch.float32 for state in states):
-            return [state - old + layer.mlp(x) for state, (x, old) in zip(states, through, strict=True)]
+
+            def changed(count: int | None, number: int) -> torch.Tensor:
+                x, old = (part[:count] for part in through[number])
+                return states[number][:count] - old + layer.mlp(x)
+
+            again = _hidden(layer(batches[0][:1], **kwargs))
+            if torch.allclose(changed(1, 0), again, rtol=1e-4, atol=1e-5 * float(again.abs().max())):
+                return [changed(None, number) for number in range(len(batches))]
         return run_layer(layer, batches, kwargs)
 
     return grams, advance

@@ -77,10 +77,12 @@ def prune_layer(
     shape, records = shape_of(layer), {}
     if widths.groups < shape.groups:
         gram = second_moments(layer, layer.self_attn.o_proj, batches, kwargs)
-        records |= prune_attention(layer, gram, widths.groups, ridge)
+        moments = regular_moments(layer.self_attn.o_proj.weight, gram, ridge)
+        records |= prune_attention(layer, moments, widths.groups)
     if widths.neurons < shape.neurons:
         grams, advance = observe(layer, {".mlp.down_proj": layer.mlp.down_proj}, batches, kwargs, of_inputs=True)
-        records |= prune_mlp(layer, grams[".mlp.down_proj"], widths.neurons, ridge)
+        moments = regular_moments(layer.mlp.down_proj.weight, grams.pop(".mlp.down_proj"), ridge)
+        records |= prune_mlp(layer, moments, widths.neurons)
         if further:
             batches[:] = advance()
     elif further:
@@ -88,47 +90,46 @@ def prune_layer(
     return records
 
 
-def removal_of_groups(layer: Any, gram: torch.Tensor, remove: int, ridge: float) -> Removal:
+def removal_of_groups(layer: Any, moments: torch.Tensor, remove: int) -> Removal:
     """In which order key–value groups go, with their queries; the arguments are those of :func:`prune_attention`."""
-    weight, shape = layer.self_attn.o_proj.weight, shape_of(layer)
+    shape = shape_of(layer)
     # One at a time: groups are few, and what the first one leaves decides on the next.
     size = shape.head_dim * shape.queries
-    return removal(weight, regular_moments(weight, gram, ridge), remove, group=size, steps=shape.groups)
+    return removal(layer.self_attn.o_proj.weight, moments, remove, group=size, steps=shape.groups)
 
 
-def removal_of_neurons(layer: Any, gram: torch.Tensor, remove: int, ridge: float) -> Removal:
+def removal_of_neurons(layer: Any, moments: torch.Tensor, remove: int) -> Removal:
     """In which order neurons of the MLP go; the arguments are those of :func:`prune_mlp`."""
-    weight = layer.mlp.down_proj.weight
-    return removal(weight, regular_moments(weight, gram, ridge), remove)
+    return removal(layer.mlp.down_proj.weight, moments, remove)
 
 
-def prune_attention(layer: Any, gram: torch.Tensor, groups: int, ridge: float) -> dict[str, dict[str, Any]]:
+def prune_attention(layer: Any, moments: torch.Tensor, groups: int) -> dict[str, dict[str, Any]]:
     """Keep some key–value groups with their queries, and solve ``o_proj`` again.
 
     Args:
         layer: changed in place.
-        gram: second moments of the inputs of ``o_proj``.
+        moments: of what ``o_proj`` reads, see
+            :func:`~cayley_adapters.models.compression.methods.width.regular_moments`.
         groups: how many stay.
-        ridge: see :func:`prune_layer`.
 
     Returns:
         See :func:`prune_layer`.
     """
-    shape, weight = shape_of(layer), layer.self_attn.o_proj.weight
-    gone = removal_of_groups(layer, gram, shape.groups - groups, ridge)
+    shape = shape_of(layer)
+    gone = removal_of_groups(layer, moments, shape.groups - groups)
     kept = kept_groups(gone.order, shape.groups)
     queries, heads = members_of(kept, shape.head_dim * shape.queries), members_of(kept, shape.head_dim)
-    again = solved(weight, regular_moments(weight, gram, ridge), queries)
+    again = solved(layer.self_attn.o_proj.weight, moments, queries)
     outer = {"q_proj": queries, "k_proj": heads, "v_proj": heads}
     return _replace(layer, "self_attn", outer, "o_proj", again, gone.errors[-1])
 
 
-def prune_mlp(layer: Any, gram: torch.Tensor, neurons: int, ridge: float) -> dict[str, dict[str, Any]]:
+def prune_mlp(layer: Any, moments: torch.Tensor, neurons: int) -> dict[str, dict[str, Any]]:
     """Keep some neurons of the MLP, and solve ``down_proj`` again, as :func:`prune_attention` does with ``o_proj``."""
-    weight = layer.mlp.down_proj.weight
-    gone = removal_of_neurons(layer, gram, weight.shape[1] - neurons, ridge)
-    kept = kept_groups(gone.order, weight.shape[1])
-    again = solved(weight, regular_moments(weight, gram, ridge), kept)
+    count = layer.mlp.down_proj.in_features
+    gone = removal_of_neurons(layer, moments, count - neurons)
+    kept = kept_groups(gone.order, count)
+    again = solved(layer.mlp.down_proj.weight, moments, kept)
     return _replace(layer, "mlp", {"gate_proj": kept, "up_proj": kept}, "down_proj", again, gone.errors[-1])
 
 

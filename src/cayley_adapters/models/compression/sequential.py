@@ -135,7 +135,7 @@ def compress(
         raise CayleyError(f"allocation=sensitivity is possible with method={able}, not {method}")
     widths = {}
     if entry.structured:
-        survey = Survey(model, given, ridge, batch_windows, PROBE_WINDOWS, lend, progress)
+        survey = Survey(model, given, ridge, batch_windows, lend, progress)
         widths = choose_widths(survey, by_layer, targets, ratio, allocation, shape)
     elif allocation == "sensitivity":
         sizes = _sensitive_sizes(

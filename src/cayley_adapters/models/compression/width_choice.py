@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from cayley_adapters.models.compression.allocation import shares_by_sensitivity
-from cayley_adapters.models.compression.methods.width import Removal
+from cayley_adapters.models.compression.methods.width import Removal, regular_moments
 from cayley_adapters.models.compression.observation import layer_inputs, observe, second_moments, text_loss
 from cayley_adapters.models.compression.pruning import (
     prune_attention,
@@ -21,7 +21,9 @@ from cayley_adapters.models.compression.pruning import (
     shape_of,
 )
 from cayley_adapters.models.compression.widths import (
+    PROBED,
     SHAPES,
+    SURVEYED,
     LayerShape,
     Widths,
     even_widths,
@@ -31,9 +33,6 @@ from cayley_adapters.models.compression.widths import (
 )
 
 __all__ = ["Survey", "choose_widths"]
-
-SURVEYED = 16
-"""Calibration windows on which the uncompressed model is watched: twice as many tokens as an MLP has neurons."""
 
 MOST = 2.0
 """A layer's MLP may lose up to this multiple of the share that all lose."""
@@ -53,7 +52,6 @@ class Survey:
         tokens: ``(windows, window)`` calibration token ids.
         ridge: see :func:`~cayley_adapters.models.compression.pruning.prune_layer`.
         batch_windows: windows that go through a layer at once.
-        probes: windows on which the loss is measured; a batch at most.
         lend: what a layer is used within.
         progress: called with (layers done, layers), of twice as many layers as the survey itself has.
     """
@@ -62,7 +60,6 @@ class Survey:
     tokens: np.ndarray
     ridge: float
     batch_windows: int
-    probes: int
     lend: Callable[[int], AbstractContextManager[Any]]
     progress: Callable[[int, int], None] | None
 
@@ -70,7 +67,7 @@ class Survey:
         """Visit some layers, from below."""
         chosen = self.tokens[:SURVEYED]
         batches, kwargs = layer_inputs(self.model, np.array_split(chosen, -(-len(chosen) // self.batch_windows)))
-        probe = torch.as_tensor(chosen[: min(self.probes, len(batches[0]))], dtype=torch.long)
+        probe = torch.as_tensor(chosen[: min(PROBED, len(batches[0]))], dtype=torch.long)
         decoder, last = self.model.model.layers, max(layers)
         for index in range(last + 1):
             with self.lend(index):
@@ -84,7 +81,14 @@ class Survey:
                     return text_loss(self.model, index, states, kwargs, probe, self.lend)
 
                 if index in layers:
-                    visit(index, {"self_attn": attention, "mlp": grams[".mlp.down_proj"]}, loss)
+                    pairs = {
+                        "self_attn": (layer.self_attn.o_proj, attention),
+                        "mlp": (layer.mlp.down_proj, grams.pop(".mlp.down_proj")),
+                    }
+                    moments = {
+                        name: regular_moments(module.weight, gram, self.ridge) for name, (module, gram) in pairs.items()
+                    }
+                    visit(index, moments, loss)
                 batches = advance()
             if self.progress:
                 self.progress(index + 1, 2 * (last + 1))
@@ -122,9 +126,9 @@ def _given_widths(survey: Survey, shape: str) -> dict[int, Widths]:
     """Groups go in the layers where they take least of the output of ``o_proj`` with them."""
     given, errors = SHAPES[shape], {}
 
-    def visit(index: int, grams: Mapping[str, torch.Tensor], _: Callable[[], float]) -> None:
+    def visit(index: int, moments: Mapping[str, torch.Tensor], _: Callable[[], float]) -> None:
         layer, gone = survey.model.model.layers[index], given.before.groups - given.groups
-        errors[index] = float(removal_of_groups(layer, grams["self_attn"], gone, survey.ridge).errors[-1])
+        errors[index] = float(removal_of_groups(layer, moments["self_attn"], gone).errors[-1])
 
     survey.run(range(given.layers), visit)
     narrow = sorted(errors, key=errors.__getitem__)[: given.narrow]
@@ -144,8 +148,8 @@ class _Part:
         most: that it may lose.
         even: that it would lose if all layers lost the same; at least one is tried.
         parameters: of a unit.
-        removal: what losing ``most`` of them in order costs, as ``(layer, gram, features)``.
-        prune: keeps a number of units, as ``(layer, gram, features kept)``.
+        removal: what losing features in order costs, of ``(layer, moments, features)``.
+        prune: keeps a number of features, of ``(layer, moments, features)``.
         features: neurons, or groups, of a unit.
     """
 
@@ -155,8 +159,8 @@ class _Part:
     even: int
     parameters: int
     features: int
-    removal: Callable[[Any, torch.Tensor, int, float], Removal]
-    prune: Callable[[Any, torch.Tensor, int, float], Any]
+    removal: Callable[[Any, torch.Tensor, int], Removal]
+    prune: Callable[[Any, torch.Tensor, int], Any]
 
 
 def _parts(targets: Collection[str], before: LayerShape, even: Widths) -> list[_Part]:
@@ -188,19 +192,19 @@ def _sensitive_widths(
     parts = _parts(targets, before, even)
     spectra, costs, sizes, bounds, base = {}, {}, {}, {}, []
 
-    def visit(index: int, grams: Mapping[str, torch.Tensor], loss: Callable[[], float]) -> None:
+    def visit(index: int, moments: Mapping[str, torch.Tensor], loss: Callable[[], float]) -> None:
         layer = survey.model.model.layers[index]
         base.append(loss() if not base else base[0])
         for part in parts:
-            key, gram = f"{index} {part.name}", grams[part.name]
-            curve = part.removal(layer, gram, part.most * part.features, survey.ridge)
+            key, inputs = f"{index} {part.name}", moments[part.name]
+            curve = part.removal(layer, inputs, part.most * part.features)
             errors = curve.error(part.features * np.arange(part.most + 1))
             # The first units may not go, and are bought before any other.
             first = np.full(part.count - part.most, 1e3 * max(errors[-1], 1e-30))
             spectra[key] = np.concatenate([first, np.diff(errors)[::-1]])
             module = layer.get_submodule(part.name)
             whole = dict(module.named_children())
-            part.prune(layer, gram, (part.count - part.even) * part.features, survey.ridge)
+            part.prune(layer, inputs, (part.count - part.even) * part.features)
             lost = max(loss() - base[0], 1e-6)  # noise may make it negative
             for name, child in whole.items():
                 setattr(module, name, child)

@@ -11,7 +11,9 @@ from cayley_adapters.core.errors import CayleyError
 __all__ = [
     "ATTENTION",
     "MLP",
+    "PROBED",
     "SHAPES",
+    "SURVEYED",
     "GivenShape",
     "LayerShape",
     "Widths",
@@ -27,6 +29,12 @@ MLP, ATTENTION = ("gate_proj", "up_proj", "down_proj"), ("q_proj", "k_proj", "v_
 
 MULTIPLE = 8
 """Neurons stay in such numbers: blocks of up to three qubits divide them, and so do a processor's vector registers."""
+
+SURVEYED = 16
+"""Calibration windows on which the uncompressed model is watched where widths differ."""
+
+PROBED = 4
+"""Of them, those on which losses are measured."""
 
 TOLERANCE = 0.005
 """By how much the share of parameters removed may differ from the one asked for, so that neurons stay in multiples."""
@@ -177,9 +185,9 @@ def even_widths(shape: LayerShape, targets: Collection[str], ratio: float) -> Wi
     left = shape.neurons - (ratio * total - gone * shape.group) / shape.neuron
     multiple = _multiple(shape, left, total)
     neurons = min(round(left / multiple) * multiple, shape.neurons)
-    if neurons < multiple:
+    if neurons < 1:
         raise CayleyError(
-            f"compression ratio {ratio} leaves no {multiple} of {shape.neurons} neurons; lower it"
+            f"compression ratio {ratio} leaves none of {shape.neurons} neurons; lower it"
             + ("" if attention else ", or give compress.targets the projections of attention as well")
         )
     return Widths(neurons, shape.groups - gone)

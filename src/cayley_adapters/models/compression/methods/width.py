@@ -85,7 +85,7 @@ def removal(weight: torch.Tensor, moments: torch.Tensor, remove: int, *, group: 
         total += float(((lost @ inner) * lost).sum())
         moved = inner @ inverse[inputs]
         w -= lost @ moved
-        inverse -= inverse[:, inputs] @ moved
+        inverse.addmm_(inverse[:, inputs], moved, alpha=-1)
         # What has gone costs nothing more, and takes part in nothing.
         w[:, inputs], inverse[inputs], inverse[:, inputs] = 0, 0, 0
         inverse[inputs, inputs] = 1
@@ -119,16 +119,16 @@ def regular_moments(weight: torch.Tensor, gram: torch.Tensor, ridge: float) -> t
 
     Args:
         weight: W, ``(out, in)``.
-        gram: X Xᵀ ``(in, in)`` over calibration tokens.
+        gram: X Xᵀ ``(in, in)`` over calibration tokens, float64; changed in place.
         ridge: white noise added to the inputs, relative to their mean power along W.
 
     Returns:
-        float64. Dead inputs, or fewer tokens than inputs, leave the Gram matrix singular.
+        The same tensor. Dead inputs, or fewer tokens than inputs, leave the Gram matrix singular.
 
     Raises:
         CayleyError: a weight or an activation is not finite.
     """
-    w, moments = weight.double(), gram.double().clone()
+    w, moments = weight.double(), gram
     if not (torch.isfinite(w).all() and torch.isfinite(moments).all()):
         raise CayleyError(
             "a projection has weights or calibration activations that are not finite; is the model whole?"
