@@ -107,7 +107,8 @@ def observe(
     def advance() -> list[torch.Tensor]:
         # Where attention is as it was only the layer's last step changes; in bfloat16 the difference would lose digits,
         # and some architectures scale or normalise what the MLP adds.
-        if all(".mlp." in name for name in modules) and all(state.dtype == torch.float32 for state in states):
+        of_mlp = all(".mlp." in name for name in modules)
+        if states and of_mlp and all(state.dtype == torch.float32 for state in states):
 
             def changed(count: int | None, number: int) -> torch.Tensor:
                 x, old = (part[:count] for part in through[number])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from cayley_adapters.models.compression.methods.width import (
+    OUTER,
     Removal,
     keep_inputs,
     keep_outputs,
@@ -59,12 +61,19 @@ def plain_config(model: Any) -> Any | None:
 
 
 def prune_layer(
-    layer: Any, widths: Widths, ridge: float, batches: list[torch.Tensor], kwargs: dict[str, Any], further: bool
+    layer: Any,
+    names: Iterable[str],
+    widths: Widths,
+    ridge: float,
+    batches: list[torch.Tensor],
+    kwargs: dict[str, Any],
+    further: bool,
 ) -> dict[str, dict[str, Any]]:
     """Prune a decoder layer in place, and where a ``further`` one comes change ``batches`` to its inputs.
 
     Args:
         layer: of a Llama-like model.
+        names: its projections that may be pruned, as ``mlp.up_proj``.
         widths: what it keeps.
         ridge: see :func:`~cayley_adapters.models.compression.methods.width.regular_moments`.
         batches: hidden states that enter it, ``(windows, tokens, hidden)`` each.
@@ -87,6 +96,10 @@ def prune_layer(
             batches[:] = advance()
     elif further:
         batches[:] = run_layer(layer, batches, kwargs)
+    for name in names:
+        if name not in records:  # it keeps its width
+            linear = layer.get_submodule(name)
+            records[name] = _record(name, linear, linear, 0.0)
     return records
 
 
@@ -142,11 +155,16 @@ def _replace(
     smaller[inner] = keep_inputs(getattr(module, inner), weight)
     for name, new in smaller.items():
         old = getattr(module, name)
-        records[f"{parent}.{name}"] = {
-            "size": new.in_features if name == inner else new.out_features,
-            "parameters_before": old.weight.numel(),
-            "parameters_after": new.weight.numel(),
-            "relative_error": math.sqrt(error),
-        }
+        records[f"{parent}.{name}"] = _record(name, old, new, math.sqrt(error))
         setattr(module, name, new)
     return records
+
+
+def _record(name: str, old: nn.Linear, new: nn.Linear, error: float) -> dict[str, Any]:
+    """What was done to a projection."""
+    return {
+        "size": new.out_features if name.rsplit(".", 1)[-1] in OUTER else new.in_features,
+        "parameters_before": old.weight.numel(),
+        "parameters_after": new.weight.numel(),
+        "relative_error": error,
+    }

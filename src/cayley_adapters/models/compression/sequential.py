@@ -153,8 +153,11 @@ def compress(
             if not mine:
                 batches = run_layer(decoder[index], batches, kwargs)
             elif widths:
-                done_to = prune_layer(decoder[index], widths[index], ridge, batches, kwargs, index < last)
-                records += [{"projection": f"model.layers.{index}.{name}"} | item for name, item in done_to.items()]
+                prefix = f"model.layers.{index}."
+                names = [name.removeprefix(prefix) for name in mine]
+                mine.clear()  # it holds the weights that are replaced
+                pruned = prune_layer(decoder[index], names, widths[index], ridge, batches, kwargs, index < last)
+                records += [{"projection": prefix + name} | pruned[name] for name in names]
             else:
                 records += _compress_layer(model, index, mine, how, sizes, ridge, batches, kwargs, index < last)
             if done:

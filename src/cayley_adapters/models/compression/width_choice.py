@@ -37,10 +37,9 @@ __all__ = ["Survey", "choose_widths"]
 MOST = 2.0
 """A layer's MLP may lose up to this multiple of the share that all lose."""
 
-
 Visitor = Callable[[int, Mapping[str, torch.Tensor], Callable[[], float]], None]
-"""Is told a layer's index, the second moments of what ``o_proj`` (as ``self_attn``) and ``down_proj`` (as ``mlp``) read,
-and what measures the loss with the layer as it is."""
+"""Is told a layer's index, the second moments of what its ``o_proj`` (as ``self_attn``) and ``down_proj`` (as ``mlp``)
+read, and what measures the loss with the layer as it is."""
 
 
 @dataclass(frozen=True)

@@ -100,21 +100,6 @@ METHODS = Registry(
             method_builder="cayley_adapters.models.compression.methods.svd:METHOD",
         ),
         CompressionMethod(
-            name="width",
-            title="width pruning",
-            sentence="width pruning of MLP neurons and key–value groups by the optimal brain surgeon{obs}, the weights "
-            "that read what stays solved again",
-            method_builder="cayley_adapters.models.compression.methods.width:METHOD",
-            calibrated=True,
-            structured=True,
-            literature={
-                "obs": (
-                    "Hassibi and Stork: Second order derivatives for network pruning: Optimal Brain Surgeon (1992)",
-                    "https://proceedings.neurips.cc/paper/1992/hash/303ed4c69846ab36c2904d3ba8573050-Abstract.html",
-                ),
-            },
-        ),
-        CompressionMethod(
             name="whitened_svd",
             title="whitened SVD",
             sentence="singular value decomposition, truncated after whitening by calibration activations{svd_llm}",
@@ -126,6 +111,21 @@ METHODS = Registry(
                     "Wang et al.: SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model "
                     "Compression (2024)",
                     "https://arxiv.org/abs/2403.07378",
+                ),
+            },
+        ),
+        CompressionMethod(
+            name="width",
+            title="width pruning",
+            sentence="width pruning of MLP neurons and key–value groups by the optimal brain surgeon{obs}, the weights "
+            "that read what stays solved again",
+            method_builder="cayley_adapters.models.compression.methods.width:METHOD",
+            calibrated=True,
+            structured=True,
+            literature={
+                "obs": (
+                    "Hassibi and Stork: Second order derivatives for network pruning: Optimal Brain Surgeon (1992)",
+                    "https://proceedings.neurips.cc/paper/1992/hash/303ed4c69846ab36c2904d3ba8573050-Abstract.html",
                 ),
             },
         ),
