@@ -184,9 +184,9 @@ def test_a_layer_that_matters_less_loses_more(tiny_model, tokens):
     tiny_model.model.norm.weight.data *= 100
     start = torch.as_tensor(tokens[:, :1], dtype=torch.long)
     text = tiny_model.generate(start, max_new_tokens=23, min_new_tokens=23, do_sample=False).numpy()
-    compress(tiny_model, 0.25, tokens=text, method="width", allocation="sensitivity")
+    compress(tiny_model, 0.5, tokens=text, method="width", allocation="sensitivity")
     widths = [layer.mlp.down_proj.in_features for layer in tiny_model.model.layers]
-    assert widths[1] < 48 < widths[0]
+    assert widths[1] < 32 < widths[0]
 
 
 def test_several_files_are_loaded_by_others_too(tiny_folder, tokens, tmp_path):

@@ -112,7 +112,8 @@ def observe(
 
             def changed(count: int | None, number: int) -> torch.Tensor:
                 x, old = (part[:count] for part in through[number])
-                return states[number][:count] - old + layer.mlp(x)
+                added: torch.Tensor = layer.mlp(x)
+                return states[number][:count] - old + added
 
             again = _hidden(layer(batches[0][:1], **kwargs))
             if torch.allclose(changed(1, 0), again, rtol=1e-4, atol=1e-5 * float(again.abs().max())):

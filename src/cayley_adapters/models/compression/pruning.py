@@ -83,7 +83,8 @@ def prune_layer(
     Returns:
         Projection, by its name within the layer → what was done to it.
     """
-    shape, records = shape_of(layer), {}
+    shape = shape_of(layer)
+    records: dict[str, dict[str, Any]] = {}
     if widths.groups < shape.groups:
         gram = second_moments(layer, layer.self_attn.o_proj, batches, kwargs)
         moments = regular_moments(layer.self_attn.o_proj.weight, gram, ridge)

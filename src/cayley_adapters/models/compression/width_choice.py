@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -34,8 +35,8 @@ from cayley_adapters.models.compression.widths import (
 
 __all__ = ["Survey", "choose_widths"]
 
-MOST = 2.0
-"""A layer's MLP may lose up to this multiple of the share that all lose."""
+SPREAD = 0.3
+"""By how much of the share to be removed a layer's share of neurons may differ: further, losses do not add up."""
 
 Visitor = Callable[[int, Mapping[str, torch.Tensor], Callable[[], float]], None]
 """Is told a layer's index, the second moments of what its ``o_proj`` (as ``self_attn``) and ``down_proj`` (as ``mlp``)
@@ -144,6 +145,7 @@ class _Part:
     Attributes:
         name: of the module within the layer.
         count: units that it has.
+        least: that it loses.
         most: that it may lose.
         even: that it would lose if all layers lost the same; at least one is tried.
         parameters: of a unit.
@@ -154,6 +156,7 @@ class _Part:
 
     name: str
     count: int
+    least: int
     most: int
     even: int
     parameters: int
@@ -168,13 +171,16 @@ def _parts(targets: Collection[str], before: LayerShape, even: Widths) -> list[_
     step = neurons_in(even, before)
     neurons, gone = before.neurons // step, (before.neurons - even.neurons) // step
     groups, lost = before.groups, max(before.groups - even.groups, 1)
+    # All groups may stay, and neurons go in their place.
+    alone = gone + (before.groups - even.groups) * before.group / (step * before.neuron)
     return attention * [
-        _Part("self_attn", groups, groups - 1, lost, before.group, 1, removal_of_groups, prune_attention)
+        _Part("self_attn", groups, 0, groups - 1, lost, before.group, 1, removal_of_groups, prune_attention)
     ] + mlp * [
         _Part(
             "mlp",
             neurons,
-            min(round(MOST * gone), neurons - 1),
+            math.ceil((1 - SPREAD) * gone),
+            min(math.floor((1 + SPREAD) * alone), neurons - 1),
             max(gone, 1),
             step * before.neuron,
             step,
@@ -189,7 +195,8 @@ def _sensitive_widths(
 ) -> dict[int, Widths]:
     """Widths are dealt out by what a unit of squared error in each layer's MLP and attention was measured to cost."""
     parts = _parts(targets, before, even)
-    spectra, costs, sizes, bounds, base = {}, {}, {}, {}, []
+    spectra, costs, sizes, bounds = {}, {}, {}, {}
+    base: list[float] = []
 
     def visit(index: int, moments: Mapping[str, torch.Tensor], loss: Callable[[], float]) -> None:
         layer = survey.model.model.layers[index]
@@ -208,7 +215,7 @@ def _sensitive_widths(
             for name, child in whole.items():
                 setattr(module, name, child)
             costs[key] = lost / max(errors[part.even], 1e-30)
-            sizes[key], bounds[key] = (part.parameters, 1), (part.count - part.most, part.count)
+            sizes[key], bounds[key] = (part.parameters, 1), (part.count - part.most, part.count - part.least)
 
     survey.run(layers, visit)
     mlp, attention = units(targets)

@@ -99,7 +99,8 @@ def removal(weight: torch.Tensor, moments: torch.Tensor, remove: int, *, group: 
 def solved(weight: torch.Tensor, moments: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     """The weights of the inputs ``kept`` that change the output least: W H_:K H_KK⁻¹, ``(out, kept)``, float64."""
     factor = torch.linalg.cholesky(moments[kept][:, kept])
-    return torch.cholesky_solve((weight.double() @ moments[:, kept]).T, factor).T
+    transposed: torch.Tensor = torch.cholesky_solve((weight.double() @ moments[:, kept]).T, factor)
+    return transposed.T
 
 
 def members_of(groups: torch.Tensor, size: int) -> torch.Tensor:
@@ -150,7 +151,8 @@ def _costs(w: torch.Tensor, inverse: torch.Tensor, members: torch.Tensor) -> tor
         return w.square().sum(0) / inverse.diagonal()
     blocks = inverse[members[:, :, None], members[:, None, :]]  # (groups, group, group)
     parts = w[:, members].permute(1, 2, 0)  # (groups, group, out)
-    return (torch.linalg.solve(blocks, parts) * parts).sum((1, 2))
+    costs: torch.Tensor = (torch.linalg.solve(blocks, parts) * parts).sum((1, 2))
+    return costs
 
 
 def keep_outputs(linear: nn.Linear, rows: torch.Tensor) -> nn.Linear:
