@@ -201,6 +201,19 @@ def test_several_files_are_loaded_by_others_too(tiny_folder, tokens, tmp_path):
     assert plain(ids).logits.equal(ours(ids).logits)
 
 
+def test_what_no_configuration_can_say_is_loaded_by_us(tokens, tmp_path):
+    """Three heads do not divide a hidden size of 40."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 40, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 5}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=257, **sizes)).eval()
+    records = compress(model, 0.4, tokens=tokens, method="width", targets=ALL)
+    assert {layer.self_attn.o_proj.in_features for layer in model.model.layers} == {3 * 8}
+    save_compressed(model, tmp_path / "model", records, {"method": "width"})
+    ids = torch.as_tensor(tokens, dtype=torch.long)
+    assert load_compressed(tmp_path / "model")(ids).logits.equal(model(ids).logits)
+
+
 def test_the_shape_of_another_model_is_refused(tiny_model, tokens):
     with pytest.raises(CayleyError, match="is of a model of 30 layers"):
         compress(tiny_model, 0.374, tokens=tokens, method="width", targets=ALL, shape="paper")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -44,20 +44,24 @@ def shape_of(layer: Any) -> LayerShape:
 
 
 def plain_config(model: Any) -> Any | None:
-    """The model's configuration with the widths of its layers, where they are all alike: then others can load it."""
+    """The model's configuration with the widths of its layers, where they are all alike: then others can load it.
+
+    None where they are not, or where the architecture has no such model: Llama's heads have to divide its hidden size.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
     [shape, *others] = {shape_of(layer) for layer in model.model.layers}
+    widths = {
+        "intermediate_size": shape.neurons,
+        "num_key_value_heads": shape.groups,
+        "num_attention_heads": shape.groups * shape.queries,
+        "head_dim": shape.head_dim,
+    }
     if others:
         return None
-    config = copy.deepcopy(model.config)
-    config.update(
-        {
-            "intermediate_size": shape.neurons,
-            "num_key_value_heads": shape.groups,
-            "num_attention_heads": shape.groups * shape.queries,
-            "head_dim": shape.head_dim,
-        }
-    )
-    return config
+    with suppress(StrictDataclassError):
+        return type(model.config).from_dict(model.config.to_dict() | widths)
+    return None
 
 
 def prune_layer(
