@@ -26,7 +26,7 @@ OPTIONS = (
     *("aggregate=tables", "draw=tables", "scaling=tables", "recovery=tables"),
     *("--group-components", "circuits=2", "controls=4"),
     # Too little memory at first, and the stand-in for a GPU.
-    *("--set-resources", "compress:mem_mb=250*10**(attempt-1)", "baseline:gpu=1"),
+    *("--set-resources", "compress:mem_mb=25*100**(attempt-1)", "baseline:gpu=1"),
 )
 
 
@@ -187,7 +187,7 @@ def test_a_cancelled_job_is_sent_again_with_twice_as_much(story):
 def test_a_job_out_of_memory_is_sent_again_with_more(story):
     first, again = story.of("compress")
     assert (first["JobState"], again["JobState"]) == ("FAILED", "COMPLETED")
-    assert (memory(first), memory(again)) == (250, 2500)
+    assert (memory(first), memory(again)) == (25, 2500)
     assert "exceeded memory limit" in Path(first["StdOut"]).read_text()
 
 
