@@ -53,12 +53,18 @@ def test_the_papers_arrangement_on_llama_has_6144_parameters(tmp_path):
     assert settings.model.dtype == "bfloat16"
 
 
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"method": "whitened_svd"},
         {"method": "whitened_svd", "layers": [1]},
         {"method": "whitened_svd", "allocation": "sensitivity"},
+        {"method": "width", "targets": PROJECTIONS},
+        {"method": "width", "targets": PROJECTIONS, "allocation": "sensitivity"},
+        {"method": "width", "layers": [1]},
         {"method": "mpo"},
     ],
 )

@@ -70,7 +70,7 @@ def test_factors_of_any_scale_are_stored_as_their_product():
     assert torch.equal(layer.order.sort().values, torch.arange(9, dtype=torch.int32))
 
 
-@pytest.mark.parametrize("method", ["mpo", "whitened_svd"])
+@pytest.mark.parametrize("method", ["mpo", "whitened_svd", "width"])
 def test_saving_loading_and_saving_again_gives_the_same_bytes(tiny_model, tokens, tmp_path, method):
     records = compress(tiny_model, 0.3, tokens=tokens, method=method)
     save_compressed(tiny_model, tmp_path / "one", records, {"method": method})

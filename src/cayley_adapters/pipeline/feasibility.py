@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.noise.snapshots import UNUSABLE, snapshot_of
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.models.compression.methods import METHODS
+from cayley_adapters.models.compression.widths import (
+    SHAPES,
+    LayerShape,
+    Widths,
+    even_widths,
+    neurons_in,
+    require_given,
+)
 from cayley_adapters.models.shapes import ModelShape, model_shape
 from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, arranged, cells_of, ranked
 from cayley_adapters.questions.files import read_csv, read_jsonl
@@ -46,6 +56,7 @@ def _model_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:
     for section in ("train", "compress"):
         if beyond := [layer for layer in getattr(settings, section).layers or () if layer > last]:
             yield f"{section}.layers={_list(beyond)}: {name} has {shape.layers} layers; give numbers from 0 to {last}"
+    yield from _width_lines(settings, shape)
     axes = [("sweep.block_dim", "blocks", settings.sweep.block_dim)]
     axes += [
         ("control.block_dims", method, settings.control.block_dims)
@@ -54,12 +65,49 @@ def _model_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:
     ]
     for key, what, dims in axes:
         for target in settings.train.targets:
-            inputs, _ = shape.projection(target)
-            if misfits := [d for d in dims if inputs % d]:
-                yield (
-                    f"{key}={','.join(map(str, misfits))}: {what} do not divide the {inputs} inputs of {target} in "
-                    f"{name}; leave them out, or {target} out of train.targets"
-                )
+            for inputs in sorted({shape.projection(target)[0], *_pruned(settings, shape, target)}, reverse=True):
+                if misfits := [d for d in dims if inputs % d]:
+                    yield (
+                        f"{key}={','.join(map(str, misfits))}: {what} do not divide the {inputs} inputs of {target} in "
+                        f"{name}; leave them out, or {target} out of train.targets"
+                    )
+
+
+def _width_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:
+    """What of a pruned model's widths cannot be had."""
+    for ratio in settings.sweep.compression_ratio:
+        try:
+            _widths(settings, shape, ratio)
+        except CayleyError as error:
+            yield str(error)
+
+
+def _widths(settings: Settings, shape: ModelShape, ratio: float) -> list[Widths]:
+    """What pruned layers keep: what is known of it before anything is measured."""
+    options = settings.compress
+    if ratio == 0 or options.method == "none" or not METHODS[options.method].structured:
+        return []
+    layer = LayerShape(shape.hidden, shape.intermediate, shape.kv_heads, shape.heads // shape.kv_heads, shape.head_dim)
+    if options.shape is not None:
+        require_given(options.shape, layer, shape.layers, ratio)
+        given = SHAPES[options.shape]
+        return [Widths(given.neurons, given.groups)]
+    even = even_widths(layer, options.targets, ratio)
+    if options.allocation == "uniform":
+        return [even]
+    # Where losses deal widths out, all that is known is in what multiples.
+    return [Widths(neurons_in(even, layer), 1 if even.groups < layer.groups else layer.groups)]
+
+
+def _pruned(settings: Settings, shape: ModelShape, target: str) -> set[int]:
+    """Inputs of a projection in pruned layers, at all ratios."""
+    found = set()
+    for ratio in settings.sweep.compression_ratio:
+        with suppress(CayleyError):  # said by _width_lines
+            for widths in _widths(settings, shape, ratio):
+                group = shape.heads // shape.kv_heads * shape.head_dim
+                found.add({"down_proj": widths.neurons, "o_proj": widths.groups * group}.get(target, shape.hidden))
+    return found
 
 
 def _device_lines(settings: Settings) -> Iterator[str]:

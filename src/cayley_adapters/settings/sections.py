@@ -16,6 +16,7 @@ from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.messages import show
 from cayley_adapters.core.registry import choices
 from cayley_adapters.models.compression.methods import METHODS
+from cayley_adapters.models.compression.widths import SHAPES, units_apart
 from cayley_adapters.settings.fields import (
     PROJECTIONS,
     Between,
@@ -160,8 +161,11 @@ class Compress(Section):
     allocation: Literal["uniform", "sensitivity"] = Field(
         description="The same share of every projection, or more where the measured loss suffers less."
     )
-    targets: Targets = Field(description="Projections to factor.")
-    layers: Layers | None = Field(description="Decoder layers whose projections are factored; null is all.")
+    shape: Literal[tuple(SHAPES)] | None = Field(  # type: ignore[valid-type]  # of a table
+        description="Widths that are given, with method=width; null is what sweep.compression_ratio asks for."
+    )
+    targets: Targets = Field(description="Projections to compress.")
+    layers: Layers | None = Field(description="Decoder layers whose projections are compressed; null is all.")
     ridge: Annotated[float, Between(0, 1)] = Field(
         description="Added to the activations' second moments, relative to their mean diagonal."
     )
@@ -169,12 +173,26 @@ class Compress(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Compress:
-        able = [entry.name for entry in METHODS.values() if entry.spectrum]
+        able = [entry.name for entry in METHODS.values() if entry.shared]
         if self.allocation == "sensitivity" and self.method not in able:
             raise ValueError(
                 f"compress.allocation=sensitivity: needs compress.method={' or '.join(able)}, not {self.method}; "
                 "type compress.allocation=uniform"
             )
+        pruned = self.method in METHODS and METHODS[self.method].structured
+        if pruned and (apart := units_apart(self.targets)):
+            raise ValueError(apart)
+        if self.shape is not None and not pruned:
+            raise ValueError(
+                f"compress.shape={self.shape}: needs compress.method=width, not {self.method}; type compress.shape=null"
+            )
+        given = {"targets": list(PROJECTIONS), "layers": None, "allocation": "uniform"}
+        for key, value in given.items() if self.shape is not None else ():
+            if (found := getattr(self, key)) != (tuple(value) if isinstance(value, list) else value):
+                raise ValueError(
+                    f"compress.{key}={show(found)}: compress.shape={self.shape} is of the whole model; type "
+                    f"compress.{key}={show(value)}"
+                )
         return self
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import nn
 
 from cayley_adapters.models.placement import input_device
 
-__all__ = ["layer_inputs", "observe", "run_layer"]
+__all__ = ["layer_inputs", "observe", "run_layer", "second_moments", "text_loss"]
 
 
 def run_layer(layer: nn.Module, states: Sequence[torch.Tensor], kwargs: dict[str, Any]) -> list[torch.Tensor]:
@@ -55,9 +56,21 @@ def layer_inputs(
 
 
 def observe(
-    layer: Any, modules: Mapping[str, nn.Linear], batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
+    layer: Any,
+    modules: Mapping[str, nn.Linear],
+    batches: Sequence[torch.Tensor],
+    kwargs: dict[str, Any],
+    *,
+    of_inputs: bool = False,
 ) -> tuple[dict[str, torch.Tensor], Callable[[], list[torch.Tensor]]]:
     """Run a layer and watch the modules that are to be compressed.
+
+    Args:
+        layer: a decoder layer.
+        modules: name → module of the layer.
+        batches: hidden states that enter the layer.
+        kwargs: what else it is called with.
+        of_inputs: whether the Gram matrices are of inputs wherever there are fewer outputs, too.
 
     Returns:
         The Gram matrix that a method's ``fit`` wants of each module, and a function that gives the hidden states
@@ -69,7 +82,7 @@ def observe(
 
     def hook(name: str) -> Callable[[nn.Linear, tuple[torch.Tensor, ...], torch.Tensor], None]:
         def collect(module: nn.Linear, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            if module.in_features < module.out_features:
+            if of_inputs or module.in_features < module.out_features:
                 gram = next((gram for x, gram in seen if x is args[0]), None)  # gate and up share their input
                 if gram is None:
                     gram = _gram(args[0])
@@ -92,12 +105,72 @@ def observe(
             handle.remove()
 
     def advance() -> list[torch.Tensor]:
-        # Where attention is as it was only the layer's last step changes; in bfloat16 the difference would lose digits.
-        if all(".mlp." in name for name in modules) and all(state.dtype == torch.float32 for state in states):
-            return [state - old + layer.mlp(x) for state, (x, old) in zip(states, through, strict=True)]
+        # Where attention is as it was only the layer's last step changes; in bfloat16 the difference would lose digits,
+        # and some architectures scale or normalise what the MLP adds.
+        of_mlp = all(".mlp." in name for name in modules)
+        if states and of_mlp and all(state.dtype == torch.float32 for state in states):
+
+            def changed(count: int | None, number: int) -> torch.Tensor:
+                x, old = (part[:count] for part in through[number])
+                added: torch.Tensor = layer.mlp(x)
+                return states[number][:count] - old + added
+
+            again = _hidden(layer(batches[0][:1], **kwargs))
+            if torch.allclose(changed(1, 0), again, rtol=1e-4, atol=1e-5 * float(again.abs().max())):
+                return [changed(None, number) for number in range(len(batches))]
         return run_layer(layer, batches, kwargs)
 
     return grams, advance
+
+
+def second_moments(
+    layer: Any, module: nn.Module, batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
+) -> torch.Tensor:
+    """Sum over tokens of x xᵀ of a module's inputs x, float64; the layer runs no further than to it."""
+    total: list[torch.Tensor] = []
+
+    class Caught(Exception):
+        pass
+
+    def catch(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        gram = _gram(args[0])
+        total[:] = [total[0] + gram] if total else [gram]
+        raise Caught
+
+    handle = module.register_forward_pre_hook(catch)
+    try:
+        for batch in batches:
+            with suppress(Caught):
+                layer(batch, **kwargs)
+    finally:
+        handle.remove()
+    return total[0]
+
+
+def text_loss(
+    model: Any,
+    index: int,
+    states: torch.Tensor,
+    kwargs: dict[str, Any],
+    ids: torch.Tensor,
+    lend: Callable[[int], AbstractContextManager[Any]],
+) -> float:
+    """Mean loss of the next token, nats, from the hidden states that enter layer ``index``: no lower layer runs.
+
+    Args:
+        model: a Llama-like causal language model.
+        index: of the first layer that runs.
+        states: ``(windows, tokens, hidden)``.
+        kwargs: what else layers are called with.
+        ids: ``(windows, tokens)``.
+        lend: what a layer is used within.
+    """
+    for above, layer in enumerate(model.model.layers):
+        if above >= index:
+            with lend(above):
+                states = run_layer(layer, [states], kwargs)[0]
+    logits = model.lm_head(model.model.norm(states))[:, :-1].float()
+    return float(nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()))
 
 
 def _gram(x: torch.Tensor) -> torch.Tensor:

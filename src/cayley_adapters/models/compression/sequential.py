@@ -19,7 +19,9 @@ from cayley_adapters.core.registry import load
 from cayley_adapters.models.base import projections
 from cayley_adapters.models.compression.allocation import ALLOCATIONS, shares_by_sensitivity
 from cayley_adapters.models.compression.methods import METHODS, Method, method_named
-from cayley_adapters.models.compression.observation import layer_inputs, observe, run_layer
+from cayley_adapters.models.compression.observation import layer_inputs, observe, run_layer, text_loss
+from cayley_adapters.models.compression.pruning import prune_layer
+from cayley_adapters.models.compression.width_choice import Survey, choose_widths
 
 __all__ = ["Lender", "compress", "sizes_for"]
 
@@ -56,6 +58,7 @@ def compress(
     tokens: np.ndarray | None = None,
     method: str = "whitened_svd",
     allocation: str = "uniform",
+    shape: str | None = None,
     targets: Sequence[str] = ("gate_proj", "up_proj", "down_proj"),
     layers: Sequence[int] | None = None,
     ridge: float = 1e-4,
@@ -72,7 +75,9 @@ def compress(
         tokens: ``(windows, window)`` calibration token ids; for methods that are calibrated.
         method: one of :data:`cayley_adapters.models.compression.methods.METHODS`.
         allocation: ``uniform`` removes the same share of every projection, ``sensitivity`` more where the measured loss
-            on the calibration text suffers less (where the method has a ``spectrum``).
+            on the calibration text suffers less (where the method is ``shared``).
+        shape: for width pruning, one of :data:`cayley_adapters.models.compression.widths.SHAPES`, in place of widths
+            that the ratio gives.
         targets: last names of the projections.
         layers: indices of the decoder layers; all if None.
         ridge: white noise in the calibration data, relative to the inputs' mean power along a projection's weights.
@@ -115,19 +120,26 @@ def compress(
     modules = {name: module for mine in by_layer.values() for name, module in mine.items()}
     if ratio == 0:
         return []
-    how, calibrated, spectrum = method_named(method), METHODS[method].calibrated, METHODS[method].spectrum
-    sizes = sizes_for(how, modules, ratio)
+    how, entry = method_named(method), METHODS[method]
+    calibrated = entry.calibrated
+    if shape is not None and not entry.structured:
+        raise CayleyError(f"compress.shape={shape}: needs method=width, not {method}")
+    sizes = {} if entry.structured else sizes_for(how, modules, ratio)
     given = np.empty((0, 0)) if tokens is None else np.asarray(tokens)
     if calibrated and len(given) == 0:
         raise CayleyError(f"method {method} is calibrated: give it tokens (windows, window)")
     if calibrated and given.ndim != 2:
         raise CayleyError(f"calibration tokens of shape {given.shape} are not allowed; give (windows, window)")
-    if allocation == "sensitivity":
-        if spectrum is None:
-            able = " or ".join(entry.name for entry in METHODS.values() if entry.spectrum)
-            raise CayleyError(f"allocation=sensitivity is possible with method={able}, not {method}")
+    if allocation == "sensitivity" and not entry.shared:
+        able = " or ".join(entry.name for entry in METHODS.values() if entry.shared)
+        raise CayleyError(f"allocation=sensitivity is possible with method={able}, not {method}")
+    widths = {}
+    if entry.structured:
+        survey = Survey(model, given, ridge, batch_windows, lend, progress)
+        widths = choose_widths(survey, by_layer, targets, ratio, allocation, shape)
+    elif allocation == "sensitivity":
         sizes = _sensitive_sizes(
-            model, how, load(spectrum), by_layer, sizes, given, ridge, batch_windows, progress, lend
+            model, how, load(str(entry.spectrum)), by_layer, sizes, given, ridge, batch_windows, progress, lend
         )
     del modules  # a replaced projection is to be forgotten
     batches: list[torch.Tensor] = []
@@ -140,6 +152,12 @@ def compress(
             mine = by_layer.pop(index, {})
             if not mine:
                 batches = run_layer(decoder[index], batches, kwargs)
+            elif widths:
+                prefix = f"model.layers.{index}."
+                names = [name.removeprefix(prefix) for name in mine]
+                mine.clear()  # it holds the weights that are replaced
+                pruned = prune_layer(decoder[index], names, widths[index], ridge, batches, kwargs, index < last)
+                records += [{"projection": prefix + name} | pruned[name] for name in names]
             else:
                 records += _compress_layer(model, index, mine, how, sizes, ridge, batches, kwargs, index < last)
             if done:
@@ -205,11 +223,7 @@ def _sensitive_sizes(
     layers = list(model.model.layers)
 
     def loss(index: int, states: torch.Tensor) -> float:
-        for above in range(index, len(layers)):
-            with lend(above):
-                states = run_layer(layers[above], [states], kwargs)[0]
-        logits = model.lm_head(model.model.norm(states))[:, :-1].float()
-        return float(nn.functional.cross_entropy(logits.flatten(0, 1), probe[:, 1:].flatten()))
+        return text_loss(model, index, states, kwargs, probe, lend)
 
     base, spectra, costs = loss(0, batches[0][: len(probe)]), {}, {}
     for index in range(max(by_layer) + 1):

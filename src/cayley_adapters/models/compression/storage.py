@@ -20,7 +20,8 @@ import torch
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory
-from cayley_adapters.models.compression.methods import method_named
+from cayley_adapters.models.compression.methods import METHODS, method_named
+from cayley_adapters.models.compression.pruning import plain_config
 from cayley_adapters.models.files import read_json
 from cayley_adapters.models.weights import Weights, empty_model
 
@@ -28,6 +29,9 @@ __all__ = ["PART_BYTES", "Parts", "link_files", "load_compressed", "save_compres
 
 PART_BYTES = 2**30
 """A file of weights is closed once it would become larger."""
+
+INDEX = "parts.safetensors.index.json"
+"""Which file holds a weight, where others can load the model and its weights are in several files."""
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, CayleyError)
 """What a damaged folder raises."""
@@ -90,7 +94,7 @@ def link_files(files: Sequence[Path], folder: Path) -> dict[str, int]:
 
 
 def write_description(
-    config: Any,
+    model: Any,
     folder: Path,
     records: Sequence[dict[str, Any]],
     about: dict[str, Any],
@@ -98,12 +102,25 @@ def write_description(
     unchanged: dict[str, int] | None = None,
 ) -> None:
     """Write all but the weights; the arguments are those of :func:`save_compressed` and :func:`link_files`."""
-    config.save_pretrained(folder)
+    plain = plain_config(model) if about["method"] != "none" and METHODS[about["method"]].structured else None
+    (plain or model.config).save_pretrained(folder)
+    if plain:
+        _index_parts(folder)
     for name in TOKENIZER:
         if source and (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
     description = about | ({"unchanged": unchanged} if unchanged else {}) | {"projections": list(records)}
     (folder / "compression.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def _index_parts(folder: Path) -> None:
+    """Tell transformers of all files of weights: it would take ``model.safetensors`` for the whole."""
+    files = Weights([folder / "model.safetensors", *sorted(folder.glob("part-*.safetensors"))]).files
+    if len(set(files.values())) > 1:
+        index = {"metadata": {}, "weight_map": {name: path.name for name, path in files.items()}}
+        (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+        config = read_json(folder / "config.json") | {"transformers_weights": INDEX}
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def save_compressed(
@@ -128,7 +145,7 @@ def save_compressed(
         parts = Parts(temporary)
         parts.add({name: value for name, value in model.state_dict().items() if name not in tied})
         parts.close()
-        write_description(model.config, temporary, records, about, source)
+        write_description(model, temporary, records, about, source)
 
 
 def load_compressed(folder: Path | str) -> Any:
@@ -169,7 +186,7 @@ def load_compressed(folder: Path | str) -> Any:
                 linear, size = model.get_submodule(record["projection"]), record["size"]
                 if not 0 < size <= linear.in_features * linear.out_features:
                     raise CayleyError(f"compression.json gives {record['projection']} the size {size}")
-                new = method_named(description["method"]).empty(linear, size)
+                new = method_named(description["method"]).empty(linear, size, record["projection"])
                 model.set_submodule(record["projection"], new.eval())
         known = model.state_dict()
         if unexpected := [name for name, file in weights.files.items() if file in parts and name not in known]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from cayley_adapters.core.files import atomic_directory
+from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.models.compression.sequential import compress
 from cayley_adapters.models.compression.storage import PART_BYTES, Parts, link_files, write_description
 from cayley_adapters.models.weights import DTYPES, Weights, empty_model
@@ -55,7 +56,9 @@ def compress_folder(
     model = empty_model(source, precision)
     weights.fill(model, precision, beside="model.layers.")
     with atomic_directory(folder) as temporary:
-        linked = _linkable(weights, precision)
+        # What others are to load holds each weight once; the original's files have those that were pruned as well.
+        structured = about["method"] != "none" and METHODS[about["method"]].structured
+        linked = set() if structured else _linkable(weights, precision)
         parts, finished = Parts(temporary, part_bytes), set()
 
         def lend(index: int) -> AbstractContextManager[None]:
@@ -84,7 +87,7 @@ def compress_folder(
         )
         parts.close()
         files = sorted({weights.files[name] for name in linked})
-        write_description(model.config, temporary, records, about, source, link_files(files, temporary))
+        write_description(model, temporary, records, about, source, link_files(files, temporary))
     return records
 
 

@@ -16,6 +16,7 @@ from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.models.compression.methods import METHODS
+from cayley_adapters.models.compression.widths import PROBED, SURVEYED
 from cayley_adapters.pipeline.costs.sizes import LOADED, Sizes
 from cayley_adapters.simulation.simulators import SIMULATORS
 
@@ -71,6 +72,8 @@ def _compress(job: Sizes) -> float:
     options, tokens = job.settings.compress, float(job.settings.data.calibration_windows * job.window)
     if options.method == "none" or job.ratio == 0:
         return LOADED * job.stored
+    if METHODS[options.method].structured:
+        return LOADED * job.stored + _pruned(job)
     factored = job.compressed_layers * sum(map(math.prod, job.compressed))
     if not METHODS[options.method].calibrated:
         return LOADED * job.stored + factored * job.shape.hidden / 2
@@ -80,6 +83,20 @@ def _compress(job: Sizes) -> float:
     moments = job.compressed_layers * sum(min(shape) ** 2 for shape in job.compressed)
     run = tokens * (job.layers * watched + factored + moments)
     return LOADED * job.stored + factored * job.shape.hidden / 2 + run
+
+
+def _pruned(job: Sizes) -> float:
+    """Inverses of second moments of what an MLP's and attention's outputs read, layers run to be watched and again."""
+    options, shape, tokens = job.settings.compress, job.shape, float(job.settings.data.calibration_windows * job.window)
+    widths = [shape.projection(name)[0] for name in ("down_proj", "o_proj") if name in options.targets]
+    moments = job.compressed_layers * sum(width**2 for width in widths)
+    run = tokens * ((1 + len(widths) / 3) * job.layers + moments)
+    surveyed = SURVEYED * job.window * (job.layers + moments)
+    if options.allocation == "sensitivity":
+        surveyed += job.compressed_layers * len(widths) * PROBED * job.window * job.running / 2
+    elif options.shape is None:
+        surveyed = 0.0
+    return run + surveyed + job.compressed_layers * sum(4 * width**3 for width in widths)
 
 
 def _train(job: Sizes) -> float:
@@ -151,7 +168,8 @@ def _compress_memory(job: Sizes) -> float:
     share = 1 - job.layers * (1 - 1 / job.shape.layers) / job.stored
     if job.settings.compress.method == "none":
         return share * job.weights_mb
-    widest = max(min(job.shape.projection(name)) for name in ("q_proj", "gate_proj", "down_proj"))
+    seen = (lambda shape: shape[0]) if METHODS[job.settings.compress.method].structured else min
+    widest = max(seen(job.shape.projection(name)) for name in ("q_proj", "gate_proj", "down_proj"))
     activations = job.settings.data.calibration_windows * job.window * job.shape.hidden
     return share * job.weights_mb + job.mib(42 * activations + 20 * widest**2)
 

@@ -45,8 +45,8 @@ class Method(Protocol):
         """
         ...
 
-    def empty(self, linear: nn.Linear, size: int) -> nn.Module:
-        """The module that :meth:`fit` would make, with any numbers: they are loaded into it."""
+    def empty(self, linear: nn.Linear, size: int, name: str) -> nn.Module:
+        """The module that :meth:`fit` would make of the projection ``name``, with any numbers: others are loaded."""
         ...
 
 
@@ -59,11 +59,18 @@ class CompressionMethod(Entry):
         calibrated: whether it needs the Gram matrix of calibration activations.
         spectrum: for ``allocation=sensitivity``: ``(weight, gram)`` → what each further unit of size adds to ‖WX‖²;
             None where sizes cannot be dealt out so.
+        structured: whether it takes whole neurons and heads out of a layer, in place of a projection at a time.
     """
 
     method_builder: str
     calibrated: bool = False
     spectrum: str | None = None
+    structured: bool = False
+
+    @property
+    def shared(self) -> bool:
+        """Whether ``allocation=sensitivity`` can deal out its sizes."""
+        return self.structured or self.spectrum is not None
 
 
 METHODS = Registry(
@@ -104,6 +111,21 @@ METHODS = Registry(
                     "Wang et al.: SVD-LLM: Truncation-aware Singular Value Decomposition for Large Language Model "
                     "Compression (2024)",
                     "https://arxiv.org/abs/2403.07378",
+                ),
+            },
+        ),
+        CompressionMethod(
+            name="width",
+            title="width pruning",
+            sentence="width pruning of MLP neurons and key–value groups by the optimal brain surgeon{obs}, the weights "
+            "that read what stays solved again",
+            method_builder="cayley_adapters.models.compression.methods.width:METHOD",
+            calibrated=True,
+            structured=True,
+            literature={
+                "obs": (
+                    "Hassibi and Stork: Second order derivatives for network pruning: Optimal Brain Surgeon (1992)",
+                    "https://proceedings.neurips.cc/paper/1992/hash/303ed4c69846ab36c2904d3ba8573050-Abstract.html",
                 ),
             },
         ),

@@ -93,7 +93,7 @@ class Mpo:
         lost = torch.linalg.norm(layer.product() - linear.weight) / torch.linalg.norm(linear.weight).clamp(min=1e-30)
         return layer, float(lost)
 
-    def empty(self, linear: nn.Linear, size: int) -> MpoLinear:
+    def empty(self, linear: nn.Linear, size: int, name: str = "") -> MpoLinear:
         return MpoLinear(linear.in_features, linear.out_features, size, linear.bias is not None)
 
 

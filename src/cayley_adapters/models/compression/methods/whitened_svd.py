@@ -79,7 +79,7 @@ class WhitenedSvd:
         up, down, error = whitened_factors(linear.weight, gram, size, ridge)
         return FactoredLinear.from_factors(up, down, linear.bias), error
 
-    def empty(self, linear: nn.Linear, size: int) -> FactoredLinear:
+    def empty(self, linear: nn.Linear, size: int, name: str) -> FactoredLinear:
         return FactoredLinear(linear.in_features, linear.out_features, size, linear.bias is not None)
 
 
