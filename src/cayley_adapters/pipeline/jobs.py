@@ -117,7 +117,8 @@ def with_paths(job: Job) -> Job:
             found.append(Path(pattern.format(base=base, **chosen)))
         return found
 
-    inputs = {name: paths(pattern, maker_of(pattern)) for name, pattern in inputs_of(job.stage, "heal" in job.bases).items()}
+    read = inputs_of(job.stage, "heal" in job.bases)
+    inputs = {name: paths(pattern, maker_of(pattern)) for name, pattern in read.items()}
     outputs = {name: paths(pattern, None)[0] for name, pattern in row.outputs.items()}
     return replace(job, inputs=inputs, outputs=outputs)
 

@@ -77,7 +77,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         priority=20,
         memory_mb=3500,
     ),
-    # Where heal.steps says so; all that read the compressed model then read this one, see cayley_adapters.pipeline.table.
+    # Where heal.steps asks for it; what reads the compressed model then reads this one, see .table.inputs_of.
     Stage(
         name="heal",
         stored=True,
