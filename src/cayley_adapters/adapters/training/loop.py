@@ -164,10 +164,10 @@ def descend(
     batches = _order(objective.windows, recipe)
     model.train()
     while state.step < recipe.steps:
-        optimizer.zero_grad(set_to_none=True)
         figures = objective.gradients(batches[state.step])
         norm = torch.nn.utils.clip_grad_norm_(parameters.values(), recipe.max_grad_norm)
         optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         state.step += 1
         record = {"step": state.step, "learning_rate": scheduler.get_last_lr()[0], **figures}
         record["gradient_norm"] = norm.item()
@@ -220,7 +220,11 @@ def _validate(
     loss = found["validation"] if found else None
     if loss is None or loss < state.best_loss:
         state.best_loss, state.best_step = np.inf if loss is None else loss, state.step
-        state.best = {name: value.detach().clone() for name, value in parameters.items()}
+        if state.best:  # in their place: of a whole model a second copy would be felt
+            for name, value in parameters.items():
+                state.best[name].copy_(value)
+        else:
+            state.best = {name: value.detach().clone() for name, value in parameters.items()}
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def _healing(evidence: Evidence) -> str:
     return (
         f" The compressed model was then healed: {trained[0].lower()}{trained[1:]}, were trained for "
         f"{count(heal.steps, 'step')} of {count(heal.batch_windows * window, 'token')} with Adam{{adam}}, step size "
-        f"{heal.learning_rate:g} ({heal.schedule}), on {loss}, on text that neither calibrates, trains blocks nor tests."
+        f"{heal.learning_rate:g} ({heal.schedule}), on {loss}, on text of its own."
     )
 
 
