@@ -67,11 +67,17 @@ def narrowed(linear, rows, columns):
     return new
 
 
-def healed(model, tiny_folder, tokens, steps, rank=None, loss=None, rate=3e-3, train=4):
+@pytest.fixture(scope="module")
+def text():
+    """Forty windows, of which the last four validate."""
+    return np.random.default_rng(2).integers(1, 257, size=(40, 24), dtype=np.int32)
+
+
+def healed(model, tiny_folder, tokens, steps, rank=None, rate=3e-3):
     teacher = Teacher(load_model(tiny_folder), range(len(tokens)))
     torch.manual_seed(0)
     with trainable(model, rank) as student:
-        objective = HealingObjective(student, teacher, tokens, train, loss or HealingLoss())
+        objective = HealingObjective(student, teacher, tokens, len(tokens) - 4)
         recipe = Recipe(steps=steps, batch_windows=2, learning_rate=rate, validate_every=5)
         history = descend(student, objective, recipe, fused=True)
         before_merging = student(torch.as_tensor(tokens[:2], dtype=torch.long)).logits.detach()
@@ -123,10 +129,10 @@ def test_a_whole_model_has_nothing_to_learn_of_itself(tiny_folder, tokens):
 
 
 @pytest.mark.parametrize("method", ["whitened_svd", "mpo", "narrow"])
-def test_all_weights_are_healed_and_stay_what_they_were(tiny_folder, tokens, method):
+def test_all_weights_are_healed_and_stay_what_they_were(tiny_folder, text, method):
     model = compressed(tiny_folder, method)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    history, _ = healed(model, tiny_folder, tokens, 30)
+    history, _ = healed(model, tiny_folder, text, 40)
     after = model.state_dict()
     assert [*after] == [*before]
     assert all(after[name].shape == value.shape and after[name].dtype == value.dtype for name, value in before.items())
@@ -134,16 +140,16 @@ def test_all_weights_are_healed_and_stay_what_they_were(tiny_folder, tokens, met
     assert untouched == {name for name in before if name.endswith(".order")}
     assert model.lm_head.weight is model.model.embed_tokens.weight
     validated = [record["validation"] for record in history if record["validation"] is not None]
-    assert min(validated) < 0.8 * validated[0]
+    assert min(validated) < 0.9 * validated[0]
     assert not any(value.requires_grad for value in model.parameters())
 
 
 @pytest.mark.parametrize("method", ["whitened_svd", "mpo", "narrow"])
-def test_low_rank_adapters_become_the_weights(tiny_folder, tokens, method):
+def test_low_rank_adapters_become_the_weights(tiny_folder, text, method):
     model = compressed(tiny_folder, method)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    history, adapted = healed(model, tiny_folder, tokens, 20, rank=2, rate=1e-2)
-    merged = model(torch.as_tensor(tokens[:2], dtype=torch.long)).logits
+    history, adapted = healed(model, tiny_folder, text, 40, rank=2)
+    merged = model(torch.as_tensor(text[:2], dtype=torch.long)).logits
     torch.testing.assert_close(merged, adapted, rtol=1e-4, atol=1e-4)
     after = model.state_dict()
     assert [*after] == [*before]
@@ -161,6 +167,6 @@ def test_a_model_in_bfloat16_is_trained_in_float32_and_stays_one(tiny_folder, to
     assert {value.dtype for value in model.parameters()} == {torch.bfloat16}
 
 
-def test_a_diverging_healing_says_which_key_to_lower(tiny_folder, tokens):
+def test_a_diverging_healing_says_which_key_to_lower(tiny_folder, text):
     with pytest.raises(CayleyError, match=r"lower heal\.learning_rate"):
-        healed(compressed(tiny_folder), tiny_folder, tokens, 20, rate=1e10)
+        healed(compressed(tiny_folder), tiny_folder, text, 20, rate=1e10)

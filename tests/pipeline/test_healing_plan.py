@@ -68,7 +68,7 @@ def test_steps_of_healing_are_variants_that_share_what_they_can():
     jobs = [job for job in every_job(settings) if STAGES[job.stage].stored]
     for stage in ("prepare", "compress", "reference"):
         assert len({job.base for job in jobs if job.stage == stage}) == 1, stage
-    assert len({job.base for job in jobs if job.stage == "train"}) == 2
+    assert len({job.base for job in jobs if job.stage == "baseline"}) == 2
     assert sum(job.stage == "heal" for job in jobs) == 2  # a job for each ratio, all of one variant
 
 
@@ -92,7 +92,7 @@ def test_what_is_healed_is_planned_before_its_readers_and_costs_more_the_longer_
 
 @pytest.mark.parametrize(
     ("windows", "validation", "healing", "training"),
-    itertools.product([4, 9, 50], [0, 1, 3], [1, 5, 1000], [0, 4, 1000]),
+    [*itertools.product([4, 9, 50], [0, 1, 3], [1, 5, 1000], [0, 4, 1000])],
 )
 def test_no_window_is_both_healed_on_and_trained_on_or_validates(tmp_path, windows, validation, healing, training):
     numbers = np.arange(windows, dtype=np.int32)[:, None].repeat(8, axis=1)

@@ -218,7 +218,8 @@ def trainable(model: Any, rank: int | None) -> Iterator[Any]:
 
         adapted = get_peft_model(model, LoraConfig(r=rank, lora_alpha=rank, **_stored_matrices(model)))
         yield adapted
-        adapted.merge_and_unload()
+        for _ in range(2):  # PEFT takes an outer wrapper off and loses sight of one within
+            adapted.merge_and_unload()
     model.requires_grad_(False)
     for name, value in model.named_parameters():
         value.data = value.data.to(kinds[name])
