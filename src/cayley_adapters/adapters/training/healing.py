@@ -216,7 +216,9 @@ def trainable(model: Any, rank: int | None) -> Iterator[Any]:
     else:
         from peft import LoraConfig, get_peft_model
 
-        adapted = get_peft_model(model, LoraConfig(r=rank, lora_alpha=rank, **_stored_matrices(model)))
+        modules, parameters = _stored_matrices(model)
+        where = LoraConfig(r=rank, lora_alpha=rank, target_modules=modules, target_parameters=parameters)
+        adapted = get_peft_model(model, where)
         yield adapted
         for _ in range(2):  # PEFT takes an outer wrapper off and loses sight of one within
             adapted.merge_and_unload()
@@ -225,16 +227,15 @@ def trainable(model: Any, rank: int | None) -> Iterator[Any]:
         value.data = value.data.to(kinds[name])
 
 
-def _stored_matrices(model: Any) -> dict[str, list[str]]:
-    """What LoRA is put on: plain linear maps of the layers, those inside compressed ones too, and these one's own."""
+def _stored_matrices(model: Any) -> tuple[list[str], list[str]]:
+    """What LoRA is put on: plain linear maps of the layers, those inside compressed ones too, and these ones' own."""
     layers = [(name, module) for name, module in model.named_modules() if ".layers." in name]
-    return {
-        "target_modules": [name for name, module in layers if type(module) is nn.Linear],
-        "target_parameters": [
-            f"{name}.{own}"
-            for name, module in layers
-            if isinstance(module, CompressedLinear)
-            for own, value in module.named_parameters(recurse=False)
-            if value.dim() > 1 and value.numel()
-        ],
-    }
+    plain = [name for name, module in layers if type(module) is nn.Linear]
+    own = [
+        f"{name}.{part}"
+        for name, module in layers
+        if isinstance(module, CompressedLinear)
+        for part, value in module.named_parameters(recurse=False)
+        if value.dim() > 1 and value.numel()
+    ]
+    return plain, own
