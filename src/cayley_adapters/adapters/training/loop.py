@@ -216,7 +216,8 @@ def _validate(
     model.eval()
     found = objective.validation()
     model.train()
-    state.history.append(record | (found or {"validation": None}))
+    nothing: dict[str, float | None] = {"validation": None}
+    state.history.append(record | (found or nothing))
     loss = found["validation"] if found else None
     if loss is None or loss < state.best_loss:
         state.best_loss, state.best_step = np.inf if loss is None else loss, state.step
