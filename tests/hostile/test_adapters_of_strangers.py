@@ -248,7 +248,7 @@ def test_a_broken_checkpoint_starts_anew_and_changes_nothing(tmp_path, how):
     optimizer.step()
     parameters = dict(module.named_parameters())
     best = {name: value.detach().clone() for name, value in parameters.items()}
-    checkpoint.save(parameters, optimizer, scheduler, TrainingState(1, [], 1.0, best))
+    checkpoint.save(parameters, optimizer, scheduler, TrainingState(1, [], 1.0, 0, best))
     assert checkpoint.load(parameters, optimizer, scheduler).step == 1
     how(folder)
     module, optimizer, scheduler = made()

@@ -19,9 +19,22 @@ from cayley_adapters.models import wheels
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["PARTS", "Windows", "build_windows", "encyclopedia", "load_windows", "save_windows", "training_windows"]
+__all__ = [
+    "HEALING_SHARE",
+    "PARTS",
+    "Windows",
+    "build_windows",
+    "encyclopedia",
+    "healing_windows",
+    "load_windows",
+    "save_windows",
+    "training_windows",
+]
 
 PARTS = ("calibration", "train", "test")
+
+HEALING_SHARE = 0.75
+"""Of the training text, what healing may take at most; the rest is left to the adapters."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,14 @@ def load_windows(path: Path, part: str) -> Windows:
     return Windows(tokens, documents)
 
 
-def training_windows(path: Path, wanted: int, validation: int) -> tuple[np.ndarray, int]:
+def training_windows(path: Path, wanted: int, validation: int, healing: int = 0) -> tuple[np.ndarray, int]:
     """The first windows of the training part to train on, and its last ones to validate with.
 
     Args:
         path: a file written by :func:`save_windows`.
         wanted: windows to train on; fewer where the text is shorter, and at least one.
         validation: windows to validate with.
+        healing: windows that the compressed model is healed on, see :func:`healing_windows`; never trained on.
 
     Returns:
         ``(windows, window)`` token ids, and how many of them, the first ones, are trained on.
@@ -108,8 +122,44 @@ def training_windows(path: Path, wanted: int, validation: int) -> tuple[np.ndarr
             f"train.validation_windows={validation} leaves nothing to train on: the training text has {len(tokens)} "
             "windows. Lower it, or give more text."
         )
-    train = min(max(wanted, 1), left)
+    train = min(max(wanted, 1), _healed(len(tokens), validation, healing)[0] if healing else left)
     return np.concatenate([tokens[:train], tokens[left:]]), train
+
+
+def healing_windows(path: Path, wanted: int, validation: int) -> tuple[np.ndarray, int]:
+    """Windows of the training part to heal on, which adapters are not trained on, and those to validate with.
+
+    They are the ones right before the last, which validate, counted backwards, so that they do not depend on how many
+    adapters take from the start.
+
+    Args:
+        path: a file written by :func:`save_windows`.
+        wanted: windows to heal on; fewer where that is more than three quarters of the text.
+        validation: windows to validate with; the last one is left out where none is asked for.
+
+    Returns:
+        ``(windows, window)`` token ids, and how many of them, the first ones, are healed on.
+
+    Raises:
+        CayleyError: there are not two windows beside those that validate.
+    """
+    tokens = load_windows(path, "train").tokens
+    first, last = _healed(len(tokens), validation, wanted)
+    if not 0 < first < last:
+        raise CayleyError(
+            f"heal.steps: the training text has {len(tokens)} windows, {validation} of which validate, which leaves "
+            "nothing to heal on. Lower train.validation_windows or data.window, or give more text."
+        )
+    return tokens[first : last + validation], last - first
+
+
+def _healed(windows: int, validation: int, wanted: int) -> tuple[int, int]:
+    """The first window that is healed on, and the one after the last.
+
+    The ranking of projections has a window to validate with in any case, so one is left out here as well.
+    """
+    last = windows - max(validation, 1)
+    return last - min(wanted, round(HEALING_SHARE * last)), last
 
 
 def encyclopedia() -> dict[str, list[dict[str, str]]]:

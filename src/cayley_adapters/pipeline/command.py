@@ -45,6 +45,8 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
     of = variants(settings).values()
     require_same(of)
     todo = list(jobs(settings, stage))
+    if not todo and stage == "heal":
+        raise CayleyError("heal: nothing to do, since heal.steps=0; type for how many steps, such as heal.steps=100")
     if not todo and stage == "levers":
         raise CayleyError(f"{stage}: nothing to do, {NO_LEVERS}")
     if stage == "compress":

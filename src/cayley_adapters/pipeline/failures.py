@@ -17,6 +17,7 @@ AGAIN = "then run the same command again: finished work is kept"
 LOWER = {
     "compress": "data.calibration_windows or data.window",
     "teacher": "train.batch_windows, train.distillation_top_k or data.window",
+    "heal": "data.window, or type heal.weights=lora",
     "train": "train.batch_windows or data.window",
     "control": "train.batch_windows or data.window",
     "reference": "evaluate.batch_windows or data.window",

@@ -13,7 +13,7 @@ from cayley_adapters.core.job import CELL_AXES, Job
 from cayley_adapters.pipeline.levers import levers_told
 from cayley_adapters.pipeline.paths import DEVICE_RESULTS, PREPARED
 from cayley_adapters.pipeline.replacing import replaces
-from cayley_adapters.pipeline.table import STAGES, maker_of, stages_before
+from cayley_adapters.pipeline.table import STAGES, inputs_of, maker_of, stages_before
 from cayley_adapters.pipeline.variants import Variant, stored_folders, variants
 from cayley_adapters.settings import Qpu, Questions, Settings
 
@@ -69,7 +69,7 @@ def make_job(stage: str, variant: Variant, cell: Mapping[str, str], device: bool
         device: Whether map and report are to show what a processor measured even if that is not there yet.
     """
     row, control, told = STAGES[stage], cell.get("control"), dict[str, Any]()
-    wanted = "".join(row.inputs.values())
+    wanted = "".join(inputs_of(stage, variant.healed).values())
     axes = {
         name: list(folders) for name, folders in variant.cells.items() if f"{{{name}}}" in wanted and name not in cell
     } | variant.axes(stage)
@@ -88,7 +88,7 @@ def make_job(stage: str, variant: Variant, cell: Mapping[str, str], device: bool
         axes = {"arm": list(dict.fromkeys(folder for _, folder in told["arms"])), "ratio": axes["ratio"]}
     bases = {maker: _bases(other, maker, control, axes) for _, maker, other in variant.sources(stage)}
     if stage == "aggregate":  # which tells of all that the map rests on
-        before = [name for name in stages_before(stage) if STAGES[name].stored]
+        before = [name for name in stages_before(stage, healed=variant.healed) if STAGES[name].stored]
         bases |= {name: _bases(variant, name, control, axes) for name in before}
     leaves = variant.leaves(stage, control)
     threads = _threads(row.threads, leaves)
@@ -103,7 +103,7 @@ def _bases(variant: Variant, stage: str, control: str | None, axes: Mapping[str,
 
 
 def with_paths(job: Job) -> Job:
-    """A job with its paths written out."""
+    """A job with its paths written out; that it reads a healed model is told by its having a folder of such."""
     row = STAGES[job.stage]
 
     def paths(pattern: str, maker: str | None) -> list[Path]:
@@ -117,7 +117,8 @@ def with_paths(job: Job) -> Job:
             found.append(Path(pattern.format(base=base, **chosen)))
         return found
 
-    inputs = {name: paths(pattern, maker_of(pattern)) for name, pattern in row.inputs.items()}
+    read = inputs_of(job.stage, "heal" in job.bases)
+    inputs = {name: paths(pattern, maker_of(pattern)) for name, pattern in read.items()}
     outputs = {name: paths(pattern, None)[0] for name, pattern in row.outputs.items()}
     return replace(job, inputs=inputs, outputs=outputs)
 
@@ -192,6 +193,8 @@ def jobs_of(stage: str, variant: Variant, control: str | None = None) -> Iterato
         control: the one classical control that is meant; all if None.
     """
     if stage == "levers" and not variant.settings.levers.names:
+        return
+    if stage == "heal" and not variant.healed:
         return
     if stage == "rank":
         every = [variant, *(arm.variant for arm in variant.arms)]

@@ -18,7 +18,7 @@ LEVER_STAGES: tuple[Stage, ...] = (
         outputs={"ranking": "{base}/ranking/ranking.csv"},
         leaves=(
             *("train.steps", "train.batch_windows", "train.validation_windows", "levers.ranking_windows"),
-            *("evaluate.threads", "evaluate.device", "noise"),
+            *("evaluate.threads", "evaluate.device", "noise", "heal.steps", "heal.batch_windows"),
         ),
         threads="evaluate.threads",
         memory_mb=3500,

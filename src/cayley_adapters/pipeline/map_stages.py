@@ -14,6 +14,7 @@ from cayley_adapters.pipeline.paths import (
     CONTROL_ROW,
     EVALUATION,
     EXACT_CIRCUITS,
+    HEALED,
     PREPARED,
     RANKING,
     REFERENCE,
@@ -29,6 +30,9 @@ SHARED_TRAINING = (
     *("validation_windows", "validate_every", "distillation", "threads", "device"),
 )
 """Of ``train``, what holds for the controls as well."""
+
+HEALED_TEXT = ("heal.steps", "heal.batch_windows")
+"""How much of the training text healing takes; read by none where nothing is healed."""
 
 MAP_STAGES: tuple[Stage, ...] = (
     Stage(
@@ -54,7 +58,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         outputs=TEACHER,
         leaves=(
             *("train.steps", "train.batch_windows", "train.validation_windows", "train.distillation_top_k"),
-            *("train.threads", "train.device"),
+            *("train.threads", "train.device", *HEALED_TEXT),
         ),
         threads="train.threads",
         priority=10,
@@ -73,13 +77,31 @@ MAP_STAGES: tuple[Stage, ...] = (
         priority=20,
         memory_mb=3500,
     ),
+    # Where heal.steps asks for it; what reads the compressed model then reads this one, see .table.inputs_of.
+    Stage(
+        name="heal",
+        stored=True,
+        sentence="train the compressed model's own weights on the uncompressed one's predictions",
+        inputs=PREPARED | COMPRESSED,
+        outputs=HEALED | {"history": "{base}/healed/{ratio}/healing.csv"},
+        leaves=(
+            *(f"heal.{name}" for name in ("steps", "weights", "rank", "batch_windows", "learning_rate", "schedule")),
+            *(f"heal.{name}" for name in ("warmup", "max_grad_norm", "distillation", "temperature", "cross_entropy")),
+            *(f"heal.{name}" for name in ("validate_every", "seed", "threads", "device")),
+            "train.validation_windows",
+        ),
+        wildcards=("ratio",),
+        threads="heal.threads",
+        priority=15,
+        memory_mb=5000,
+    ),
     Stage(
         name="train",
         stored=True,
         sentence="train the blocks",
         inputs=PREPARED | COMPRESSED | TEACHER | RANKING,
         outputs=ADAPTER | {"history": f"{{base}}/adapters/{CELL}/training.csv"},
-        leaves=("train", "noise"),
+        leaves=("train", "noise", *HEALED_TEXT),
         wildcards=("ratio", "block", "seed"),
         threads="train.threads",
         memory_mb=3000,
@@ -92,6 +114,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         outputs=CONTROL_ADAPTER | {"history": f"{{base}}/controls/{CONTROL}/training.csv"},
         leaves=(
             *(f"train.{name}" for name in SHARED_TRAINING),
+            *HEALED_TEXT,
             *(f"control.{control.rate}" for control in CONTROLS.values() if control.rate),
         ),
         wildcards=("ratio", "control", "seed"),

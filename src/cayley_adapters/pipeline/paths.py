@@ -19,6 +19,7 @@ __all__ = [
     "DEVICE_RESULTS",
     "EVALUATION",
     "EXACT_CIRCUITS",
+    "HEALED",
     "PREPARED",
     "PROVENANCE",
     "QUESTION_SET",
@@ -38,6 +39,12 @@ COMPRESSED = {
     "compressed": "{base}/compressed/{ratio}/model.safetensors",
     "compression": "{base}/compressed/{ratio}/compression.json",
 }
+HEALED = {
+    "compressed": "{base}/healed/{ratio}/model.safetensors",
+    "compression": "{base}/healed/{ratio}/compression.json",
+}
+"""The same of the healed model, which takes the compressed one's place."""
+
 ADAPTER = {
     "adapter": f"{{base}}/adapters/{CELL}/adapter_model.safetensors",
     "adapter_config": f"{{base}}/adapters/{CELL}/adapter_config.json",

@@ -9,16 +9,18 @@ from __future__ import annotations
 from cayley_adapters.pipeline.analysis_stages import ANALYSIS_STAGES, GATHERING
 from cayley_adapters.pipeline.lever_stages import LEVER_STAGES
 from cayley_adapters.pipeline.map_stages import MAP_STAGES
+from cayley_adapters.pipeline.paths import COMPRESSED, HEALED
 from cayley_adapters.pipeline.qpu_stages import QPU_STAGES
 from cayley_adapters.pipeline.stage import Stage
 
-__all__ = ["STAGES", "maker_of", "stages_before"]
+__all__ = ["STAGES", "inputs_of", "maker_of", "stages_before"]
 
 STAGES: dict[str, Stage] = {
     stage.name: stage for stage in (*MAP_STAGES, *QPU_STAGES, *GATHERING, *LEVER_STAGES, *ANALYSIS_STAGES)
 }
 """Name → stage, each after those whose files it reads."""
 
+_HEALED = {COMPRESSED[name]: HEALED[name] for name in COMPRESSED}
 _MAKERS = {pattern: name for name, stage in STAGES.items() for pattern in stage.outputs.values()}
 _OPTIONAL = {"{device}": "qpu", "{ranking}": "ranking", "{exact}": "circuits", "{comparison}": ""}
 """Wildcards of inputs that are not always there, and the folder that they stand for."""
@@ -31,12 +33,24 @@ def maker_of(pattern: str) -> str | None:
     return _MAKERS.get(pattern)
 
 
-def stages_before(stage: str, measured: bool = False) -> list[str]:
+def inputs_of(stage: str, healed: bool = False) -> dict[str, str]:
+    """What a stage reads: name → path pattern.
+
+    Args:
+        stage: its name.
+        healed: whether a healed model takes the compressed one's place, in all but the stage that heals it.
+    """
+    read = dict(STAGES[stage].inputs)
+    return {name: _HEALED.get(path, path) for name, path in read.items()} if healed and stage != "heal" else read
+
+
+def stages_before(stage: str, measured: bool = False, healed: bool = False) -> list[str]:
     """A stage and all that its inputs come from, in the order of the pipeline.
 
     Args:
         stage: its name.
         measured: whether a processor's results are among its inputs.
+        healed: whether models are healed.
     """
     found: set[str] = set()
     waiting = [stage]
@@ -45,7 +59,7 @@ def stages_before(stage: str, measured: bool = False) -> list[str]:
         if name in found:
             continue
         found.add(name)
-        for pattern in STAGES[name].inputs.values():
+        for pattern in inputs_of(name, healed).values():
             maker = maker_of(pattern)
             if maker and (measured or "{device}" not in pattern) and "{ranking}" not in pattern:
                 waiting.append(maker)

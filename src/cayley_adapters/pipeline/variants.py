@@ -17,7 +17,7 @@ from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.job import control_of
 from cayley_adapters.pipeline.levers import RANKED_BLOCK_DIM, arranged, cells_of
-from cayley_adapters.pipeline.table import STAGES, maker_of
+from cayley_adapters.pipeline.table import STAGES, inputs_of, maker_of
 from cayley_adapters.settings import Settings
 from cayley_adapters.settings.levers import PLAIN, RANKED_FROM
 
@@ -44,6 +44,11 @@ class Variant:
     origin: Settings | None = None
     _bases: dict[tuple[str, str | None], str] = field(default_factory=dict, repr=False)
 
+    @property
+    def healed(self) -> bool:
+        """Whether compressed models are healed before anything else reads them."""
+        return self.settings.heal.steps > 0
+
     def base(self, stage: str, control: str | None = None) -> str:
         """The folder that a stage's files lie in: of the results, or of the store.
 
@@ -68,7 +73,7 @@ class Variant:
     def sources(self, stage: str) -> Iterator[tuple[str, str, Variant]]:
         """What a stage reads of others: the input's name, the stage that makes it, and the configuration of which."""
         axes = self.axes(stage)
-        for name, pattern in STAGES[stage].inputs.items():
+        for name, pattern in inputs_of(stage, self.healed).items():
             maker = maker_of(pattern)
             if maker is None or any(f"{{{axis}}}" in pattern and not values for axis, values in axes.items()):
                 continue
@@ -94,13 +99,16 @@ class Variant:
         row, synthesis = STAGES[stage], SYNTHESES[settings.transpile.synthesis]
         # The device matters to two stages only where they are made for its noise, the teacher where one distils.
         undirected = () if synthesis.directed else ("noise", "transpile.noise_scale")
-        unread = {
+        unread: tuple[str, ...] = {
             "train": ("noise",) if settings.train.noise_scale == 0 else (),
             "teacher": ("train.distillation_top_k",) if settings.train.distillation == 0 else (),
             "transpile": undirected + (() if synthesis.compared else ("transpile.compared_blocks",)),
             "qpu_plan": undirected,
             "qpu_evaluate": undirected,
+            "heal": ("heal.rank",) if settings.heal.weights == "all" else (),
         }.get(stage, ())
+        if not self.healed:
+            unread += tuple(leaf for leaf in row.leaves if leaf.startswith("heal."))
         leaves = settings.leaves(*(leaf for leaf in row.leaves if leaf not in unread))
         if control is not None and stage == "control":
             own = CONTROLS[control_of(control)[0]].rate

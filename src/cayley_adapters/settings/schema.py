@@ -20,6 +20,7 @@ from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.settings.checks import CHECKS
 from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, Text, explain
+from cayley_adapters.settings.heal import Heal
 from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
@@ -47,6 +48,7 @@ class Settings(Section):
     model: Model
     data: Data
     compress: Compress
+    heal: Heal
     train: Train
     control: Control
     transpile: Transpile

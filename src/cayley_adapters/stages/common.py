@@ -24,6 +24,7 @@ __all__ = [
     "model_dtype",
     "model_folder",
     "use_threads",
+    "windows_healed_on",
 ]
 
 
@@ -69,6 +70,11 @@ def device_noise(noise: Noise, scale: float = 1.0) -> DeviceNoise:
 def evaluation_windows(tokens: Path, count: int) -> Windows:
     """The test windows that perplexity is measured on."""
     return load_windows(tokens, "test").first(count, "evaluate.windows")
+
+
+def windows_healed_on(job: Job) -> int:
+    """How many windows of the training text the job's model is healed on, at most."""
+    return int(job.leaves.get("heal.steps", 0) * job.leaves.get("heal.batch_windows", 0))
 
 
 def method_of(job: Job) -> str:

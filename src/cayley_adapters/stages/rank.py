@@ -28,7 +28,7 @@ from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import Arm, make_executor
 from cayley_adapters.simulation.executors import ExactExecutor, Executor
-from cayley_adapters.stages.common import device_noise
+from cayley_adapters.stages.common import device_noise, windows_healed_on
 
 __all__ = ["run"]
 
@@ -59,7 +59,8 @@ def run(job: Job, settings: Settings) -> Outcome:
     base = place(load_compressed(inputs["compressed"][0].parent), device_named(settings.evaluate.device))
     model = load_adapter(base, inputs["adapter"][0].parent)
     wanted = train.steps * train.batch_windows
-    tokens, trained = training_windows(inputs["tokens"][0], wanted, max(train.validation_windows, 1))
+    held_out, healed = max(train.validation_windows, 1), windows_healed_on(job)
+    tokens, trained = training_windows(inputs["tokens"][0], wanted, held_out, healed)
     tokens = tokens[trained : trained + settings.levers.ranking_windows]
     layers, blocks = adapted_layers(model), trained_blocks(model)
     circuits = {name: synthesise(q.numpy()) for name, q in blocks.items()}

@@ -10,7 +10,7 @@ from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.common import base_model
+from cayley_adapters.stages.common import base_model, windows_healed_on
 
 __all__ = ["run"]
 
@@ -20,7 +20,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     train, inputs = settings.train, job.inputs
     set_threads(train.threads)
     wanted = train.steps * train.batch_windows
-    tokens, _ = training_windows(inputs["tokens"][0], wanted, train.validation_windows)
+    tokens, _ = training_windows(inputs["tokens"][0], wanted, train.validation_windows, windows_healed_on(job))
     path = job.outputs["targets"]
     if "train.distillation_top_k" not in job.leaves:
         say(f"{job.label}: nothing is distilled (train.distillation=0)")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cayley_adapters.adapters.training.checkpoint import Checkpoint
 from cayley_adapters.adapters.training.distillation import load_targets
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, hidden_states
@@ -21,8 +23,9 @@ from cayley_adapters.pipeline.provenance import identity
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell_config, compressed_files
 from cayley_adapters.settings.sections import Train
+from cayley_adapters.stages.common import windows_healed_on
 
-__all__ = ["adapted_shapes", "train_and_save"]
+__all__ = ["HISTORY", "adapted_shapes", "checkpoint_of", "plain_attention", "train_and_save"]
 
 SHORT_WINDOW = 512
 """Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
@@ -60,7 +63,8 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
     """
     inputs, outputs = job.inputs, job.outputs
     wanted = options.steps * options.batch_windows
-    tokens, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows)
+    healed = windows_healed_on(job)
+    tokens, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows, healed)
     first = first_adapted_layer(model)
     # Beside the compressed model: they vanish with it when it is made anew.
     hidden = inputs["compressed"][0].parent / "hidden"
@@ -78,9 +82,8 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
         distillation=options.distillation,
         validate_every=options.validate_every,
     )
-    checkpoint = _checkpoint(job)
-    if tokens.shape[1] <= SHORT_WINDOW and model.device.type == "cpu":
-        model.get_base_model().set_attn_implementation("eager")
+    checkpoint = checkpoint_of(job)
+    plain_attention(model.get_base_model(), tokens)
     history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
     # Where the base model lies is this machine's matter; the folder's name says what the adapter belongs to.
     config = model.peft_config["default"]
@@ -117,7 +120,19 @@ def _tracked(job: Job, learning_rate: float, history: list[dict[str, Any]]) -> T
     )
 
 
-def _checkpoint(job: Job) -> Checkpoint:
+def plain_attention(model: Any, tokens: np.ndarray) -> str:
+    """Let a model on a CPU compute attention by plain products where windows are short.
+
+    Returns:
+        The implementation that it had.
+    """
+    before = str(model.config._attn_implementation)
+    if tokens.shape[1] <= SHORT_WINDOW and model.device.type == "cpu":
+        model.set_attn_implementation("eager")
+    return before
+
+
+def checkpoint_of(job: Job) -> Checkpoint:
     """Where a cut-off job's state is: it is used only if job, code, inputs, packages and machine are what they were."""
     folder = Path(job.base, "checkpoints", job.stage, *job.cell.values())
     return Checkpoint(folder / "state.safetensors", identity(job))

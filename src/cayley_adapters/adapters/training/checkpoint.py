@@ -27,12 +27,14 @@ class TrainingState:
         step: steps done.
         history: one record a step.
         best_loss: the lowest validation loss so far.
+        best_step: the step after which it was that.
         best: the parameters that had it, by name.
     """
 
     step: int
     history: list[dict[str, Any]]
     best_loss: float
+    best_step: int
     best: dict[str, torch.Tensor]
 
 
@@ -58,10 +60,12 @@ class Checkpoint:
         from safetensors.torch import save_file
 
         tensors = {f"parameter/{name}": value.detach() for name, value in parameters.items()}
-        tensors |= {f"best/{name}": value for name, value in state.best.items()}
+        if state.best_step != state.step:  # else they are the parameters themselves
+            tensors |= {f"best/{name}": value for name, value in state.best.items()}
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
         about = {"key": self._key, "step": state.step, "history": state.history, "best_loss": state.best_loss}
+        about["best_step"] = state.best_step
         about["scheduler"] = scheduler.state_dict()
         # A tensor, since the header of a file has a largest size; the generator's state, for models with dropout.
         tensors["about"] = torch.frombuffer(bytearray(json.dumps(about).encode()), dtype=torch.uint8)
@@ -85,6 +89,8 @@ class Checkpoint:
             if about["key"] != self._key:
                 return None
             # Nothing is changed before all is known to be there: a training that goes on from half a state is none.
+            if about["best_step"] == about["step"]:
+                tensors |= {f"best/{name}": tensors[f"parameter/{name}"].clone() for name in parameters}
             for name, parameter in parameters.items():
                 for kind in ("parameter", "best"):
                     if tensors[f"{kind}/{name}"].shape != parameter.shape:
@@ -106,7 +112,7 @@ class Checkpoint:
             group["lr"] = rate
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
         best = {name.removeprefix("best/"): value for name, value in tensors.items() if name.startswith("best/")}
-        return TrainingState(about["step"], about["history"], about["best_loss"], best)
+        return TrainingState(about["step"], about["history"], about["best_loss"], about["best_step"], best)
 
     def remove(self) -> None:
         """Delete the file, once what it was kept for is in place, and the folders that it leaves empty."""

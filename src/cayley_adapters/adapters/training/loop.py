@@ -1,11 +1,11 @@
-"""The training loop: next-token cross-entropy plus distillation from the uncompressed model."""
+"""The training loop, and what adapters are trained for: next-token cross-entropy plus distillation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,12 +16,36 @@ from cayley_adapters.adapters.training.frozen import from_layer
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.placement import input_device
 
-__all__ = ["Recipe", "TrainingText", "train_adapter"]
+__all__ = ["Objective", "Recipe", "TrainingText", "descend", "require_finite", "train_adapter"]
+
+
+class Objective(Protocol):
+    """What a model is trained for: a loss of windows of text, which the objective knows."""
+
+    @property
+    def windows(self) -> int:
+        """How many windows there are to train on."""
+        ...
+
+    def gradients(self, chosen: np.ndarray) -> dict[str, float]:
+        """Add the gradient of some windows' loss to the parameters.
+
+        Returns:
+            The step's numbers, ``loss`` among them, nats a token.
+
+        Raises:
+            CayleyError: the loss is not finite.
+        """
+        ...
+
+    def validation(self) -> dict[str, float] | None:
+        """The same numbers on the windows kept for that, ``validation`` the loss; None if there are no such windows."""
+        ...
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an adapter is trained with Adam.
+    """How parameters are trained with Adam.
 
     Attributes:
         steps: optimiser steps.
@@ -48,7 +72,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TrainingText:
-    """Windows to train on, and windows to choose the best checkpoint by.
+    """Windows to train an adapter on, and windows to choose the best checkpoint by.
 
     Attributes:
         tokens: ``(windows, window)`` token ids, training windows first.
@@ -80,10 +104,7 @@ def train_adapter(
     checkpoint: Checkpoint | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Train the parameters of ``model`` that require a gradient, and leave the best ones in it.
-
-    The best are those with the lowest validation loss, the start included. A training that was cut off goes on from its
-    checkpoint, to the same result.
+    """Train the parameters of ``model`` that require a gradient, and leave the best ones in it, see :func:`descend`.
 
     Args:
         model: a PEFT model whose base is frozen.
@@ -99,41 +120,71 @@ def train_adapter(
     Raises:
         CayleyError: the loss is no longer finite.
     """
+    objective = _AdapterObjective(model, text, recipe.distillation)
+    with from_layer(model, text.first_layer) if text.first_layer else nullcontext():
+        return descend(model, objective, recipe, checkpoint=checkpoint, progress=progress)
+
+
+def descend(
+    model: Any,
+    objective: Objective,
+    recipe: Recipe,
+    *,
+    fused: bool = False,
+    checkpoint: Checkpoint | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Train the parameters of ``model`` that require a gradient, and leave the best ones in it.
+
+    The best are those with the lowest validation loss, the start included; the last ones where nothing validates. A
+    training that was cut off goes on from its checkpoint, to the same result.
+
+    Args:
+        model: any that the objective is about.
+        objective: what for.
+        recipe: how.
+        fused: whether all of Adam's arithmetic on a parameter is done in one pass: faster where there are many numbers.
+        checkpoint: where to keep the state; it stays there until the caller has saved the result.
+        progress: called with (steps done, steps, note).
+
+    Returns:
+        One record a step: ``step, learning_rate``, what the objective's gradients and validation say (``validation`` is
+        None where nothing was validated) and ``gradient_norm``. Step 0 is the start.
+    """
     from transformers import get_scheduler
 
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    optimizer = torch.optim.Adam(parameters.values(), lr=recipe.learning_rate)
+    optimizer = torch.optim.Adam(parameters.values(), lr=recipe.learning_rate, fused=fused)
     warmup = round(recipe.warmup * recipe.steps)
     scheduler = get_scheduler(recipe.schedule, optimizer, warmup, max(recipe.steps, 1))
     state = checkpoint.load(parameters, optimizer, scheduler) if checkpoint else None
-    with _started(model, text):
-        if state is None:
-            state = TrainingState(0, [], np.inf, {})
-            _validate(model, text, recipe, parameters, state, {"step": 0})
-        batches = _order(text.train, recipe)
-        model.train()
-        while state.step < recipe.steps:
-            record = _step(model, text, recipe, parameters, optimizer, batches[state.step])
-            state.step += 1
-            record = {"step": state.step, "learning_rate": scheduler.get_last_lr()[0]} | record
-            scheduler.step()
-            if state.step % recipe.validate_every == 0 or state.step == recipe.steps:
-                _validate(model, text, recipe, parameters, state, record)
-                if checkpoint:
-                    checkpoint.save(parameters, optimizer, scheduler, state)
-            else:
-                state.history.append(record | {"validation": None})
-            if progress:
-                progress(state.step, recipe.steps, f"loss {record['loss']:.3f}, best validation {state.best_loss:.3f}")
+    if state is None:
+        state = TrainingState(0, [], np.inf, 0, {})
+        _validate(model, objective, parameters, state, {"step": 0})
+    batches = _order(objective.windows, recipe)
+    model.train()
+    while state.step < recipe.steps:
+        figures = objective.gradients(batches[state.step])
+        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), recipe.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        state.step += 1
+        record = {"step": state.step, "learning_rate": scheduler.get_last_lr()[0], **figures}
+        record["gradient_norm"] = norm.item()
+        scheduler.step()
+        if state.step % recipe.validate_every == 0 or state.step == recipe.steps:
+            _validate(model, objective, parameters, state, record)
+            if checkpoint:
+                checkpoint.save(parameters, optimizer, scheduler, state)
+        else:
+            state.history.append(record | {"validation": None})
+        if progress:
+            progress(state.step, recipe.steps, f"loss {record['loss']:.3f}, best validation {state.best_loss:.3f}")
     with torch.no_grad():
         for name, value in state.best.items():
             parameters[name].copy_(value)
     model.eval()
     return state.history
-
-
-def _started(model: Any, text: TrainingText) -> AbstractContextManager[None]:
-    return from_layer(model, text.first_layer) if text.first_layer else nullcontext()
 
 
 def _order(windows: int, recipe: Recipe) -> np.ndarray:
@@ -143,67 +194,80 @@ def _order(windows: int, recipe: Recipe) -> np.ndarray:
     return np.concatenate([*passes, np.empty(0, int)])[:wanted].astype(int).reshape(recipe.steps, recipe.batch_windows)
 
 
-def _losses(model: Any, text: TrainingText, chosen: np.ndarray, distillation: float) -> tuple[torch.Tensor, ...]:
-    """The whole loss, cross-entropy and divergence of some windows, nats a token."""
-    device = input_device(model)
-    inputs = {name: value.to(device) for name, value in text.inputs(chosen).items()}
-    # The last position predicts nothing; leaving it out here spares a copy of all logits in the backward pass.
-    kept = torch.arange(text.tokens.shape[1] - 1, device=device)
-    logits = model(**inputs, use_cache=False, logits_to_keep=kept).logits
-    log_probabilities = logits.float().log_softmax(-1)
-    following = torch.as_tensor(text.tokens[chosen][:, 1:, None], dtype=torch.long, device=logits.device)
-    if text.targets is None or distillation == 0:
-        cross_entropy = -log_probabilities.gather(-1, following).mean()
-        return cross_entropy, cross_entropy, torch.zeros(())
-    teacher, indices = (part.to(logits.device) for part in text.targets.batch(chosen))
-    # One gather for both losses: the gradient of each is as large as all logits.
-    picked = log_probabilities.gather(-1, torch.cat([following, indices.long()], dim=-1))
-    cross_entropy, divergence = -picked[..., 0].mean(), distillation_loss(picked[..., 1:], teacher)
-    loss = (1 - distillation) * cross_entropy + distillation * divergence
-    return loss, cross_entropy, divergence
+def require_finite(loss: float, key: str) -> None:
+    """Stop a training that has diverged.
 
-
-def _step(
-    model: Any,
-    text: TrainingText,
-    recipe: Recipe,
-    parameters: dict[str, torch.Tensor],
-    optimizer: torch.optim.Optimizer,
-    chosen: np.ndarray,
-) -> dict[str, float]:
-    loss, cross_entropy, divergence = _losses(model, text, chosen, recipe.distillation)
-    if not torch.isfinite(loss):
-        raise CayleyError(f"training diverged: the loss is {loss.item()}; lower train.learning_rate")
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(parameters.values(), recipe.max_grad_norm)
-    optimizer.step()
-    figures = {"loss": loss, "cross_entropy": cross_entropy, "distillation": divergence, "gradient_norm": norm}
-    return {name: value.item() for name, value in figures.items()}
+    Raises:
+        CayleyError: the loss is not finite.
+    """
+    if not np.isfinite(loss):
+        raise CayleyError(f"training diverged: the loss is {loss}; lower {key}")
 
 
 @torch.no_grad()
 def _validate(
     model: Any,
-    text: TrainingText,
-    recipe: Recipe,
+    objective: Objective,
     parameters: dict[str, torch.Tensor],
     state: TrainingState,
     record: dict[str, Any],
 ) -> None:
-    """Measure the loss on the windows kept for it, and remember the parameters if they are the best so far.
-
-    Without such windows the last parameters are the best.
-    """
-    held_out = np.arange(text.train, len(text.tokens))
-    loss = None
-    if len(held_out):
-        model.eval()
-        loss = float(
-            np.mean([_losses(model, text, held_out[[i]], recipe.distillation)[0].item() for i in range(len(held_out))])
-        )
-        model.train()
-    state.history.append(record | {"validation": loss})
+    """Measure the loss on the windows kept for it, and remember the parameters if they are the best so far."""
+    model.eval()
+    found = objective.validation()
+    model.train()
+    nothing: dict[str, float | None] = {"validation": None}
+    state.history.append(record | (found or nothing))
+    loss = found["validation"] if found else None
     if loss is None or loss < state.best_loss:
-        state.best_loss = np.inf if loss is None else loss
-        state.best = {name: value.detach().clone() for name, value in parameters.items()}
+        state.best_loss, state.best_step = np.inf if loss is None else loss, state.step
+        if state.best:  # in their place: of a whole model a second copy would be felt
+            for name, value in parameters.items():
+                state.best[name].copy_(value)
+        else:
+            state.best = {name: value.detach().clone() for name, value in parameters.items()}
+
+
+@dataclass(frozen=True)
+class _AdapterObjective:
+    """What adapters are trained for."""
+
+    model: Any
+    text: TrainingText
+    distillation: float
+
+    @property
+    def windows(self) -> int:
+        return self.text.train
+
+    def gradients(self, chosen: np.ndarray) -> dict[str, float]:
+        loss, cross_entropy, divergence = self._losses(chosen)
+        require_finite(loss.item(), "train.learning_rate")
+        loss.backward()
+        figures = {"loss": loss, "cross_entropy": cross_entropy, "distillation": divergence}
+        return {name: value.item() for name, value in figures.items()}
+
+    def validation(self) -> dict[str, float] | None:
+        held_out = range(self.text.train, len(self.text.tokens))
+        if not held_out:
+            return None
+        return {"validation": float(np.mean([self._losses(np.array([i]))[0].item() for i in held_out]))}
+
+    def _losses(self, chosen: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """The whole loss, cross-entropy and divergence of some windows, nats a token."""
+        model, text = self.model, self.text
+        device = input_device(model)
+        inputs = {name: value.to(device) for name, value in text.inputs(chosen).items()}
+        # The last position predicts nothing; leaving it out here spares a copy of all logits in the backward pass.
+        kept = torch.arange(text.tokens.shape[1] - 1, device=device)
+        logits = model(**inputs, use_cache=False, logits_to_keep=kept).logits
+        log_probabilities = logits.float().log_softmax(-1)
+        following = torch.as_tensor(text.tokens[chosen][:, 1:, None], dtype=torch.long, device=logits.device)
+        if text.targets is None or self.distillation == 0:
+            cross_entropy = -log_probabilities.gather(-1, following).mean()
+            return cross_entropy, cross_entropy, torch.zeros(())
+        teacher, indices = (part.to(logits.device) for part in text.targets.batch(chosen))
+        # One gather for both losses: the gradient of each is as large as all logits.
+        picked = log_probabilities.gather(-1, torch.cat([following, indices.long()], dim=-1))
+        cross_entropy, divergence = -picked[..., 0].mean(), distillation_loss(picked[..., 1:], teacher)
+        return (1 - self.distillation) * cross_entropy + self.distillation * divergence, cross_entropy, divergence

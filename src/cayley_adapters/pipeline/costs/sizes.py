@@ -72,6 +72,12 @@ class Sizes:
         return self.shape.layers * dense - removed
 
     @property
+    def dense(self) -> float:
+        """Parameters that work at each token of the uncompressed model."""
+        projections = sum(math.prod(self.shape.projection(name)) for name in PROJECTIONS)
+        return self.shape.layers * projections + self.shape.hidden * self.shape.vocabulary
+
+    @property
     def running(self) -> float:
         """Parameters that work at each token: all layers, and the output embedding."""
         return self.layers + self.shape.hidden * self.shape.vocabulary
@@ -169,6 +175,10 @@ class Sizes:
     @property
     def kept_mb(self) -> float:
         """MiB of what a training step keeps for its backward pass."""
-        windows, shape = self.settings.train.batch_windows, self.shape
+        return self.kept_mb_of(self.settings.train.batch_windows, self._first)
+
+    def kept_mb_of(self, windows: int, first: int) -> float:
+        """The same of so many windows, where ``first`` is the lowest layer that is trained."""
+        shape = self.shape
         layer = windows * self.window * (12 * shape.hidden + 5 * shape.intermediate)
-        return self.mib(layer * (shape.layers - self._first)) + 1.5 * self.logits_mb(windows)
+        return self.mib(layer * (shape.layers - first)) + 1.5 * self.logits_mb(windows)

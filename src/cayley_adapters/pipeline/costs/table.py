@@ -17,6 +17,7 @@ from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.models.compression.widths import PROBED, SURVEYED
+from cayley_adapters.models.corpus import HEALING_SHARE
 from cayley_adapters.pipeline.costs.sizes import LOADED, Sizes
 from cayley_adapters.simulation.simulators import SIMULATORS
 
@@ -51,6 +52,9 @@ AER = {2: 2.3e6, 4: 1.5e6, 8: 2.3e6, 16: 8.5e6}
 
 SAMPLED, SURROGATE, ROTATED = 2100.0, 6500.0, 100.0
 """Parameters' worth of an input whose outcomes are sampled, that is trained under noise, and in plain arithmetic."""
+
+ADAM = 60.0
+"""Tokens that a model could run on while Adam changes all its weights."""
 
 SYNTHESIS = {2: 1.0, 4: 7.0, 8: 170.0, 16: 90_000.0}
 """Block dimension → time of a block's circuit, of that of one qubit."""
@@ -103,6 +107,26 @@ def _train(job: Sizes) -> float:
     surrogate = SURROGATE * job.inputs * (job.settings.train.noise_scale > 0)
     passes = 2 * job.trained + job.validated
     return passes * (job.upper + job.adapter + surrogate) + job.leads * job.seen * job.lower + LOADED * job.stored
+
+
+def _heal(job: Sizes) -> float:
+    """Forward, and twice as much backward; the uncompressed model beside; Adam's passes over all that is trained."""
+    heal, validated = job.settings.heal, job.settings.train.validation_windows * job.window
+    trained = heal.steps * heal.batch_windows * job.window
+    text = HEALING_SHARE * 1e6 * TEXT_MB[job.settings.data.source] / 8  # of two numbers a token
+    checked = (1 + math.ceil(heal.steps / heal.validate_every)) * validated
+    backward = 2 if heal.weights == "all" else 1
+    dense = job.dense * (min(trained, text) + validated) * (heal.distillation > 0)
+    moved = ADAM * heal.steps * (job.stored if heal.weights == "all" else 0)
+    return job.running * ((1 + backward) * trained + checked) + dense + moved + LOADED * (job.stored + job.dense)
+
+
+def _heal_memory(job: Sizes) -> float:
+    """Weights, their gradients, two moments and the best so far; the uncompressed model; a window's backward pass."""
+    heal = job.settings.heal
+    trained = job.mib((5 if heal.weights == "all" else 1) * job.stored)
+    window = job.kept_mb_of(1, 0) + 2 * job.logits_mb(1)
+    return trained + (heal.distillation > 0) * 1.25 * job.mib(job.dense) + window
 
 
 def _transpile(job: Sizes) -> float:
@@ -192,6 +216,7 @@ COSTS: dict[str, Cost] = {
         lambda job: 8e-6 * job.seen * job.settings.train.distillation_top_k * (job.settings.train.distillation > 0),
     ),
     "compress": Cost(_compress, _compress_memory, lambda job: 1e-6 * job.bytes * job.stored + 2),
+    "heal": Cost(_heal, _heal_memory, lambda job: 4e-6 * job.stored + 2),
     "train": Cost(_train, lambda job: job.weights_mb + job.kept_mb, _adapter_disk),
     "control": Cost(_train, lambda job: job.weights_mb + job.kept_mb, _adapter_disk),
     "transpile": Cost(_transpile, disk_mb=lambda job: 1e-6 * job.inputs * CIRCUIT_BYTES.get(job.block_dim, 0)),

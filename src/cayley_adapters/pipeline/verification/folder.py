@@ -80,7 +80,7 @@ class Folder:
     def jobs(self) -> list[Job]:
         """The job that gathers the map, and all before it."""
         [gathering] = self.jobs_of("aggregate")
-        stages = stages_before("aggregate", measured=bool(gathering.axes["device"]))
+        stages = stages_before("aggregate", bool(gathering.axes["device"]), self.variant.healed)
         return [job for name in stages for job in self.jobs_of(name)]
 
     @cached_property

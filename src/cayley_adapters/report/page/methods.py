@@ -103,7 +103,22 @@ def _compression(evidence: Evidence) -> str:
     return (
         f"The model's projections {listing(compress.targets)} were compressed by "
         f"{method.sentence}{calibrated}; a share of {listing(settings.sweep.compression_ratio)} of their "
-        f"parameters was removed, allocation {compress.allocation}."
+        f"parameters was removed, allocation {compress.allocation}." + _healing(evidence)
+    )
+
+
+def _healing(evidence: Evidence) -> str:
+    """What was done to the compressed model before blocks were put into it; nothing by default."""
+    heal, window = evidence.settings.heal, evidence.settings.data.window
+    if heal.steps == 0:
+        return ""
+    trained = "All its weights" if heal.weights == "all" else f"Adapters of rank {heal.rank} of its projections, merged"
+    loss = f"{heal.distillation:g} divergence{{distillation}} from the uncompressed model at temperature "
+    loss += f"{heal.temperature:g} and {heal.cross_entropy:g} next-token cross-entropy"
+    return (
+        f" The compressed model was then healed: {trained[0].lower()}{trained[1:]}, were trained for "
+        f"{count(heal.steps, 'step')} of {count(heal.batch_windows * window, 'token')} with Adam{{adam}}, step size "
+        f"{heal.learning_rate:g} ({heal.schedule}), on {loss}, on text of its own."
     )
 
 

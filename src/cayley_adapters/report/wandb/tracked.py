@@ -110,17 +110,21 @@ def cell_config(job: Job) -> dict[str, Any]:
     return config
 
 
-def compressed_files(job: Job) -> TrackedFiles:
-    """The compressed model that a job starts from, by its description: neither weights nor text are uploaded."""
-    inputs = job.inputs
-    description = inputs["compression"][0]
+def compressed_files(job: Job, description: Path | None = None) -> TrackedFiles:
+    """The compressed or healed model that a job starts from, by its description: neither weights nor text are uploaded.
+
+    Args:
+        job: the job.
+        description: of the model that it makes, if that is meant.
+    """
+    description = description or job.inputs["compression"][0]
     about = json.loads(description.read_text(encoding="utf-8"))
     kept = {key: value for key, value in about.items() if key != "projections"}
     return TrackedFiles(
-        f"compressed-{job.cell['ratio']}",
+        f"{description.parent.parent.name}-{job.cell['ratio']}",
         "compressed-model",
         [description],
-        {**kept, "text_sha256": sha256(inputs["tokens"][0])},
+        {**kept, "text_sha256": sha256(job.inputs["tokens"][0])},
     )
 
 
