@@ -60,6 +60,7 @@ def test_the_papers_arrangement_on_llama_has_6144_parameters(tmp_path):
         {"method": "whitened_svd", "layers": [1]},
         {"method": "whitened_svd", "allocation": "sensitivity"},
         {"method": "mpo"},
+        {"method": "mpo_plain"},
     ],
 )
 def test_streaming_writes_the_very_bytes(tiny_model, tiny_folder, tokens, tmp_path, options):

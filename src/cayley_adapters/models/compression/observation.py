@@ -55,9 +55,15 @@ def layer_inputs(
 
 
 def observe(
-    layer: Any, modules: Mapping[str, nn.Linear], batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
+    layer: Any,
+    modules: Mapping[str, nn.Linear],
+    batches: Sequence[torch.Tensor],
+    kwargs: dict[str, Any],
+    of_inputs: bool = False,
 ) -> tuple[dict[str, torch.Tensor], Callable[[], list[torch.Tensor]]]:
     """Run a layer and watch the modules that are to be compressed.
+
+    ``of_inputs`` asks for the Gram matrices of all modules' inputs, and not of the outputs where those are fewer.
 
     Returns:
         The Gram matrix that a method's ``fit`` wants of each module, and a function that gives the hidden states
@@ -69,7 +75,7 @@ def observe(
 
     def hook(name: str) -> Callable[[nn.Linear, tuple[torch.Tensor, ...], torch.Tensor], None]:
         def collect(module: nn.Linear, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            if module.in_features < module.out_features:
+            if of_inputs or module.in_features < module.out_features:
                 gram = next((gram for x, gram in seen if x is args[0]), None)  # gate and up share their input
                 if gram is None:
                     gram = _gram(args[0])
