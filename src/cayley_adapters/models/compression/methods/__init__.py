@@ -75,8 +75,8 @@ class CompressionMethod(Entry):
 
 COMPACTIFAI = {
     "compactifai": (
-        "Tomut et al.: CompactifAI: Extreme Compression of Large Language Models using Quantum-Inspired Tensor Networks "
-        "(2024)",
+        "Tomut et al.: CompactifAI: Extreme Compression of Large Language Models using Quantum-Inspired Tensor "
+        "Networks (2024)",
         "https://arxiv.org/abs/2401.14109",
     )
 }
@@ -87,16 +87,16 @@ METHODS = Registry(
         CompressionMethod(
             name="mpo",
             title="matrix product operators",
-            sentence="matrix product operators of two sites{compactifai}, their cores fitted to calibration activations by "
-            "alternating least squares{als}, without retraining",
+            sentence="matrix product operators of two sites{compactifai}, their cores fitted to calibration "
+            "activations by alternating least squares{als}, without retraining",
             method_builder="cayley_adapters.models.compression.methods.mpo:METHOD",
             calibrated=True,
             spectrum="cayley_adapters.models.compression.methods.mpo:bond_spectrum",
             literature=COMPACTIFAI
             | {
                 "als": (
-                    "Holtz, Rohwedder and Schneider: The Alternating Linear Scheme for Tensor Optimization in the Tensor "
-                    "Train Format (2012)",
+                    "Holtz, Rohwedder and Schneider: The Alternating Linear Scheme for Tensor Optimization in the "
+                    "Tensor Train Format (2012)",
                     "https://doi.org/10.1137/100818893",
                 ),
             },

@@ -1,7 +1,7 @@
 """Linear maps stored as matrix product operators of two sites.
 
-Outputs and inputs are split into two factors each, out = o₁ o₂ and in = i₁ i₂, and W[(o₁ o₂), (i₁ i₂)] = Σ_c A[o₁, i₁, c]
-B[c, o₂, i₂] with a bond of dimension c ≤ χ (arXiv:2401.14109). Rearranged as a matrix R[(o₁ i₁), (o₂ i₂)], W is any
+Outputs and inputs are split into two factors each, out = o₁ o₂ and in = i₁ i₂, and W[(o₁ o₂), (i₁ i₂)] = Σ_c A[o₁, i₁,
+c] B[c, o₂, i₂] with a bond of dimension c ≤ χ (arXiv:2401.14109). Rearranged as a matrix R[(o₁ i₁), (o₂ i₂)], W is any
 matrix of rank χ.
 """
 

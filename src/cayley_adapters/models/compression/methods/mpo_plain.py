@@ -1,6 +1,6 @@
-"""Matrix product operators (tensor-train matrices) as in CompactifAI (arXiv:2401.14109), by TensorLy: the naive control.
+"""Matrix product operators (tensor-train matrices) as in CompactifAI (arXiv:2401.14109): the naive control.
 
-Sites are as equal as they come, truncation is that of the singular values across the bond, and nothing is known of the
+By TensorLy. Sites are as equal as they come, truncation is that of the singular values across the bond, and nothing is known of the
 inputs.
 """
 
