@@ -1,7 +1,7 @@
 """Matrix product operators (tensor-train matrices) as in CompactifAI (arXiv:2401.14109): the naive control.
 
-By TensorLy. Sites are as equal as they come, truncation is that of the singular values across the bond, and nothing is known of the
-inputs.
+By TensorLy. Sites are as equal as they come, truncation is that of the singular values across the bond, and nothing is
+known of the inputs.
 """
 
 from __future__ import annotations
