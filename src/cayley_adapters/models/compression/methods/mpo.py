@@ -1,4 +1,10 @@
-"""Matrix product operators fitted to calibration activations: what CompactifAI's (arXiv:2401.14109) can do at best."""
+"""Matrix product operators fitted to calibration activations: what those of CompactifAI (arXiv:2401.14109) can do.
+
+The cores are those that change the projection's outputs least, and no number is stored twice. How indices are split
+between two sites is free; the error of all splits tried was least where outputs stay whole and inputs are split so that
+the rearranged matrix is as square as it can be. For projections with no more inputs than outputs they then stay whole
+as well, and the operator is the truncated singular value decomposition of the whitened weight: one split among others.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +19,28 @@ from cayley_adapters.models.compression.methods.mpo_cores import fitted_cores, r
 from cayley_adapters.models.compression.methods.mpo_layers import (
     PivotedMpoLinear,
     Sites,
-    even_sites,
     largest_bond,
     stored,
 )
 
 __all__ = ["METHOD", "bond_spectrum"]
 
-SWEEPS = 2
-STEPS = 8
+SWEEPS, STEPS = 2, 4
+"""Twice as many of both lower the error by less than a hundredth of itself."""
 
 
 def sites_of(inputs: int, outputs: int) -> Sites:
-    return even_sites(inputs, outputs)
+    """How the indices of a projection are split.
+
+    Example:
+        >>> sites_of(1536, 576)
+        Sites(o1=576, o2=1, i1=2, i2=768)
+        >>> sites_of(576, 1536)
+        Sites(o1=1536, o2=1, i1=1, i2=576)
+    """
+    groups = [count for count in range(1, math.isqrt(inputs) + 1) if inputs % count == 0]
+    count = min(groups, key=lambda count: abs(math.log(outputs * count * count / inputs)))
+    return Sites(outputs, 1, count, inputs // count)
 
 
 def _noisy(weight: torch.Tensor, gram: torch.Tensor, ridge: float) -> torch.Tensor:
