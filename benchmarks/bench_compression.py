@@ -32,7 +32,13 @@ from cayley_adapters.settings import compose
 RATIOS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 MEASURED = (0.1, 0.2, 0.3)
 """Ratios at which the slower allocation by sensitivity is measured, too."""
-WAYS = [("whitened_svd", "uniform"), ("whitened_svd", "sensitivity"), ("svd", "uniform"), ("mpo", "uniform")]
+WAYS = [
+    ("whitened_svd", "uniform"),
+    ("whitened_svd", "sensitivity"),
+    ("svd", "uniform"),
+    ("mpo", "uniform"),
+    ("mpo_plain", "uniform"),
+]
 
 
 @torch.no_grad()

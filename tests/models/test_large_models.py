@@ -60,6 +60,7 @@ def test_the_papers_arrangement_on_llama_has_6144_parameters(tmp_path):
         {"method": "whitened_svd", "layers": [1]},
         {"method": "whitened_svd", "allocation": "sensitivity"},
         {"method": "mpo"},
+        {"method": "mpo", "allocation": "sensitivity"},
         {"method": "mpo_plain"},
     ],
 )
