@@ -33,7 +33,7 @@ from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose
 
-LAYERS = (3, 15, 27)
+LAYERS = (3, 15)
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
 MODELS = [
     *(("mpo", "uniform", ratio) for ratio in (0.1, 0.2, 0.3)),
@@ -87,9 +87,10 @@ def ladder(weight: torch.Tensor, gram: torch.Tensor, ratio: float, ridge: float)
     yield row("whitened", even, bonds[even], count(even), fit(even, 0))
     yield row("swept", even, bonds[even], count(even), fit(even, SWEEPS))
     yield row("sites", chosen, bonds[chosen], count(chosen), fit(chosen, SWEEPS))
-    yield row("more_sweeps", chosen, bonds[chosen], count(chosen), fit(chosen, 4 * SWEEPS))
-    ordered = fit(chosen, SWEEPS, by_power(weight, gram, chosen.i1))
-    yield row("ordered", chosen, bonds[chosen], count(chosen), ordered)
+    if chosen.i1 > 1:  # else nothing is swept
+        yield row("more_sweeps", chosen, bonds[chosen], count(chosen), fit(chosen, 4 * SWEEPS))
+        ordered = fit(chosen, SWEEPS, by_power(weight, gram, chosen.i1))
+        yield row("ordered", chosen, bonds[chosen], count(chosen), ordered)
     rank = factored_rank(inputs, outputs, kept)
     data = gram if inputs < outputs else weight @ gram @ weight.T
     up, down, _ = whitened_factors(weight, data, rank, ridge)

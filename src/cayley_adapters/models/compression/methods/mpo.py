@@ -29,6 +29,10 @@ SWEEPS, STEPS = 2, 4
 """Twice as many of both lower the error by less than a hundredth of itself."""
 
 
+LEAST_RIDGE = 1e-9
+"""Inputs that never occur have no second moments to whiten with."""
+
+
 def sites_of(inputs: int, outputs: int) -> Sites:
     """How the indices of a projection are split.
 
@@ -46,7 +50,7 @@ def sites_of(inputs: int, outputs: int) -> Sites:
 def _noisy(weight: torch.Tensor, gram: torch.Tensor, ridge: float) -> torch.Tensor:
     """The inputs' second moments with white noise, relative to their mean power along W."""
     power = float(((weight @ gram) * weight).sum())
-    noise = ridge * (power / float(weight.square().sum()) if power > 0 else 1.0)
+    noise = max(ridge, LEAST_RIDGE) * (power / float(weight.square().sum()) if power > 0 else 1.0)
     return gram + noise * torch.eye(len(gram), dtype=gram.dtype)
 
 
@@ -54,7 +58,7 @@ def bond_spectrum(weight: torch.Tensor, gram: torch.Tensor) -> np.ndarray:
     """Squared singular values across the bond of the whitened weight, descending."""
     w = weight.double()
     sites = sites_of(w.shape[1], w.shape[0])
-    spectrum: np.ndarray = rearranged_spectrum(w, _noisy(w, gram, 1e-6), sites).numpy()
+    spectrum: np.ndarray = rearranged_spectrum(w, _noisy(w, gram.double(), 0.0), sites).numpy()
     return spectrum
 
 

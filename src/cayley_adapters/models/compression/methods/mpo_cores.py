@@ -47,25 +47,28 @@ class Whitening:
     Attributes:
         sites: how indices are split.
         one, two: S₁ and S₂.
-        gram: (S₁ ⊗ S₂)⁻¹ G (S₁ ⊗ S₂)⁻ᵀ.
     """
 
     sites: Sites
     one: torch.Tensor
     two: torch.Tensor
-    gram: torch.Tensor
 
     @classmethod
     def of(cls, gram: torch.Tensor, sites: Sites) -> Whitening:
         """For G, positive definite."""
-        one, two = (torch.linalg.cholesky(factor) for factor in kronecker_factors(gram, sites))
-        both = torch.kron(one, two)
+        return cls(sites, *(torch.linalg.cholesky(factor) for factor in kronecker_factors(gram, sites)))
+
+    def moments(self, gram: torch.Tensor) -> torch.Tensor:
+        """(S₁ ⊗ S₂)⁻¹ G (S₁ ⊗ S₂)⁻ᵀ."""
+        both = torch.kron(self.one, self.two)
         half = torch.linalg.solve_triangular(both, gram, upper=False)
-        return cls(sites, one, two, torch.linalg.solve_triangular(both, half.T, upper=False))
+        return torch.linalg.solve_triangular(both, half.T, upper=False)
 
     def inwards(self, rearranged: torch.Tensor) -> torch.Tensor:
         """R of W → R of W (S₁ ⊗ S₂)."""
-        return self._multiply(rearranged, self.one, self.two)
+        s = self.sites
+        parts = rearranged.reshape(s.o1, s.i1, s.o2, s.i2)
+        return torch.einsum("oapb,ac,bd->ocpd", parts, self.one, self.two).reshape(s.first, s.second)
 
     def outwards(self, first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Cores of the whitened weight → cores of the weight."""
@@ -73,11 +76,6 @@ class Whitening:
         one = torch.einsum("oac,ab->obc", first.reshape(s.o1, s.i1, bond), torch.linalg.inv(self.one))
         two = torch.einsum("cpa,ab->cpb", second.reshape(bond, s.o2, s.i2), torch.linalg.inv(self.two))
         return one.reshape(s.first, bond), two.reshape(bond, s.second)
-
-    def _multiply(self, rearranged: torch.Tensor, one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
-        s = self.sites
-        parts = rearranged.reshape(s.o1, s.i1, s.o2, s.i2)
-        return torch.einsum("oapb,ac,bd->ocpd", parts, one, two).reshape(s.first, s.second)
 
 
 def rearranged_spectrum(weight: torch.Tensor, gram: torch.Tensor, sites: Sites) -> torch.Tensor:
@@ -108,15 +106,20 @@ def fitted_cores(
         first = torch.linalg.eigh(r @ r.T).eigenvectors[:, -bond:]
         second = first.T @ r
     if min(sites.i1, sites.i2) > 1:  # else G is a Kronecker product, and this is the optimum
-        first, second = _swept(r, white, first, second, sweeps, steps)
+        first, second = _swept(r, white.moments(gram).float(), sites, first, second, sweeps, steps)
     return white.outwards(first, second)
 
 
 def _swept(
-    r: torch.Tensor, white: Whitening, first: torch.Tensor, second: torch.Tensor, sweeps: int, steps: int
+    r: torch.Tensor,
+    gram: torch.Tensor,
+    sites: Sites,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    sweeps: int,
+    steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Each core solved for in turn, the other one orthonormal: then the preconditioner is the identity."""
-    sites, gram = white.sites, white.gram.float()
 
     def weighted(rearranged: torch.Tensor) -> torch.Tensor:
         return sites.split(sites.join(rearranged) @ gram)
