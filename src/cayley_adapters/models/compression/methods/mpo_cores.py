@@ -62,7 +62,8 @@ class Whitening:
         """(S₁ ⊗ S₂)⁻¹ G (S₁ ⊗ S₂)⁻ᵀ."""
         both = torch.kron(self.one, self.two)
         half = torch.linalg.solve_triangular(both, gram, upper=False)
-        return torch.linalg.solve_triangular(both, half.T, upper=False)
+        moments: torch.Tensor = torch.linalg.solve_triangular(both, half.T, upper=False)
+        return moments
 
     def inwards(self, rearranged: torch.Tensor) -> torch.Tensor:
         """R of W → R of W (S₁ ⊗ S₂)."""
@@ -81,7 +82,8 @@ class Whitening:
 def rearranged_spectrum(weight: torch.Tensor, gram: torch.Tensor, sites: Sites) -> torch.Tensor:
     """Squared singular values across the bond of the whitened weight, descending."""
     r = Whitening.of(gram, sites).inwards(sites.split(weight))
-    return torch.linalg.eigvalsh(r.T @ r if sites.second <= sites.first else r @ r.T).flip(0).clamp(min=0)
+    spectrum: torch.Tensor = torch.linalg.eigvalsh(r.T @ r if sites.second <= sites.first else r @ r.T)
+    return spectrum.flip(0).clamp(min=0)
 
 
 def fitted_cores(
