@@ -33,7 +33,7 @@ from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose
 
-LAYERS = (3, 15)
+LAYERS = (3,)
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
 MODELS = [
     *(("mpo", "uniform", ratio) for ratio in (0.1, 0.2, 0.3)),
