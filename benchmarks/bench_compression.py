@@ -31,8 +31,13 @@ from cayley_adapters.settings import compose
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
 MLP = ("gate_proj", "up_proj", "down_proj")
 ALL = ("q_proj", "k_proj", "v_proj", "o_proj", *MLP)
+METHODS = ("width", "whitened_svd", "mpo", "svd", "mpo_plain")
 WAYS = [
-    *({"method": method, "ratio": ratio} for ratio in RATIOS for method in ("width", "whitened_svd", "svd", "mpo")),
+    *(
+        {"method": method, "ratio": ratio}
+        for ratio in RATIOS
+        for method in ("width", "whitened_svd", "mpo", "svd", "mpo_plain")
+    ),
     *(
         {"method": method, "ratio": ratio, "allocation": "sensitivity"}
         for ratio in (0.2, 0.4)

@@ -66,6 +66,8 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
         {"method": "width", "targets": PROJECTIONS, "allocation": "sensitivity"},
         {"method": "width", "layers": [1]},
         {"method": "mpo"},
+        {"method": "mpo", "allocation": "sensitivity"},
+        {"method": "mpo_plain"},
     ],
 )
 def test_streaming_writes_the_very_bytes(tiny_model, tiny_folder, tokens, tmp_path, options):

@@ -40,8 +40,10 @@ models/compression/methods/svd.py
     svd: s.norm() → s.max() ⇒ LOAD compress
 models/compression/methods/whitened_svd.py
     whitened svd: down = basis.T @ w → down = w ⇒ LOAD compress
-models/compression/methods/mpo.py
-    mpo: rank=[1, size, 1] → rank=[1, 2, 1] ⇒ LOAD compress
+models/compression/methods/mpo_plain.py
+    plain mpo: rank=[1, size, 1] → rank=[1, 2, 1] ⇒ LOAD compress
+models/compression/methods/mpo_cores.py
+    mpo: length = size → length = 2 * size ⇒ LOAD compress
 models/compression/allocation.py
     allocation: range(200) → range(100) ⇒ compress
 adapters/cayley/layer.py

@@ -128,7 +128,8 @@ def test_every_preset_has_a_report(experiment, overrides, words):
     ("overrides", "cited", "words"),
     [
         ((), {"paper", "smollm2", "svd_llm", "adam", "distillation", "peft", "lora", "qiskit", "aer"}, "64 windows"),
-        (("compress=mpo",), {"paper", "compactifai", "tensorly"}, "matrix product operators"),
+        (("compress=mpo",), {"paper", "compactifai", "als"}, "matrix product operators"),
+        (("compress=mpo_plain",), {"paper", "compactifai", "tensorly"}, "matrix product operators"),
         (("train.distillation=0", "control=none"), {"paper", "adam"}, "on next-token cross-entropy, readout"),
         (("evaluate.readout=characterised", "evaluate.mitigation=readout"), {"paper"}, "mitigation readout"),
         (("data=wikitext2",), {"paper", "wikitext"}, "Salesforce/wikitext"),

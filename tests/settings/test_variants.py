@@ -130,7 +130,7 @@ def test_long_names_are_cut() -> None:
 
 OPTIONS = {
     "noise": ["fake_fez", "fake_boston", "fake_torino"],
-    "compress": ["svd", "whitened_svd", "mpo"],
+    "compress": ["svd", "whitened_svd", "mpo", "mpo_plain"],
     "train.steps": ["1", "2", "30"],
     "train.threads": ["1", "2"],
     "evaluate.threads": ["1", "2"],

@@ -60,7 +60,6 @@ def observe(
     modules: Mapping[str, nn.Linear],
     batches: Sequence[torch.Tensor],
     kwargs: dict[str, Any],
-    *,
     of_inputs: bool = False,
 ) -> tuple[dict[str, torch.Tensor], Callable[[], list[torch.Tensor]]]:
     """Run a layer and watch the modules that are to be compressed.

@@ -180,7 +180,7 @@ def _compress_layer(
 ) -> list[dict[str, Any]]:
     """Replace the projections of one layer, and where a ``further`` one comes change ``batches`` to its inputs."""
     records = []
-    grams, advance = observe(model.model.layers[index], modules, batches, kwargs)
+    grams, advance = observe(model.model.layers[index], modules, batches, kwargs, how.of_inputs)
     for name in list(modules):
         module = modules[name]
         smaller, error = how.fit(module, grams.get(name), sizes[name], ridge)
@@ -229,7 +229,7 @@ def _sensitive_sizes(
     for index in range(max(by_layer) + 1):
         with lend(index):
             mine = by_layer.get(index, {})
-            grams, advance = observe(layers[index], mine, batches, kwargs)
+            grams, advance = observe(layers[index], mine, batches, kwargs, how.of_inputs)
             for name, module in mine.items():
                 spectra[name] = spectrum(module.weight, grams[name])
                 smaller, _ = how.fit(module, grams[name], sizes[name], ridge)
@@ -247,7 +247,8 @@ def _sensitive_sizes(
         dense = inputs * outputs
         removed = 1 - how.parameters(inputs, outputs, sizes[name]) / dense
         kept = (max(1 - (1 + SPREAD) * removed, 0.0), 1 - (1 - SPREAD) * removed)
-        low, high = (max(how.size(inputs, outputs, max(share * dense, inputs + outputs)), 1) for share in kept)
+        least = how.parameters(inputs, outputs, 1)
+        low, high = (how.size(inputs, outputs, max(share * dense, least)) for share in kept)
         bounds[name] = low, high
     budget = sum(how.parameters(*shapes[name], size) for name, size in sizes.items())
     return shares_by_sensitivity(spectra, costs, shapes, bounds, budget, how.parameters)

@@ -15,7 +15,13 @@ __all__ = ["METHODS", "CompressionMethod", "Method", "method_named"]
 
 
 class Method(Protocol):
-    """How one projection is replaced by a smaller module."""
+    """How one projection is replaced by a smaller module.
+
+    Attributes:
+        of_inputs: whether the Gram matrix is to be that of the inputs for projections of every shape.
+    """
+
+    of_inputs: bool
 
     def size(self, inputs: int, outputs: int, parameters: float) -> int:
         """The largest size (rank, bond dimension) that stores at most so many numbers.
@@ -36,7 +42,8 @@ class Method(Protocol):
 
         Args:
             linear: the projection.
-            gram: X Xᵀ of its inputs where in < out, else Y Yᵀ of its outputs without bias; None if not ``calibrated``.
+            gram: X Xᵀ of its inputs where in < out or if ``of_inputs``, else Y Yᵀ of its outputs without
+                bias; None if not ``calibrated``.
             size: its size.
             ridge: white noise added to the inputs, relative to their mean power along W.
 
@@ -73,20 +80,41 @@ class CompressionMethod(Entry):
         return self.structured or self.spectrum is not None
 
 
+COMPACTIFAI = {
+    "compactifai": (
+        "Tomut et al.: CompactifAI: Extreme Compression of Large Language Models using Quantum-Inspired Tensor "
+        "Networks (2024)",
+        "https://arxiv.org/abs/2401.14109",
+    )
+}
+
 METHODS = Registry(
     "compression method",
     [
         CompressionMethod(
             name="mpo",
             title="matrix product operators",
-            sentence="matrix product operators of two sites{compactifai}, by TensorLy{tensorly}, without retraining",
+            sentence="matrix product operators of two sites{compactifai}, their cores fitted to calibration "
+            "activations by alternating least squares{als}, without retraining",
             method_builder="cayley_adapters.models.compression.methods.mpo:METHOD",
-            literature={
-                "compactifai": (
-                    "Tomut et al.: CompactifAI: Extreme Compression of Large Language Models using Quantum-Inspired "
-                    "Tensor Networks (2024)",
-                    "https://arxiv.org/abs/2401.14109",
+            calibrated=True,
+            spectrum="cayley_adapters.models.compression.methods.mpo:bond_spectrum",
+            literature=COMPACTIFAI
+            | {
+                "als": (
+                    "Holtz, Rohwedder and Schneider: The Alternating Linear Scheme for Tensor Optimization in the "
+                    "Tensor Train Format (2012)",
+                    "https://doi.org/10.1137/100818893",
                 ),
+            },
+        ),
+        CompressionMethod(
+            name="mpo_plain",
+            title="plain matrix product operators",
+            sentence="matrix product operators of two sites{compactifai} of the weights alone, by TensorLy{tensorly}",
+            method_builder="cayley_adapters.models.compression.methods.mpo_plain:METHOD",
+            literature=COMPACTIFAI
+            | {
                 "tensorly": (
                     "Kossaifi et al.: TensorLy: Tensor Learning in Python (2016)",
                     "https://arxiv.org/abs/1610.09555",

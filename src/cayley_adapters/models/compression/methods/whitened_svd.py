@@ -72,6 +72,7 @@ def whitened_spectrum(weight: torch.Tensor, gram: torch.Tensor) -> np.ndarray:
 class WhitenedSvd:
     """See :class:`cayley_adapters.models.compression.methods.Method`; the size is the rank."""
 
+    of_inputs = False
     size = staticmethod(factored_rank)
     parameters = staticmethod(factored_parameters)
 
