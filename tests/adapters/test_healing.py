@@ -49,22 +49,9 @@ def test_the_gradient_is_autograds(loss):
 def compressed(tiny_folder, method="whitened_svd", ratio=0.5):
     model = load_model(tiny_folder)
     tokens = np.random.default_rng(1).integers(1, 257, size=(8, 24))
-    if method == "narrow":  # plain layers of fewer numbers, as pruning leaves them
-        for layer in model.model.layers:
-            mlp = layer.mlp
-            for name in ("gate_proj", "up_proj"):
-                setattr(mlp, name, narrowed(getattr(mlp, name), slice(None, 40), slice(None)))
-            mlp.down_proj = narrowed(mlp.down_proj, slice(None), slice(None, 40))
-    elif method != "none":
-        compress(model, ratio, method=method, tokens=tokens if method == "whitened_svd" else None)
+    if method != "none":
+        compress(model, ratio, method=method, tokens=tokens)
     return model.requires_grad_(False)
-
-
-def narrowed(linear, rows, columns):
-    weight = linear.weight.detach()[rows, columns].clone()
-    new = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
-    new.weight.data = weight
-    return new
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +115,7 @@ def test_a_whole_model_has_nothing_to_learn_of_itself(tiny_folder, tokens):
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("method", ["whitened_svd", "mpo", "narrow"])
+@pytest.mark.parametrize("method", ["whitened_svd", "mpo", "mpo_plain", "width"])
 def test_all_weights_are_healed_and_stay_what_they_were(tiny_folder, text, method):
     model = compressed(tiny_folder, method)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -140,11 +127,11 @@ def test_all_weights_are_healed_and_stay_what_they_were(tiny_folder, text, metho
     assert untouched == {name for name in before if name.endswith(".order")}
     assert model.lm_head.weight is model.model.embed_tokens.weight
     validated = [record["validation"] for record in history if record["validation"] is not None]
-    assert min(validated) < 0.9 * validated[0]
+    assert min(validated) < 0.95 * validated[0]
     assert not any(value.requires_grad for value in model.parameters())
 
 
-@pytest.mark.parametrize("method", ["whitened_svd", "mpo", "narrow"])
+@pytest.mark.parametrize("method", ["whitened_svd", "mpo", "mpo_plain", "width"])
 def test_low_rank_adapters_become_the_weights(tiny_folder, text, method):
     model = compressed(tiny_folder, method)
     before = {name: value.clone() for name, value in model.state_dict().items()}
