@@ -18,7 +18,8 @@ import numpy as np
 import psutil
 from scipy.stats import special_ortho_group
 
-from cayley_adapters.circuits.noise.calibration import Calibration, calibration_of, snapshot
+from cayley_adapters.circuits.noise.backends import calibration_of, snapshot
+from cayley_adapters.circuits.noise.calibration import Calibration
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.qpu.agreement import chi_square

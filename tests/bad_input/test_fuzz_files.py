@@ -16,8 +16,8 @@ from material import QUESTION
 from safetensors.numpy import save_file
 
 from cayley_adapters.analysis.transition_table import load_transition, transition_rows
+from cayley_adapters.circuits.noise.backends import calibration_named
 from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, read_budgets
-from cayley_adapters.circuits.noise.calibration import calibration_named
 from cayley_adapters.circuits.noise.calibration_files import load_calibration, save_calibration
 from cayley_adapters.core.reading import read_text
 from cayley_adapters.core.tables import (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.circuits.noise.calibration import snapshot
+from cayley_adapters.circuits.noise.backends import snapshot
 from cayley_adapters.circuits.noise.device import Channel, DeviceNoise, cz_channel, sx_channel
 from cayley_adapters.core.errors import CayleyError
 

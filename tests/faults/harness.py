@@ -7,12 +7,10 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,6 +21,7 @@ from PIL import Image
 from project_copy import Project
 from safetensors import safe_open
 from safety import SAFETY, wait_for
+from small_disk import fill
 
 STARTED = re.compile(r"^(?:local)?rule \w+:\n(?:    .*\n)*?    log: \S+/(\S+)\.log\n    jobid: (\d+)$", re.M)
 FINISHED = re.compile(r"^Finished jobid: (\d+)", re.M)
@@ -135,13 +134,8 @@ def disk(command: Command, project: Project) -> str:
     """The disk that holds everything is full for a while."""
     filler = project.folder / "filler"
     try:
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(2**16))
-            except OSError:
-                pass
-            command.wait()
+        fill(filler)
+        command.wait()
     finally:
         filler.unlink()
     return "disk is full|no space left"
@@ -149,28 +143,6 @@ def disk(command: Command, project: Project) -> str:
 
 KINDS = {"kill": kill, "orphan": orphan, "worker": worker, "readonly": readonly, "disk": disk}
 WEIGHTS = {"kill": 5, "orphan": 1, "worker": 1, "readonly": 2, "disk": 2}
-
-
-def small_disk(folder: Path, megabytes: int) -> str | None:
-    """Mount a small disk on a folder, and say why that is not possible here."""
-    if os.geteuid() != 0:
-        return "only root can mount a small disk"
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return None if done.returncode == 0 else f"mount: {done.stderr.strip()}"
-
-
-@contextmanager
-def on_small_disk(folder: Path, megabytes: int = 160) -> Iterator[str | None]:
-    """A folder on a small disk, or, with the reason, on the usual one."""
-    folder.mkdir()
-    reason = small_disk(folder, megabytes)
-    try:
-        yield reason
-    finally:
-        if reason is None:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def choose_kinds(draw: random.Random, count: int, missing: set[str]) -> list[str]:

@@ -21,11 +21,11 @@ from harness import (
     choose_kinds,
     left_running,
     names,
-    on_small_disk,
     tracked,
     unreadable,
 )
 from project_copy import Project, copy_project
+from small_disk import on_small_disk
 
 from cayley_adapters.core.files import PARTIAL, cache_directory
 

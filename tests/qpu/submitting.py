@@ -19,6 +19,7 @@ from cayley_adapters.qpu.twin import TwinService
 BACKEND = "fake_manila"
 SHOTS = 8
 SECONDS = 3.0
+CAP = 2.0
 CIRCUIT = QuantumCircuit(5, 1)
 ANGLE = Parameter("angle")
 CIRCUIT.sx(0)
@@ -54,15 +55,15 @@ def ones(result) -> np.ndarray:
     return np.stack([bits.bitcount().sum(axis=-1), np.full(bits.shape, bits.num_shots)]).astype(np.int64)
 
 
-def work(number: int, sets: int = 2) -> Work:
+def work(number: int, sets: int = 2, pilot: bool = False) -> Work:
     """A circuit of one qubit at angles of its own."""
     values = np.linspace(0.1, 3.0, sets)[:, None] + 0.01 * number
-    return Work(f"{number:02x}" + "0" * 30, f"work {number}", [(CIRCUIT, values, SHOTS)], SECONDS, ones)
+    return Work(f"{number:02x}" + "0" * 30, f"work {number}", [(CIRCUIT, values, SHOTS)], SECONDS, ones, pilot)
 
 
-def works(count: int, first: int = 0) -> list[Work]:
-    """Several works."""
-    return [work(number) for number in range(first, first + count)]
+def works(count: int, first: int = 0, pilot: bool = False) -> list[Work]:
+    """Several works, of which the first may be a pilot."""
+    return [work(number, pilot=pilot and number == first) for number in range(first, first + count)]
 
 
 def submission(folder: Path, service: TwinService, clock=None, **options) -> Submission:
@@ -89,7 +90,7 @@ def states(submission):
 def truth(service, work):
     """What the service gives for the completed job of a work."""
     for paid in service.paid():
-        if paid.state == "Completed" and key_of(paid.tags) == work.key[:10]:
+        if paid.state == "Completed" and key_of(paid.tags) == work.key[:24]:
             return work.reduce(service.job(paid.job_id).result())
     raise AssertionError(f"{work.label} has no completed job")
 
@@ -103,7 +104,7 @@ def check_results(service, results, expected):
 def second_job(service, tag, angle=0.5):
     """A job that the library's own retry might have made."""
     sampler = Sampler(mode=service.backend(BACKEND))
-    sampler.options.environment.job_tags = [tag]
+    sampler.options.environment.job_tags = [tag.rpartition("-")[0], tag]
     return sampler.run([(CIRCUIT, [[angle], [angle]], SHOTS)])
 
 

@@ -13,10 +13,11 @@ from cayley_adapters.qpu.calls import (
     Unreachable,
     http_status,
     is_transient,
-    post_once,
     proves_not_accepted,
+    retry_after,
 )
 from cayley_adapters.qpu.twin.replies import Reply
+from cayley_adapters.qpu.wire import post_once
 
 
 def failure(service, pub=(CIRCUIT, [[0.1]], SHOTS)):
@@ -149,3 +150,22 @@ def test_tokens_do_not_get_into_messages(service, monkeypatch, caplog):
     assert caught.value.__context__ is None  # a traceback would print it
     for secret in ("first", "second", "third", "abc.def", "pw"):
         assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(("said", "seconds"), [({}, 60), ({"retry_after": 5}, 60), ({"retry_after": 95}, 95)])
+def test_too_many_requests_are_waited_for_as_long_as_the_service_says_and_at_least_a_minute(service, said, seconds):
+    service.fault("program_run", "status", status=429, **said)
+    assert retry_after(failure(service), 0.0) == seconds
+    clock = Clock()
+    service.backend(BACKEND)
+    for session in (client._session for client in service._get_api_clients().values()):
+        session.mount("http://", type(session.get_adapter("http://x"))(service._server, 0))  # urllib3 waits by itself
+    service.fault("jobs_get", "status", status=429, **said)
+    Calls(service, BACKEND, clock, tries=2, pause=1.0, longest=1.0).ask("list", service.jobs)
+    assert clock.slept == [seconds]
+
+
+def test_a_date_to_come_back_at_is_understood(service):
+    when = "Mon, 30 Nov 2026 12:02:30 GMT"
+    service.fault("program_run", "status", status=429, retry_after=when)
+    assert retry_after(failure(service), 1_796_040_000.0) == 150

@@ -20,7 +20,7 @@ from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.service import connect, processor
 from cayley_adapters.qpu.workload import per_token_workload
 
-OPTIONS = {"max_seconds": 60.0, "unknown_seconds": 1.0, "attempts": 3}
+OPTIONS = {"max_seconds": 60.0, "cap_factor": 2.0, "unknown_seconds": 1.0, "attempts": 3}
 NOISE = DeviceNoise.from_backend("FakeFez")
 LINES = disjoint_lines(NOISE.calibration, 2, 0.9)
 WORKLOAD = per_token_workload(
@@ -30,6 +30,10 @@ WORKLOAD = per_token_workload(
     LINES,
     "fake_fez",
 )
+
+
+def unasked(shown):
+    pytest.fail(f"on the twin nobody is asked: {shown}")
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def desk(tmp_path, service):
 
 
 def test_counts_are_paid_once_and_are_what_the_simulator_says(tmp_path, desk, service):
-    rows = desk().send(WORKLOAD)
+    rows = desk().send(WORKLOAD, 1.6, unasked)
     assert len(rows) == 3  # 260 pairs on 52 lines: 5 circuits, of which 4,000 executions hold two
     counts = desk().fetch(WORKLOAD)
     assert counts.shape == (260, 4)
@@ -57,7 +61,7 @@ def test_counts_are_paid_once_and_are_what_the_simulator_says(tmp_path, desk, se
     assert chi_square(counts, predicted(WORKLOAD, NOISE))["p_value"] > 1e-4
     assert chi_square(counts, predicted(WORKLOAD, NOISE.scaled(0.0)))["p_value"] < 1e-6
     again = desk()
-    again.send(WORKLOAD)
+    again.send(WORKLOAD, 1.6, unasked)
     assert np.array_equal(again.fetch(WORKLOAD), counts)
     paid = service.paid()
     assert [job.executions for job in paid] == [4000, 4000, 2000]
@@ -70,13 +74,13 @@ def test_counts_are_paid_once_and_are_what_the_simulator_says(tmp_path, desk, se
 
 def test_nothing_is_sent_beyond_the_budget(tmp_path, desk, service):
     with pytest.raises(CayleyError, match=r"qpu\.max_seconds=60"):
-        desk(shots=100_000, executions_per_job=10_000_000).send(WORKLOAD)
+        desk(shots=100_000, executions_per_job=10_000_000).send(WORKLOAD, 1.6, unasked)
     assert service.paid() == []
 
 
 def test_a_plan_for_another_processor_is_not_sent(desk, service):
     with pytest.raises(CayleyError, match="planned for ibm_fez and its qubits, not for fake_fez"):
-        desk().send(replace(WORKLOAD, backend="ibm_fez"))
+        desk().send(replace(WORKLOAD, backend="ibm_fez"), 1.6, unasked)
     assert service.paid() == []
 
 
@@ -85,7 +89,7 @@ def test_the_table_tells_how_jobs_fare_at_the_service(tmp_path, desk):
     backend, sampling = processor(queued, "FakeFez"), Sampling(2000)
     waiting = Desk(tmp_path, queued, backend, OPTIONS, sampling, None)
     assert not under_way(tmp_path)
-    waiting.send(WORKLOAD)
+    waiting.send(WORKLOAD, 1.6, unasked)
     assert under_way(tmp_path)
     waiting.refresh()
     assert "QUEUED" in status_table(tmp_path)
@@ -95,7 +99,7 @@ def test_the_table_tells_how_jobs_fare_at_the_service(tmp_path, desk):
 def test_twirled_circuits_return_more_shots_and_symmetric_flips(desk):
     changes = {"shots": 1000, "twirl_gates": True, "twirl_readout": True, "randomizations": 24}
     counter = desk(**changes, executions_per_job=10_000_000)
-    counter.send(WORKLOAD)
+    counter.send(WORKLOAD, 1.6, unasked)
     counts = counter.fetch(WORKLOAD)
     assert (counts.sum(axis=1) == 24 * 42).all()
     twirled = Sampling(**changes).noise(NOISE.calibration, WORKLOAD.lines)

@@ -100,7 +100,7 @@ def test_a_key_stands_for_one_thing(ledger):
 
 def test_seconds_count_all_that_may_be_paid(ledger):
     with ledger.writing():
-        tags = [planned(ledger, f"{number:032x}", 10.0**number) for number in range(4)]
+        tags = [planned(ledger, f"{number:02x}" * 16, 10.0**number) for number in range(4)]
         ledger.move(tags[1], "unknown")
         finish(ledger, tags[2], np.zeros(1), used=7.0)
         finish(ledger, tags[3], np.zeros(1), used=None)
@@ -182,6 +182,21 @@ def test_another_programs_database_is_left_alone(tmp_path):
     with pytest.raises(CayleyError, match="another program"):
         Ledger(path)
     assert path.read_bytes() == before
+
+
+def test_a_ledger_of_the_first_version_is_gone_on_with(ledger):
+    with ledger.writing():
+        finish(ledger, planned(ledger), np.arange(3))
+    for table in ("cap", "agreement"):
+        ledger._db.execute(f"DROP TABLE {table}")
+    ledger._db.execute("PRAGMA user_version = 1")
+    ledger.close()
+    found = Ledger(ledger.path)
+    np.testing.assert_array_equal(found.result(KEY), np.arange(3))
+    with found.writing():
+        found.intend(planned(found, "cd" * 16), 7)
+    assert found.seconds() == 2.5 + 7
+    assert Ledger(ledger.path).rows()[1]["cap_seconds"] == 7
 
 
 def test_a_later_schema_is_refused(ledger):

@@ -96,7 +96,7 @@ def test_values_by_name_and_circuits_without_parameters_are_works_too(start, ser
     from cayley_adapters.qpu.submission import Work
 
     bound = CIRCUIT.assign_parameters({ANGLE: 0.3})
-    mixed = Work("c" * 32, "mixed", [(CIRCUIT, {ANGLE: [0.1, 0.2, 0.3]}, 5), (bound, None, 5)], 1.0, ones)
+    mixed = Work("c" * 32, "mixed", [(CIRCUIT, {ANGLE: [0.1, 0.2, 0.3]}, 5), (bound, None, 5)], 3.0, ones)
     first = start()
     first.submit([mixed])
     assert first.collect([mixed], wait=True)["c" * 32].shape == (2, 3)

@@ -22,9 +22,13 @@ WORKLOAD = per_token_workload("p", CIRCUITS, np.ones((1, 1, 4)), [(0, 1)], "fake
 
 
 def send(base, max_seconds):
-    service, options = connect("twin", "FakeFez", base / "twin"), {"unknown_seconds": 1.0, "attempts": 1}
+    service, options = (
+        connect("twin", "FakeFez", base / "twin"),
+        {"unknown_seconds": 1.0, "attempts": 1, "cap_factor": 2.0},
+    )
     backend = processor(service, "FakeFez")
-    Desk(base, service, backend, options | {"max_seconds": max_seconds}, Sampling(10), "test").send(WORKLOAD)
+    desk = Desk(base, service, backend, options | {"max_seconds": max_seconds}, Sampling(10), "test")
+    desk.send(WORKLOAD, 1.6, lambda shown: False)
 
 
 def test_a_calibration_is_kept_once_something_was_sent_by_it(tmp_path):

@@ -19,7 +19,7 @@ from scipy.stats import chi2
 
 from cayley_adapters.circuits.ansatz import full
 from cayley_adapters.circuits.blocks import BlockCircuits
-from cayley_adapters.circuits.noise.calibration import calibration_of, snapshot
+from cayley_adapters.circuits.noise.backends import calibration_of, snapshot
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.errors import CayleyError
@@ -92,6 +92,22 @@ def test_whole_packed_circuits_agree_with_the_batched_simulator(n, count, sets):
     shifted = replace(job[0], lines=(*lines[1:], lines[0]))
     assert surprise(counts, predicted(shifted, *job[1:], noise)) < 1e-12
     assert surprise(counts, predicted(*job, noise.scaled(0))) < 1e-12
+
+
+def test_qubits_that_are_mostly_read_wrongly_agree_too():
+    """One of FakeMarrakesh answers 0 for 94 of a hundred ones: neither side may take that for a half."""
+    backend = snapshot("FakeMarrakesh")
+    template, rng = packed_template(full(1), [(113,), (0,)], backend), np.random.default_rng(3)
+    q = np.stack([[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in (0.3, 1.4)])
+    slices, circuits, blocks = rng.normal(size=(40, 2)), synthesise(q), rng.integers(2, size=40)
+    pub = (template.circuit, template.values(slices, circuits, blocks), SHOTS)
+    program, _ = prepare([pub], SamplerOptions(), backend=backend)
+    data = [QuantumProgramItemResult(result=item) for item in run_program(program, backend, 1)]
+    result = QuantumProgramResult(data=data, passthrough_data=program.passthrough_data)
+    counts = template.counts(sampler_v2_post_processor_v0_1(result)[0].data.meas, 40)
+    noise = DeviceNoise.from_backend("FakeMarrakesh")
+    assert max(noise.calibration.qubits[113].p1_given_0, noise.calibration.qubits[113].p0_given_1) > 0.9
+    assert 1e-4 < surprise(counts, predicted_on(template.lines, slices, circuits, blocks, noise)) < 1 - 1e-4
 
 
 def test_predictions_do_not_depend_on_the_other_items(monkeypatch):

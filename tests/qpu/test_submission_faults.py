@@ -99,7 +99,7 @@ def finish(folder: Path, service, todo, resubmitted: list[str]) -> dict[str, np.
 def check_results(service, todo, results) -> None:
     """The results in the ledger are those of jobs that the service completed."""
     for one in todo:
-        jobs = [p for p in service.paid() if p.state == "Completed" and key_of(p.tags) == one.key[:10]]
+        jobs = [p for p in service.paid() if p.state == "Completed" and key_of(p.tags) == one.key[:24]]
         assert any(np.array_equal(results[one.key], one.reduce(service.job(job.job_id).result())) for job in jobs)
 
 

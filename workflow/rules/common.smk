@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.hints import typed
 from cayley_adapters.core.job import job_to_json
 from cayley_adapters.core.messages import printable, without_secrets
 from cayley_adapters.pipeline.costs import estimate_of, usable_cores
@@ -27,13 +28,15 @@ from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.pipeline.variants import stored_folders, variants
 from cayley_adapters.pipeline.warm import serve_jobs
 from cayley_adapters.report.wandb.runs import track_with
-from cayley_adapters.settings import from_snakemake_config
+from cayley_adapters.settings import from_snakemake_config, split_overrides
 
 try:
     SETTINGS = from_snakemake_config(config)
     require_feasible(SETTINGS)
     RUNS = variants(SETTINGS)  # results folder → its configuration
     require_same(RUNS.values())
+    chosen = [f"experiment={config['experiment']}"] if "experiment" in config else []
+    typed([*chosen, *split_overrides(config.get("overrides") or "")])
 except CayleyError as error:
     raise WorkflowError(printable(without_secrets(str(error)))) from None
 
@@ -122,7 +125,7 @@ def levers_asked_for(wildcards):
 
 
 COMPARISON = list(map(str, comparison_job(SETTINGS).outputs.values())) if len(SETTINGS) > 1 else []
-REAL_PROCESSOR = any(settings.qpu.service != "twin" for settings in SETTINGS)
+REAL_PROCESSOR = any(settings.qpu.service == "ibm" for settings in SETTINGS)
 RUN_JOB = (
     f"{sys.executable} -m cayley_adapters.pipeline.warm.client {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
     f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"

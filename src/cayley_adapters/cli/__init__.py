@@ -15,7 +15,7 @@ import typer
 
 from cayley_adapters import __version__
 from cayley_adapters.cli.common import PROCESSOR, RESULTS, RUNS, SINGLE, Overrides, Sections, settings_of, variants_of
-from cayley_adapters.cli.processor import chat, qpu_app
+from cayley_adapters.cli.processor import chat, qpu_app, qpu_submit
 from cayley_adapters.cli.store import store_app
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import printable, without_secrets
@@ -66,6 +66,9 @@ def _add(stage: Stage) -> None:
     added = (qpu_app if group else app).command(name, help=text, rich_help_panel=heading, hidden=stage.internal)
     if stage.name == "compare":
         added(compare)
+        return
+    if stage.name == "qpu_submit":
+        added(qpu_submit)
         return
 
     @added

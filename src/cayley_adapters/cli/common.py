@@ -48,9 +48,11 @@ def variants_of(overrides: list[str] | None) -> list[Variant]:
 
 def settings_of(overrides: list[str] | None) -> list[Settings]:
     """What the words of a command ask for, checked against the schema, the model's shape and the device."""
+    from cayley_adapters.core.hints import typed
     from cayley_adapters.pipeline.feasibility import require_feasible
     from cayley_adapters.settings import compose, parse_cli
 
+    typed(overrides or [])
     found = compose(*parse_cli(overrides or []))
     require_feasible(found)
     return found

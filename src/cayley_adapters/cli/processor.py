@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cayley_adapters.cli.common import Overrides, Sections, variants_of
+from cayley_adapters.cli.common import Overrides, Sections, settings_of, variants_of
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import printable
 
 if TYPE_CHECKING:
     from cayley_adapters.core.job import Job
 
-__all__ = ["chat", "qpu_app"]
+__all__ = ["chat", "qpu_app", "qpu_submit"]
 
 qpu_app = typer.Typer(
     cls=Sections,
@@ -21,6 +21,17 @@ qpu_app = typer.Typer(
     rich_markup_mode=None,
     help="Run blocks on a quantum processor: plan and price it, send each job once, collect what was measured.",
 )
+
+
+def qpu_submit(
+    overrides: Overrides = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to what is shown, and to pay it: qpu.agree=true.")] = False,
+) -> None:
+    """Send the jobs, each once."""
+    from cayley_adapters.pipeline.command import run_stage
+
+    words = [*(overrides or []), *(["qpu.agree=true"] if yes else [])]
+    run_stage("qpu_submit", settings_of(words), words)
 
 
 @qpu_app.command("status")

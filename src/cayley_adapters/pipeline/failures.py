@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError, causes
+from cayley_adapters.core.hints import command
 
 __all__ = ["begin", "death", "explain", "main"]
 
@@ -95,7 +96,7 @@ def _disk(number: int, where: str) -> str:
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (
             f"{DISK[number]} ({where}). Free space: `cayley store prune` removes from the store what no run uses, and "
-            f"CAYLEY_CACHE moves the cache (`cayley estimate` predicts what a run takes); {AGAIN}."
+            f"CAYLEY_CACHE moves the cache (`{command('estimate')}` predicts what a run takes); {AGAIN}."
         )
     return f"{DISK[number]} ({where}). Make it readable and writable for you; {AGAIN}."
 

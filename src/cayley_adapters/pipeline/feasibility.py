@@ -126,7 +126,7 @@ def _device_lines(settings: Settings) -> Iterator[str]:
             )
     for line in () if isinstance(layout, str) else layout if isinstance(layout[0], tuple) else (layout,):
         yield from _line_lines(line, device.name, device.qubits, device.usable, device.couplers)
-    if settings.qpu.service == "twin":
+    if settings.qpu.service != "ibm" and "." not in settings.qpu.backend:
         try:
             snapshot_of(settings.qpu.backend)
         except CayleyError as error:

@@ -134,7 +134,7 @@ def calibration_digest(backend: str) -> dict[str, Any]:
     """
     from datetime import UTC
 
-    from cayley_adapters.circuits.noise.calibration import calibration_named, snapshot
+    from cayley_adapters.circuits.noise.backends import calibration_named, snapshot
 
     known = calibration_named(backend)
     qubits = [(q, asdict(known.qubits[q])) for q in sorted(known.qubits)]

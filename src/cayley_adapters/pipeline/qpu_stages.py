@@ -9,10 +9,13 @@ from cayley_adapters.report.contents import paths_of
 
 __all__ = ["QPU_STAGES"]
 
-SAMPLING = ("shots", "dynamical_decoupling", "twirl_gates", "twirl_readout", "randomizations", "executions_per_job")
+SAMPLING = (
+    *("shots", "dynamical_decoupling", "twirl_gates", "twirl_readout", "randomizations", "executions_per_job"),
+    "repetition",
+)
 """Of ``qpu``, what determines the jobs of a workload."""
 
-SENDING = ("max_seconds", "unknown_seconds", "attempts")
+SENDING = ("max_seconds", "cap_factor", "unknown_seconds", "attempts")
 """Of ``qpu``, how jobs are sent."""
 
 QPU_STAGES: tuple[Stage, ...] = (
@@ -29,7 +32,7 @@ QPU_STAGES: tuple[Stage, ...] = (
                 f"qpu.{name}"
                 for name in ("service", "backend", "mode", "text", "tokens", "quality", "spacing", "threads")
             ),
-            *(f"qpu.{name}" for name in (*SAMPLING, "price_per_second", "max_seconds")),
+            *(f"qpu.{name}" for name in (*SAMPLING, "price_per_second", "max_seconds", "cap_factor")),
         ),
         threads="qpu.threads",
         memory_mb=3500,
@@ -40,7 +43,9 @@ QPU_STAGES: tuple[Stage, ...] = (
         sentence="send the jobs, each once",
         inputs=WORKLOAD,
         outputs=SUBMITTED,
-        leaves=tuple(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)),
+        leaves=tuple(
+            f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING, "price_per_second", "agree")
+        ),
         memory_mb=3500,
         processor=True,
     ),

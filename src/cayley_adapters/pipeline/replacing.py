@@ -18,8 +18,11 @@ from cayley_adapters.pipeline.variants import Variant
 
 __all__ = ["claim", "replaces", "require_same"]
 
-FREE = ("track.", "store", "title")
-"""Keys that results do not depend on, by how they begin."""
+FREE = (
+    *("track.", "store", "title"),
+    *(f"qpu.{name}" for name in ("agree", "max_seconds", "cap_factor", "unknown_seconds", "attempts")),
+)
+"""Keys that results do not depend on, by how they begin; also those by which jobs are sent, whatever they measure."""
 
 SHOWN = 6
 """Differing keys that a message names."""

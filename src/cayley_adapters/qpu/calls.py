@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import random
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cayley_adapters.core.errors import CayleyError, causes
 from cayley_adapters.core.messages import printable, without_secrets
+from cayley_adapters.qpu.wire import post_once
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import RuntimeJobV2
 
-__all__ = ["Calls", "Unreachable", "http_status", "is_transient", "post_once", "proves_not_accepted"]
+__all__ = [
+    "Calls",
+    "Unreachable",
+    "calls_of",
+    "http_status",
+    "is_transient",
+    "proves_not_accepted",
+    "retry_after",
+    "usage_left",
+]
 
 T = TypeVar("T")
+_MINUTE = 60.0
 _NO_PROOF = {408, 425, 499}
 """4xx answers that a proxy may give while the request goes on to the service."""
 
@@ -82,16 +94,32 @@ def is_transient(error: BaseException) -> bool:
     return any(isinstance(cause, kinds) for cause in causes(error)) and not isinstance(error, CayleyError)
 
 
-def post_once(service: Any) -> None:
-    """Let the library send a POST request once: it repeats one that 5xx answers, which may make a second job."""
-    from urllib3.util import Retry
+def retry_after(error: BaseException, now: float) -> float:
+    """Return the seconds to wait after a refusal for too many requests (429): what the service says, at least a minute.
 
-    for client in service._get_api_clients().values():
-        for adapter in getattr(getattr(client, "_session", None), "adapters", {}).values():
-            old = getattr(adapter, "max_retries", None)
-            if isinstance(old, Retry) and type(old) is not Retry:
-                names = ("total", "connect", "backoff_factor", "status_forcelist")
-                adapter.max_retries = Retry(**{name: getattr(old, name) for name in names})
+    IBM takes a few jobs a minute from an account; ``Retry-After`` is a number of seconds or a date (RFC 9110, 10.2.3).
+    """
+    for cause in causes(error):
+        said = getattr(getattr(cause, "response", None), "headers", {}).get("Retry-After", "")
+        if said.strip().isdigit():
+            return max(_MINUTE, float(said))
+        with suppress(ValueError, TypeError):
+            return max(_MINUTE, parsedate_to_datetime(said).timestamp() - now)
+    return _MINUTE
+
+
+def usage_left(usage: Mapping[str, Any]) -> float | None:
+    """Return the seconds left of what ``GET /instances/usage`` answers; none where it names no limit."""
+    if usage.get("usage_limit_reached"):
+        return 0.0
+    if (limit := usage.get("usage_limit_seconds")) is None:
+        return None
+    return max(0.0, float(limit) - float(usage.get("usage_consumed_seconds") or 0.0))
+
+
+def calls_of(service: Any, backend: Any) -> Calls:
+    """Return a service and its backend, asked a few times, by the clock of this machine."""
+    return Calls(service, backend.name, time, tries=5, pause=1.0, longest=60.0)
 
 
 class Calls:
@@ -117,6 +145,16 @@ class Calls:
         post_once(self.service)
         return backend
 
+    @property
+    def instance(self) -> str:
+        """The instance that pays for jobs of the backend."""
+        return str(self.backend._instance)
+
+    def time_left(self) -> float | None:
+        """Return the seconds that the instance's plan has left; none if the service names no limit."""
+        client = self.service._get_api_client(self.instance)
+        return usage_left(self.ask("ask for the usage of the instance", client.cloud_usage))
+
     def job(self, job: str) -> RuntimeJobV2 | None:
         """Return a job by its id; none if the service says, each time it is asked, that there is no such job."""
         from qiskit_ibm_runtime.exceptions import RuntimeJobNotFound
@@ -135,17 +173,12 @@ class Calls:
                 return found
         return None
 
-    def tagged(self, tag: str, since: float) -> list[RuntimeJobV2]:
-        """Return the jobs that carry a tag, the oldest first.
-
-        Args:
-            tag: The tag.
-            since: Seconds since 1970 by this machine's clock, which may be a day ahead of the service's.
-        """
-        after = datetime.fromtimestamp(since, UTC) - timedelta(days=1)
-        instance = self.backend._instance  # else the service asks the instance of which it has spoken last
+    def tagged(self, tag: str) -> list[RuntimeJobV2]:
+        """Return the backend's jobs that carry a tag, the oldest first, whenever they were sent."""
         what = f"look for jobs with the tag {tag}"
-        options = {"job_tags": [tag], "limit": None, "created_after": after, "instance": instance}
+        # With an instance, else the service asks that of which it has spoken last; without a time, which would be this
+        # machine's, and its clock may be wrong.
+        options = {"job_tags": [tag], "limit": None, "instance": self.instance, "backend_name": self.name}
         return [job for job in reversed(self.ask(what, self.service.jobs, **options)) if tag in (job.tags or [])]
 
     def usage(self, job: RuntimeJobV2) -> float | None:
@@ -158,6 +191,15 @@ class Calls:
             return None
         found = [usage[name] for name in ("qpu_charge_time_seconds", "quantum_seconds", "seconds") if name in usage]
         return float(found[0]) if found and found[0] is not None else None
+
+    def estimate(self, job: RuntimeJobV2) -> float | None:
+        """Return the QPU seconds that the service itself estimates for a job; none if it does not say."""
+        try:
+            said = self.ask(f"ask for the estimate of {job.job_id()}", lambda: job.usage_estimation)
+        except CayleyError:
+            return None
+        found = said.get("quantum_seconds")
+        return None if found is None else float(found)
 
     def pauses(self) -> Iterator[float]:
         """Yield growing pauses in seconds, a quarter longer or shorter, so that processes do not go in step."""
@@ -191,12 +233,13 @@ class Calls:
             except Exception as error:
                 text, status = self.text(error), http_status(error)
                 again = is_transient(error)
+                pause = retry_after(error, self.clock.time()) if status == 429 else None
             if status in (401, 403):
                 raise self.not_authorised(text)
             if not again:
                 raise CayleyError(f"{what}: {text}")
             if attempt + 1 < self.tries:
-                self.clock.sleep(next(pauses))
+                self.clock.sleep(pause or next(pauses))
         raise Unreachable(f"{what}: no answer after {self.tries} tries ({text}); a rerun goes on from here")
 
     def not_authorised(self, text: str) -> CayleyError:

@@ -7,6 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.hints import command
 from cayley_adapters.qpu.calls import Calls, Unreachable, http_status
 from cayley_adapters.qpu.finding import FAILED, Finder
 from cayley_adapters.qpu.ledger import Ledger
@@ -66,7 +67,7 @@ class Collector:
         if job is None:
             raise CayleyError(
                 f"the service does not know job {attempt['job']} of '{attempt['label']}': use the account and instance "
-                f"that sent it, or choose `cayley qpu resolve {tag} --resubmit`"
+                f"that sent it, or choose `{command('qpu resolve', tag, '--resubmit')}`"
             )
         seen = self._finder.status(job)
         if seen in FAILED:
@@ -84,7 +85,7 @@ class Collector:
         self._ledger.note(tag, seen=seen)
         if better := self._finder.second_jobs(self._ledger.attempt(tag)):
             self._ledger.note(tag, job=better.job_id(), seen="QUEUED")
-            self._finder.set_aside(job, tag, "second job of the tag")
+            self._finder.set_aside(job, tag, "second job of the work")
             return
         self._ledger.move(
             tag, "failed", f"{seen}: {reason}", used=self._calls.usage(job), again=worth_again(seen, code, reason)

@@ -17,10 +17,36 @@ from typing import Any
 
 from cayley_adapters.core.messages import text_table
 
-__all__ = ["COST_COLUMNS", "JOB_SECONDS", "PAPER", "Cost", "Packing", "paper_costs", "preparations"]
+__all__ = [
+    "CAP_FACTOR",
+    "COST_COLUMNS",
+    "JOB_SECONDS",
+    "PAPER",
+    "PILOT_CAP_FACTOR",
+    "PILOT_EXECUTIONS",
+    "STOP_FACTOR",
+    "Cost",
+    "Packing",
+    "paper_costs",
+    "preparations",
+    "split_circuits",
+]
 
 JOB_SECONDS = 2.0
 """Seconds that a job takes beside its executions."""
+
+CAP_FACTOR = 2.0
+"""At how many times its estimate the service is told to end a job, where nothing else is asked for."""
+
+PILOT_CAP_FACTOR = 8.0
+"""The same of the pilot, which is to show how far the estimates are off rather than to be cut short."""
+
+STOP_FACTOR = 1.5
+"""How many times its estimate a job may use until sending stops and a new estimate is to be agreed to. IBM's own rule
+of thumb, 2 + 0.00035 an execution, is 1.4 times the formula above at a repetition delay of 250 microseconds."""
+
+PILOT_EXECUTIONS = 40_000
+"""Executions of the pilot, about ten seconds."""
 
 PAPER = {"blocks": 1024, "block_dim": 4, "tokens": 83, "shots": 8192, "lines": 64}
 """arXiv:2605.05914: one projection of Llama 3.1 8B and one sequence, 1,328 circuits: of 64 blocks each, as 83 tokens of
@@ -30,6 +56,27 @@ COST_COLUMNS = [
     *("workload", "mode", "spacing", "blocks", "tokens", "pairs", "lines", "mean_cz_error", "circuits", "shots"),
     *("executions", "jobs", "seconds", "price_usd"),
 ]
+
+
+def split_circuits(circuits: int, shots: int, executions_per_job: int, first: bool) -> list[int]:
+    """Return how many packed circuits of one length each job holds.
+
+    Args:
+        circuits: All of them.
+        shots: Executions a circuit.
+        executions_per_job: Limit of a job.
+        first: These are the first to be sent: of many, a few are a small job of their own, the pilot.
+
+    Example:
+        >>> split_circuits(700, 8192, 2_500_000, first=True)
+        [4, 305, 305, 86]
+        >>> split_circuits(16, 8192, 2_500_000, first=True)
+        [16]
+    """
+    step, pilot = max(1, executions_per_job // shots), max(1, PILOT_EXECUTIONS // shots)
+    sizes = [pilot] if first and circuits > 4 * pilot and pilot < step else []
+    rest = circuits - sum(sizes)
+    return sizes + [min(step, rest - start) for start in range(0, rest, step)]
 
 
 def preparations(block_dim: int) -> int:
@@ -112,9 +159,9 @@ class Cost:
 
     @property
     def jobs(self) -> int:
-        """Jobs after splitting; a parameter set is never split."""
-        step = max(1, self.executions_per_job // self.shots)
-        return sum(math.ceil(circuits / step) for circuits in self._circuits)
+        """Jobs after splitting, the pilot included; a parameter set is never split."""
+        limits = self.shots, self.executions_per_job
+        return sum(len(split_circuits(circuits, *limits, not i)) for i, circuits in enumerate(self._circuits))
 
     @property
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import save_arrays
+from cayley_adapters.core.hints import command
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload
 
@@ -17,8 +18,11 @@ __all__ = ["load_counts", "measurement_id", "save_counts"]
 
 
 def measurement_id(workload: Workload, sampling: Sampling) -> str:
-    """Return the SHA-256 of a workload's content and of the options that the service is given."""
-    return hashlib.sha256(json.dumps([workload.digest, sampling.options()], sort_keys=True).encode()).hexdigest()
+    """Return the SHA-256 of a workload's content, of the options that the service is given, and of the repetition."""
+    what: list[object] = [workload.digest, sampling.options()]
+    if sampling.repetition:
+        what.append(sampling.repetition)
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def save_counts(path: Path, counts: np.ndarray, workload: Workload, sampling: Sampling) -> None:
@@ -38,10 +42,11 @@ def load_counts(path: Path, workload: Workload, sampling: Sampling) -> np.ndarra
         with safe_open(path, "np") as file:
             measured, counts = (file.metadata() or {}).get("measurement"), file.get_tensor("counts")
     except (OSError, SafetensorError) as error:
-        raise CayleyError(f"cannot read the counts {path}: {error}; make them anew with: cayley qpu collect") from error
+        anew = command("qpu collect")
+        raise CayleyError(f"cannot read the counts {path}: {error}; make them anew with: {anew}") from error
     if measured != measurement_id(workload, sampling):
         raise CayleyError(
             f"{path} holds what was measured for another workload, or with other shots or options; with the settings "
-            "that you gave now, type cayley qpu submit and cayley qpu collect first"
+            f"that you gave now, type {command('qpu submit')} and {command('qpu collect')} first"
         )
     return counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.hints import command
 from cayley_adapters.core.messages import Progress, text_table
-from cayley_adapters.qpu.cost import JOB_SECONDS
+from cayley_adapters.qpu.account import TWIN_PLAN, account_of, bill_of, screen
+from cayley_adapters.qpu.calls import calls_of
+from cayley_adapters.qpu.cost import JOB_SECONDS, split_circuits
 from cayley_adapters.qpu.counts import measurement_id
-from cayley_adapters.qpu.ledger import Ledger, ledger_path
+from cayley_adapters.qpu.ledger import Ledger, ledger_path, work_tag
+from cayley_adapters.qpu.ledger_spending import Agreement
 from cayley_adapters.qpu.payload import Work
 from cayley_adapters.qpu.sampling import Sampling
+from cayley_adapters.qpu.service import seconds_per_execution
 from cayley_adapters.qpu.submission import Submission
 from cayley_adapters.qpu.template import REGISTER, PackedTemplate, packed_template
 from cayley_adapters.qpu.workload import Workload
@@ -37,8 +42,9 @@ def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list
         backend: The processor.
 
     Returns:
-        The pairs (indices) of each job, and the job. Its key follows from the workload's content, the options that the
-        service is given and the pairs alone, so that it is known again whenever it is asked for.
+        The pairs (indices) of each job, and the job; the first is small where there are many. Its key follows from the
+        workload's content, the options that the service is given and the pairs alone, so that it is known again
+        whenever, and from wherever, it is asked for.
 
     Raises:
         CayleyError: The workload was planned for another processor.
@@ -46,17 +52,17 @@ def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list
     if workload.backend != backend.name:
         raise CayleyError(
             f"this was planned for {workload.backend} and its qubits, not for {backend.name}; plan it with the same "
-            "settings first: cayley qpu plan"
+            f"settings first: {command('qpu plan')}"
         )
     measurement = measurement_id(workload, sampling)
-    found = []
+    found: list[tuple[np.ndarray, Work]] = []
     for ansatz, pairs in workload.parts():
         template = packed_template(ansatz, workload.lines, backend)
-        once = backend.default_rep_delay + template.circuit.estimate_duration(backend.target)
-        step = sampling.circuits_per_job * len(workload.lines)
-        for start in range(0, len(pairs), step):
-            mine = pairs[start : start + step]
-            circuits = template.sets(len(mine))
+        once = seconds_per_execution(backend, template.circuit)
+        start = 0
+        limits = sampling.executions_per_circuit, sampling.executions_per_job
+        for circuits in split_circuits(template.sets(len(pairs)), *limits, first=not found):
+            mine = pairs[start : start + circuits * len(workload.lines)]
             key = hashlib.sha256(f"{measurement} {len(ansatz.couplers)} {start} {len(mine)}".encode()).hexdigest()
             values = template.values(workload.slices[mine], workload.circuits, workload.blocks[mine])
             work = Work(
@@ -65,8 +71,10 @@ def jobs_of(workload: Workload, sampling: Sampling, backend: IBMBackend) -> list
                 [(template.circuit, values, sampling.shots)],
                 JOB_SECONDS + circuits * sampling.executions_per_circuit * once,
                 partial(_counts, template, len(mine)),
+                pilot=not found,
             )
             found.append((mine, work))
+            start += len(mine)
     return found
 
 
@@ -81,7 +89,7 @@ class Desk:
         base: Results folder, which holds the ledger.
         service: A ``QiskitRuntimeService``.
         backend: One of its processors.
-        options: ``max_seconds``, ``unknown_seconds`` and ``attempts`` of the ``qpu`` group.
+        options: ``max_seconds``, ``cap_factor``, ``unknown_seconds`` and ``attempts`` of the ``qpu`` group.
         sampling: Shots and limits.
         label: What progress lines call it; without one there are none.
     """
@@ -96,22 +104,54 @@ class Desk:
         label: str | None,
     ) -> None:
         self._ledger, self._backend, self._sampling, self._label = Ledger(ledger_path(base)), backend, sampling, label
+        self._service, self._options = service, options
         self._submission = Submission(
             self._ledger,
             service,
             backend.name,
             sampling.options(),
             max_seconds=options["max_seconds"],
+            cap_factor=options["cap_factor"],
             unknown_seconds=options["unknown_seconds"],
             max_attempts=options["attempts"],
         )
 
-    def send(self, workload: Workload) -> list[dict[str, Any]]:
-        """Send a workload's jobs, but for those that were sent before, and return the rows of all its jobs."""
+    def send(self, workload: Workload, price: float, asked: Callable[[str], bool]) -> list[dict[str, Any]]:
+        """Send a workload's jobs, but for those that were sent before, and return the rows of all its jobs.
+
+        Args:
+            workload: What is measured.
+            price: US dollars a second.
+            asked: Shown who pays for what (:func:`~cayley_adapters.qpu.account.screen`) before the first job is sent,
+                and whenever more is to be spent than was agreed to before; says whether a person agrees.
+
+        Raises:
+            CayleyError: Nobody has agreed, or as :meth:`Submission.submit`.
+        """
         works = [work for _, work in jobs_of(workload, self._sampling, self._backend)]
+        self._require_agreement([work for work in works if not self._ledger.was_sent(work.key)], price, asked)
         self._submission.submit(works, self._progress())
-        starts = tuple(f"cayley-{work.key[:10]}-" for work in works)
+        starts = tuple(f"{work_tag(work.key)}-" for work in works)
         return [row for row in self._submission.status() if row["tag"].startswith(starts)]
+
+    def _require_agreement(self, works: list[Work], price: float, asked: Callable[[str], bool]) -> None:
+        if not works:
+            return
+        account, old = account_of(calls_of(self._service, self._backend)), self._ledger.agreement()
+        factor = self._ledger.factor(self._backend.name) or 1.0
+        wanted = Agreement(account.instance, self._options["max_seconds"], price, factor)
+        if old is not None and old.covers(wanted):
+            return
+        shown = screen(
+            account, bill_of(self._ledger, self._backend.name, works, {**self._options, "price_per_second": price})
+        )
+        if account.plan != TWIN_PLAN and not asked(shown):
+            yes = command("qpu submit", "--yes")
+            raise CayleyError(
+                f"nothing was sent, since nobody has agreed to it; to agree, type: {yes} (or qpu.agree=true)"
+            )
+        with self._ledger.writing():
+            self._ledger.agree(wanted)
 
     def fetch(self, workload: Workload) -> np.ndarray:
         """Wait for a workload's jobs and return its counts (N, d)."""
@@ -148,12 +188,13 @@ def status_table(base: str | Path) -> str:
     """
     path = ledger_path(base)
     if not path.exists():
-        raise CayleyError(f"{base}: nothing was sent to a processor yet. Send it with: cayley qpu submit")
+        raise CayleyError(f"{base}: nothing was sent to a processor yet. Send it with: {command('qpu submit')}")
     rows = Ledger(path).rows()
     titles = {"label": "job", "tag": "tag", "attempt": "attempt", "state": "state", "job": "id at the service"}
     titles |= {
         "seen": "state there",
         "estimated_seconds": "seconds, estimated",
+        "cap_seconds": "at most",
         "used_seconds": "used",
         "reason": "reason",
     }

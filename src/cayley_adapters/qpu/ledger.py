@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import sqlite3
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.hints import command
 from cayley_adapters.core.messages import show
-from cayley_adapters.qpu.ledger_file import LedgerFile
 from cayley_adapters.qpu.ledger_schema import MOVES
+from cayley_adapters.qpu.ledger_spending import Spending
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Ledger", "ledger_path"]
+__all__ = ["Ledger", "ledger_path", "work_tag"]
 
 
 def ledger_path(base: str | Path) -> Path:
@@ -31,13 +30,17 @@ def ledger_path(base: str | Path) -> Path:
     return Path(base, "qpu", "ledger.sqlite")
 
 
-class Ledger(LedgerFile):
-    """Attempts, results, batches and second jobs of a ledger file, opened as :class:`LedgerFile` says."""
+def work_tag(key: str) -> str:
+    """Return the tag that every job of a work carries, whichever ledger has sent it.
 
-    @property
-    def tag(self) -> str:
-        """Tag that all jobs of this ledger carry."""
-        return f"cayley-{self._db.execute('SELECT id FROM about').fetchone()[0][:12]}"
+    It follows from the work alone, so that a job is found again from a copy of the results folder, after the loss of
+    its ledger, and from another machine.
+    """
+    return f"cayley-{key[:24]}"
+
+
+class Ledger(Spending):
+    """Attempts, results, batches and second jobs of a ledger file, opened as its base classes say."""
 
     def _event(self, tag: str, state: str, note: str) -> None:
         self._write("INSERT INTO event (time, tag, state, note) VALUES (?, ?, ?, ?)", (self._now(), tag, state, note))
@@ -54,7 +57,7 @@ class Ledger(LedgerFile):
             reason: Why there is another one.
 
         Returns:
-            Its unique tag.
+            Its tag, that of the work and the attempt's number.
 
         Raises:
             CayleyError: If the key stood for something else before.
@@ -72,7 +75,7 @@ class Ledger(LedgerFile):
 
     def _plan(self, key: str, seconds: float, reason: str) -> str:
         number = 1 + self._db.execute("SELECT count(*) FROM attempt WHERE key = ?", (key,)).fetchone()[0]
-        tag = f"cayley-{key[:10]}-{number}-{uuid.uuid4().hex[:8]}"
+        tag = f"{work_tag(key)}-{number}"
         self._write(
             "INSERT INTO attempt (tag, key, number, state, seconds, changed, reason) "
             "VALUES (?, ?, ?, 'planned', ?, ?, ?)",
@@ -102,6 +105,12 @@ class Ledger(LedgerFile):
         """
         with self.transaction():
             self._move(tag, state, note, fields)
+
+    def intend(self, tag: str, cap: float, **fields: Any) -> None:
+        """Write down that the request is about to leave, and after how many seconds the service is to end the job."""
+        with self.transaction():
+            self._move(tag, "unknown", "being sent", fields | {"intended": self._now()})
+            self._set_cap(tag, cap)
 
     def _move(self, tag: str, state: str, note: str, fields: dict[str, Any]) -> None:
         before = self.attempt(tag)["state"]
@@ -144,7 +153,7 @@ class Ledger(LedgerFile):
         if tag.isprintable():  # a word of the command line may hold what is no text to SQLite
             row = self._db.execute("SELECT * FROM attempt JOIN work USING (key) WHERE tag = ?", (tag,)).fetchone()
         if row is None:
-            raise CayleyError(f"the ledger {self.path} has no tag '{show(tag)}': `cayley qpu status` lists them")
+            raise CayleyError(f"the ledger {self.path} has no tag '{show(tag)}': `{command('qpu status')}` lists them")
         return row
 
     def attempts(self, *states: str) -> list[sqlite3.Row]:
@@ -163,6 +172,11 @@ class Ledger(LedgerFile):
             (key,),
         ).fetchone()
         return row
+
+    def was_sent(self, key: str) -> bool:
+        """Say whether a key has a job, or may have one, that has not failed."""
+        latest = self.latest(key)
+        return latest is not None and latest["state"] in ("unknown", "submitted", "done")
 
     def has_result(self, key: str) -> bool:
         """Say whether the result of a key is here."""
@@ -183,15 +197,6 @@ class Ledger(LedgerFile):
             return np.frombuffer(row["data"], dtype=row["dtype"]).reshape(json.loads(row["shape"])).copy()
         except (ValueError, TypeError) as error:
             raise self._damaged(f"the result of {row['tag']} has no type and shape that fit: {error}") from None
-
-    def seconds(self) -> float:
-        """Return the QPU seconds of all that was sent or may have been: used ones where known, else estimated."""
-        sent = self._db.execute(
-            "SELECT coalesce(used, seconds) FROM attempt WHERE state NOT IN ('planned', 'withdrawn')"
-        )
-        # A second job of a tag is not in the estimates: until its usage is known it counts as much as the first.
-        extra = self._db.execute("SELECT coalesce(stray.used, seconds) FROM stray JOIN attempt USING (tag)")
-        return math.fsum(row[0] for query in (sent, extra) for row in query)
 
     # --- batches, second jobs of a tag, lists -----------------------------------------------------------------------
 
@@ -240,8 +245,8 @@ class Ledger(LedgerFile):
         """Return a table of all attempts and second jobs, for a person to read.
 
         Returns:
-            label, tag, attempt, state, job, seen (the service's last word), estimated_seconds, used_seconds,
-            age_seconds (since the state's last change), reason.
+            label, tag, attempt, state, job, seen (the service's last word), estimated_seconds, cap_seconds (at which
+            the service ends it), used_seconds, age_seconds (since the state's last change), reason.
         """
         table = [
             (row, row["tag"], row["state"], row["seconds"], row["changed"], row["reason"])
@@ -257,6 +262,7 @@ class Ledger(LedgerFile):
                 "job": row["job"],
                 "seen": row["seen"],
                 "estimated_seconds": seconds,
+                "cap_seconds": self.cap(tag) if state not in ("planned", "withdrawn", "stray") else None,
                 "used_seconds": row["used"],
                 "age_seconds": max(0.0, self._now() - when),
                 "reason": reason,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.qpu.ledger_schema import APPLICATION, MOVES, SCHEMA, VERSION
+from cayley_adapters.core.hints import command
+from cayley_adapters.qpu.ledger_schema import ADDED, APPLICATION, MOVES, SCHEMA, VERSION
 
 __all__ = ["LedgerFile"]
 
@@ -33,7 +34,7 @@ class LedgerFile:
     def __init__(self, path: Path | str, create: bool = True, clock: Any = time.time) -> None:
         self.path, self._clock, self._held = Path(path), clock, False
         if not create and not self.path.exists():
-            raise CayleyError(f"there is no ledger at {self.path}: `cayley qpu submit` makes it")
+            raise CayleyError(f"there is no ledger at {self.path}: `{command('qpu submit')}` makes it")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=60)
@@ -60,6 +61,8 @@ class LedgerFile:
             self._create()
         if self._db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
             raise CayleyError(f"{self.path} is another program's database: nothing was sent; give another path")
+        if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:
+            self._upgrade()
         if (version := self._db.execute("PRAGMA user_version").fetchone()[0]) != VERSION:
             raise CayleyError(
                 f"the ledger {self.path} has schema version {version} and this cayley-adapters knows {VERSION}: "
@@ -84,7 +87,7 @@ class LedgerFile:
             raise self._damaged("some rows belong to no other")
         if len(self._db.execute("SELECT id FROM about").fetchall()) != 1:
             raise self._damaged("it does not say which ledger it is")
-        for table in ("owner", "work", "batch", "attempt", "stray", "event"):
+        for table in ("owner", "work", "batch", "attempt", "stray", "event", "cap", "agreement"):
             for row in self._db.execute(f"SELECT * FROM {table}"):  # reads what is no UTF-8, too
                 if table == "attempt" and row["state"] not in MOVES:
                     raise self._damaged(f"{row['tag']} is in the unknown state {row['state']!r}")
@@ -93,11 +96,19 @@ class LedgerFile:
         with self.transaction():
             if self._db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
                 return  # another process was faster
-            for statement in SCHEMA.split(";"):
-                self._db.execute(statement)
+            self._add(SCHEMA)
             self._db.execute("INSERT INTO about VALUES (?, ?)", (uuid.uuid4().hex, self._now()))
             self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _upgrade(self) -> None:
+        with self.transaction():
+            if self._db.execute("PRAGMA user_version").fetchone()[0] < VERSION:  # no other process was faster
+                self._add(ADDED)
+
+    def _add(self, tables: str) -> None:
+        for statement in tables.split(";"):
+            self._db.execute(statement)
+        self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _damaged(self, what: str) -> CayleyError:
         return CayleyError(
@@ -143,7 +154,8 @@ class LedgerFile:
         row = self._db.execute("SELECT * FROM owner").fetchone()
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["since"])) if row else ""
         who = f"process {row['pid']} on {row['host']}, since {since}," if row else "another process"
-        return f"{who} is writing to the ledger {self.path}: wait until it has finished (`cayley qpu status` works now)"
+        now = command("qpu status")
+        return f"{who} is writing to the ledger {self.path}: wait until it has finished (`{now}` works now)"
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

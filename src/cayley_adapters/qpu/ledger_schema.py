@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["APPLICATION", "MOVES", "SCHEMA", "VERSION"]
+__all__ = ["ADDED", "APPLICATION", "MOVES", "SCHEMA", "VERSION"]
 
 APPLICATION = 0x43615951
 """Marks the file as ours ("CaYQ")."""
 
-VERSION = 1
+VERSION = 2
 
 MOVES = {
     "planned": {"unknown", "submitted", "withdrawn"},
@@ -21,7 +21,7 @@ MOVES = {
 """From each state of an attempt to those that may follow.
 
 planned: not sent.
-unknown: about to be sent; from here on it may be at the service, whatever happens.
+unknown: the request is about to leave; from here on it may be at the service, whatever happens.
 submitted: the service has named the job.
 done: the result is here.
 failed: the service says that there will be none.
@@ -29,7 +29,17 @@ abandoned: the user has chosen to send it again. If it turns up it is cancelled,
     been sent yet, which is then withdrawn.
 """
 
-SCHEMA = """
+ADDED = """
+CREATE TABLE cap (tag TEXT PRIMARY KEY REFERENCES attempt (tag), seconds REAL NOT NULL) STRICT;
+CREATE TABLE agreement (
+    id INTEGER PRIMARY KEY, time REAL NOT NULL, instance TEXT NOT NULL, max_seconds REAL NOT NULL,
+    price REAL NOT NULL, factor REAL NOT NULL
+) STRICT
+"""
+"""Tables that version 2 has more than version 1: after how many seconds the service ends a job, and to what was agreed.
+"""
+
+SCHEMA = f"""{ADDED};
 CREATE TABLE about (id TEXT NOT NULL, created REAL NOT NULL) STRICT;
 CREATE TABLE owner (pid INTEGER NOT NULL, host TEXT NOT NULL, since REAL NOT NULL) STRICT;
 CREATE TABLE work (

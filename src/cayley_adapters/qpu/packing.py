@@ -10,6 +10,7 @@ from cayley_adapters.circuits.ansatz import full
 from cayley_adapters.circuits.noise.calibration import Calibration
 from cayley_adapters.qpu.cost import Packing
 from cayley_adapters.qpu.lines import disjoint_lines
+from cayley_adapters.qpu.service import seconds_per_execution
 from cayley_adapters.qpu.template import packed_template
 
 __all__ = ["packing_on"]
@@ -32,6 +33,6 @@ def packing_on(
     """
     lines = disjoint_lines(calibration, n, quality, spacing == "sparse")
     errors = [coupler.cz_error for line in lines for coupler in calibration.line(line).couplers]
-    duration = packed_template(full(n), lines, backend).circuit.estimate_duration(backend.target)
+    once = seconds_per_execution(backend, packed_template(full(n), lines, backend).circuit)
     mean = float(np.mean(errors)) if errors else float("nan")
-    return Packing(spacing, len(lines), mean, backend.default_rep_delay + duration), lines
+    return Packing(spacing, len(lines), mean, once), lines

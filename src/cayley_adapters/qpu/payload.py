@@ -30,6 +30,7 @@ class Work:
         pubs: (circuit, values of shape (sets, parameters), shots) each; all with the same number of shots.
         seconds: Estimated QPU time.
         reduce: Makes the array that is kept (counts, say) from the job's result.
+        pilot: It is the small first one of several: its charge says how far the estimates of the others are off.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Work:
     pubs: Sequence[tuple[Any, Any, int]]
     seconds: float
     reduce: Callable[[PrimitiveResult], np.ndarray]
+    pilot: bool = False
 
 
 def checked_works(works: Sequence[Work]) -> list[Work]:

@@ -7,10 +7,11 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.hints import command
 from cayley_adapters.core.messages import show
 from cayley_adapters.qpu.calls import Calls
 from cayley_adapters.qpu.finding import WAITING, Finder
-from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.qpu.ledger import Ledger, work_tag
 from cayley_adapters.qpu.payload import size_of_job
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def resolve(ledger: Ledger, calls: Calls, finder: Finder, tag: str, adopt: str |
         CayleyError: If neither or both are asked for, or it makes no sense in the attempt's state.
     """
     if (adopt is None) != resubmit:
-        raise CayleyError(f"say either `cayley qpu resolve {tag} --adopt JOB` or `cayley qpu resolve {tag} --resubmit`")
+        one, other = (command("qpu resolve", tag, *words) for words in (("--adopt", "JOB"), ("--resubmit",)))
+        raise CayleyError(f"say either `{one}` or `{other}`")
     attempt = ledger.attempt(tag)
     return _adopt(ledger, calls, attempt, adopt) if adopt is not None else _resubmit(ledger, calls, finder, attempt)
 
@@ -34,7 +36,8 @@ def resolve(ledger: Ledger, calls: Calls, finder: Finder, tag: str, adopt: str |
 def _adopt(ledger: Ledger, calls: Calls, attempt: sqlite3.Row, adopt: str) -> str:
     tag, state = attempt["tag"], attempt["state"]
     if not adopt.isprintable():
-        raise CayleyError(f"'{show(adopt)}' is no id of a job: `cayley qpu status` and the service's page list them")
+        lists = command("qpu status")
+        raise CayleyError(f"'{show(adopt)}' is no id of a job: `{lists}` and the service's page list them")
     latest = ledger.latest(attempt["key"])
     assert latest is not None  # if none is later it is the attempt itself
     if state not in ("planned", "unknown", "abandoned") or (state == "abandoned" and latest["state"] != "planned"):
@@ -45,15 +48,14 @@ def _adopt(ledger: Ledger, calls: Calls, attempt: sqlite3.Row, adopt: str) -> st
     if job is None:
         raise CayleyError(f"the service does not know job {adopt}: is it of another account or instance?")
     how = "its tag"
-    if tag not in (job.tags or []):
+    if not {tag, work_tag(attempt["key"])} & set(job.tags or []):
         _check_measures(calls, attempt, job)
         how = "its device, circuits and values, though not its tag"
     if state == "abandoned":
         ledger.take_back(tag, latest["tag"], adopt, f"adopted by {how}")
     else:
-        ledger.move(
-            tag, "submitted", f"adopted by {how}", job=adopt, intended=attempt["intended"] or attempt["changed"]
-        )
+        known = {"intended": attempt["intended"] or attempt["changed"], "backend": calls.name}
+        ledger.move(tag, "submitted", f"adopted by {how}", job=adopt, **known)
     return f"{tag} is submitted as job {adopt}, known by {how}"
 
 
@@ -103,5 +105,7 @@ def _resubmit(ledger: Ledger, calls: Calls, finder: Finder, attempt: sqlite3.Row
         raise CayleyError(
             f"job {attempt['job']} of {tag} is {seen.lower()} at the service: wait, or cancel it there first"
         )
+    finder.forget_failed(attempt)
     new = ledger.abandon(tag, "given up by the user")
-    return f"{tag} is given up and {new} is planned: `cayley qpu submit` sends it; {tag} is cancelled if it turns up"
+    sends = f"`{command('qpu submit')}` sends it, or takes the job of {tag} if that turns up before"
+    return f"{tag} is given up and {new} is planned: {sends}"

@@ -26,6 +26,7 @@ class Sampling:
         twirl_readout: Whether readout is twirled.
         randomizations: Random versions of a circuit where anything is twirled.
         executions_per_job: Limit of a job.
+        repetition: Of the same measurement, counted from 0.
     """
 
     shots: int
@@ -34,6 +35,7 @@ class Sampling:
     twirl_readout: bool = False
     randomizations: int = 32
     executions_per_job: int = 10_000_000
+    repetition: int = 0
 
     @property
     def twirled(self) -> bool:
@@ -48,9 +50,14 @@ class Sampling:
         return self.randomizations * math.ceil(self.shots / self.randomizations)
 
     @property
-    def circuits_per_job(self) -> int:
-        """Parameter sets of a full job."""
-        return max(1, self.executions_per_job // self.executions_per_circuit)
+    def versions(self) -> int:
+        """Random versions of each circuit."""
+        return self.randomizations if self.twirled else 1
+
+    @property
+    def pulses(self) -> int:
+        """Pulses that decoupling puts between two gates of a qubit, as many as its longest sequence has."""
+        return 0 if self.dynamical_decoupling == "none" else 4
 
     def noise(self, calibration: Calibration, lines: Sequence[Sequence[int]]) -> DeviceNoise:
         """Return what the simulator assumes of the processor under these options.

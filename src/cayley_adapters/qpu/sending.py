@@ -1,15 +1,17 @@
-"""Sending: the intent first, then the job, then its id; several jobs go through one batch."""
+"""Sending: all preparation, then the intent, then the job, then its id; several jobs go through one batch."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.qpu.calls import Calls, Unreachable, http_status, is_transient, proves_not_accepted
-from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.qpu.calls import Calls, Unreachable, http_status, is_transient, proves_not_accepted, retry_after
+from cayley_adapters.qpu.ledger import Ledger, work_tag
 from cayley_adapters.qpu.payload import Work
+from cayley_adapters.qpu.wire import before_posting
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import Batch
@@ -52,12 +54,13 @@ class Sender:
         self._ledger, self._calls, self._options, self._batch_seconds = ledger, calls, options, batch_seconds
         self._batch: Batch | None = None
 
-    def send(self, work: Work, tag: str, many: bool) -> bool:
+    def send(self, work: Work, tag: str, cap: int, many: bool) -> bool:
         """Send a planned attempt.
 
         Args:
             work: What it measures.
             tag: Its tag.
+            cap: QPU seconds after which the service ends it.
             many: It is one of several: send it through a batch.
 
         Returns:
@@ -70,39 +73,43 @@ class Sender:
 
         pauses, text = self._calls.pauses(), ""
         for _ in range(self._calls.tries):
-            mode = self._mode(many)
-            sampler = Sampler(mode=mode, options=self._tagged(tag))
+            sampler = Sampler(mode=self._mode(many), options=self._limited(work, tag, cap))
             batch = self._batch.session_id if self._batch else None
-            now = self._calls.clock.time()
-            fields = {"intended": now, "backend": self._calls.name, "batch": batch, "seconds": work.seconds}
-            self._ledger.move(tag, "unknown", "being sent", **fields)
+            fields = {"backend": self._calls.name, "batch": batch, "seconds": work.seconds}
             try:
-                job = sampler.run(list(work.pubs)).job_id()
+                with before_posting(self._calls.service, partial(self._ledger.intend, tag, cap, **fields)):
+                    job = sampler.run(list(work.pubs)).job_id()
+            except CayleyError:
+                raise  # the ledger cannot be written to
             except Exception as error:
                 text, status, again = self._calls.text(error), http_status(error), is_transient(error)
                 refused = proves_not_accepted(error)
+                pause = retry_after(error, self._calls.clock.time()) if status == 429 else None
             else:
                 self._ledger.move(tag, "submitted", job=job, seen="QUEUED")
                 return True
+            announced = self._ledger.attempt(tag)["state"] == "unknown"
             if not refused:
                 self._ledger.note(tag, reason=text)
                 return False
-            self._ledger.move(tag, "planned", text)
+            if announced:
+                self._ledger.move(tag, "planned", text)
             if status in (401, 403):
                 raise self._calls.not_authorised(text)
             if self._batch and not self._accepts(self._batch):
                 self._forget_batch(self._batch.session_id)
             elif again:
-                self._calls.clock.sleep(next(pauses))
+                self._calls.clock.sleep(pause or next(pauses))
             else:
                 raise CayleyError(f"'{work.label}' was refused, so that nothing is paid for it: {text}")
         raise Unreachable(f"'{work.label}' was refused {self._calls.tries} times ({text}): start again later to go on")
 
-    def _tagged(self, tag: str) -> SamplerOptions:
+    def _limited(self, work: Work, tag: str, cap: int) -> SamplerOptions:
         from qiskit_ibm_runtime.options_models import SamplerOptions
 
         options = SamplerOptions(**self._options)
-        options.environment.job_tags = [*options.environment.job_tags, self._ledger.tag, tag]
+        options.environment.job_tags = [*options.environment.job_tags, work_tag(work.key), tag]
+        options.max_execution_time = min(cap, options.max_execution_time or cap)
         return options
 
     def _mode(self, many: bool) -> Any:

@@ -1,4 +1,7 @@
-"""Where jobs go: the real service or its offline twin. All else works on a ``QiskitRuntimeService`` and never asks."""
+"""Where jobs go: the real service or its offline twin. All else works on a ``QiskitRuntimeService`` and never asks.
+
+Dry runs (:mod:`~cayley_adapters.qpu.local`) have neither.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from cayley_adapters.core.errors import CayleyError, causes, nearest
 
 if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
     from qiskit_ibm_runtime import IBMBackend, QiskitRuntimeService
 
-__all__ = ["SERVICES", "connect", "processor"]
+__all__ = ["SERVICES", "calibration_date", "connect", "processor", "repetition_delay", "seconds_per_execution"]
 
 SERVICES = ("twin", "ibm")
 
@@ -57,7 +61,7 @@ def processor(service: QiskitRuntimeService, backend: str) -> IBMBackend:
     """
     from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
-    from cayley_adapters.circuits.noise.calibration import snapshot
+    from cayley_adapters.circuits.noise.backends import snapshot
 
     name = snapshot(backend).name if backend.startswith("Fake") else backend
     try:
@@ -69,6 +73,31 @@ def processor(service: QiskitRuntimeService, backend: str) -> IBMBackend:
     if not known:
         raise CayleyError(f"'{name}' cannot be found: the service names no backend; check the network and the instance")
     raise CayleyError(f"the service has no backend '{name}'{nearest(name, known)}; it has {', '.join(known)}")
+
+
+REPETITION_DELAY = 250e-6
+"""Seconds between executions of a backend that does not state them: those of most of IBM's."""
+
+
+def repetition_delay(backend: Any) -> float:
+    """Return the seconds between two executions."""
+    return float(getattr(backend, "default_rep_delay", None) or REPETITION_DELAY)
+
+
+def seconds_per_execution(backend: Any, circuit: QuantumCircuit) -> float:
+    """Return what one execution of a circuit takes on a backend; gates without a duration count as none."""
+    from qiskit.exceptions import QiskitError
+
+    try:
+        return repetition_delay(backend) + float(circuit.estimate_duration(backend.target))
+    except QiskitError:
+        return repetition_delay(backend)
+
+
+def calibration_date(backend: Any) -> str:
+    """Return when a backend was calibrated, as far as it says."""
+    properties = backend.properties() if hasattr(backend, "properties") else None
+    return str(getattr(properties, "last_update_date", "undated"))
 
 
 def _reason(error: Exception) -> str:

@@ -13,14 +13,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.hints import command
 from cayley_adapters.core.messages import say
+from cayley_adapters.qpu.budget import Budget
 from cayley_adapters.qpu.calls import Calls, Unreachable
 from cayley_adapters.qpu.collecting import Collector
+from cayley_adapters.qpu.cost import CAP_FACTOR
 from cayley_adapters.qpu.finding import Finder
-from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.qpu.ledger import Ledger, work_tag
 from cayley_adapters.qpu.payload import Work, checked_works, digest, size
 from cayley_adapters.qpu.resolving import resolve
 from cayley_adapters.qpu.sending import Sender, checked_options
+from cayley_adapters.qpu.unknown import Unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +46,11 @@ class Submission:
         service: The service.
         backend: Name of its backend.
         options: Options of ``qiskit_ibm_runtime.executor_sampler.Sampler``, as nested plain values.
-        max_seconds: QPU seconds that this ledger's jobs may use, estimated ones included.
+        max_seconds: QPU seconds that this ledger's jobs may use: used ones, and the caps of those under way.
+        cap_factor: At how many times its estimate a job is ended by the service.
         max_attempts: How often a work is sent when its jobs fail for reasons that may pass.
-        unknown_seconds: How long to ask for a job whose fate is unknown, counted from the first question of a call.
+        unknown_seconds: How long to ask for a job whose fate is unknown, counted from the first question of a call, or
+            for what the service charges for the pilot.
         batch_seconds: Longest time of a batch; none: the service's own.
         tries: How often to ask a question that gets no sensible answer.
         pause: First pause between questions in seconds.
@@ -64,6 +70,7 @@ class Submission:
         options: Mapping[str, Any] | None = None,
         *,
         max_seconds: float = math.inf,
+        cap_factor: float = CAP_FACTOR,
         max_attempts: int = 3,
         unknown_seconds: float = 300.0,
         batch_seconds: int | None = None,
@@ -75,30 +82,36 @@ class Submission:
     ) -> None:
         self._ledger, self._wait, self._clock = ledger, wait, clock
         self._options = checked_options(options)
-        self._max_seconds, self._max_attempts, self._unknown_seconds = max_seconds, max_attempts, unknown_seconds
+        self._max_attempts, self._usage_seconds = max_attempts, unknown_seconds
         self._calls = Calls(service, backend, clock, tries, pause, longest_pause)
+        self._budget = Budget(ledger, self._calls, max_seconds, cap_factor)
         self._sender = Sender(ledger, self._calls, self._options, batch_seconds)
         self._finder = Finder(ledger, self._calls)
         self._collector = Collector(ledger, self._calls, self._finder)
-        self._asked: dict[str, float] = {}
+        self._unknown = Unknown(ledger, self._calls, self._finder, unknown_seconds)
 
     def submit(self, works: Iterable[Work], progress: Progress | None = None) -> None:
-        """Send all works that have no result and no job yet; several go through one batch.
+        """Send all works that have no result and no job yet, at the service or here; several go through one batch.
+
+        The service is asked for each work first, so that a job of a copied or lost ledger, or of another machine, is
+        adopted. A pilot goes alone, and the others follow when it is known what it was charged.
 
         Args:
             works: The works.
             progress: Told how many are sent.
 
         Raises:
-            CayleyError: If sending them may exceed ``max_seconds`` (nothing is sent then), the fate of an earlier one
-                is still unknown, one was refused, or one has failed for good.
+            CayleyError: If the caps of what is to be sent exceed what is left (nothing is sent then), estimates have
+                proved wrong, the fate of an earlier one is still unknown, one was refused, or one has failed for good.
         """
         works = checked_works(list(works))
         with self._ledger.writing(self._wait):
-            self._asked.clear()
-            self._settle(progress)
+            self._unknown.begin()
+            self._unknown.settle(progress)
             self._late()
-            todo = [pair for work in works if (pair := self._next(work, first=True))]
+            todo = self._todo(works, progress, first=True)
+            if len(todo) > 1 and self._calibrate(works, todo, progress):
+                todo = self._todo(works, progress, first=True)
             self._send(todo, progress)
 
     def poll(self) -> None:
@@ -131,7 +144,7 @@ class Submission:
         if all(self._ledger.has_result(key) for key in by_key):  # no lock, no service
             return {key: self._ledger.result(key) for key in by_key}
         with self._ledger.writing(self._wait):
-            self._asked.clear()
+            self._unknown.begin()
             pauses, before, silent = self._calls.pauses(), -1, 0
             while True:
                 note = ""
@@ -147,8 +160,8 @@ class Submission:
                     progress(done, len(works), note or self._note(by_key))
                 if done == len(works) or not wait:
                     break
-                todo = [pair for work in works if (pair := self._next(work, first=False))]
-                left = self._check_unknown()
+                todo = self._todo(works, None, first=False)
+                left = self._unknown.left()
                 self._send(todo, None)
                 if done != before:
                     pauses, before = self._calls.pauses(), done
@@ -190,8 +203,7 @@ class Submission:
                 silent = silent or error
 
         for attempt in self._ledger.attempts("unknown"):
-            self._asked.setdefault(attempt["tag"], self._clock.monotonic())
-            tried(partial(self._finder.look_for, attempt))
+            tried(partial(self._unknown.ask, attempt))
         tried(self._late)
         tried(self._finder.follow_up)
         for attempt in self._ledger.attempts("submitted"):
@@ -219,7 +231,8 @@ class Submission:
         if self._ledger.has_result(work.key):
             return None
         if not first and (latest is None or (latest["state"], latest["number"]) == ("planned", 1)):
-            raise CayleyError(f"'{work.label}' has not been sent: start `cayley qpu submit`, it goes on from here")
+            sends = command("qpu submit")
+            raise CayleyError(f"'{work.label}' has not been sent: start `{sends}`, it goes on from here")
         if latest is None or (
             latest["state"] == "failed" and latest["again"] and latest["number"] < self._max_attempts
         ):
@@ -230,63 +243,82 @@ class Submission:
             tag = latest["tag"]
             raise CayleyError(
                 f"'{work.label}' has failed for good in attempt {latest['number']} ({latest['reason']}); once that is "
-                f"mended, `cayley qpu resolve {tag} --resubmit` plans it again. The others are not lost by this"
+                f"mended, `{command('qpu resolve', tag, '--resubmit')}` plans it again. The others are not lost by this"
             )
         return (work, latest["tag"]) if latest["state"] == "planned" else None
 
+    def _todo(self, works: Sequence[Work], progress: Progress | None, first: bool) -> list[tuple[Work, str]]:
+        """Plan what is to be sent, but for what turns out to be at the service already."""
+        todo = []
+        for work, tag in [pair for work in works if (pair := self._next(work, first))]:
+            if progress:
+                progress(0, len(works), f"asking for {tag}")
+            if self._finder.look_for(self._ledger.attempt(tag)):
+                say(f"{work.label}: taken from the service, where it was sent before as {work_tag(work.key)}")
+            else:
+                todo.append((work, tag))
+        return todo
+
     def _send(self, todo: Sequence[tuple[Work, str]], progress: Progress | None) -> None:
-        self._check_budget([work for work, _ in todo])
+        self._budget.check([work for work, _ in todo])
         for number, (work, tag) in enumerate(todo):
             if progress:
                 progress(number, len(todo), work.label)
-            if not self._sender.send(work, tag, many=len(todo) > 1):
-                self._settle(progress)
+            if not self._sender.send(work, tag, self._budget.cap(work), many=len(todo) > 1):
+                self._unknown.settle(progress)
         if progress and todo:
             progress(len(todo), len(todo), "sent")
         self._sender.close_batches()
 
-    def _check_budget(self, works: Sequence[Work]) -> None:
-        used, asked = self._ledger.seconds(), math.fsum(work.seconds for work in works)
-        if works and used + asked > self._max_seconds:
-            raise CayleyError(
-                f"{len(works)} jobs take about {asked:.1f} QPU seconds and {used:.1f} are used or under way in "
-                f"{self._ledger.path}: {used + asked:.1f} in all are more than qpu.max_seconds={self._max_seconds:g}; "
-                f"nothing was sent. To allow it: qpu.max_seconds={math.ceil(used + asked)}"
-            )
+    def _calibrate(self, works: Sequence[Work], todo: Sequence[tuple[Work, str]], progress: Progress | None) -> bool:
+        """Send the pilot of works before all others, wait until it is known what it was charged, and say if it was."""
+        pilot = next((work for work in works if work.pilot), None)
+        if pilot is None or self._ledger.factor(self._calls.name) is not None:
+            return False
+        self._budget.check([work for work, _ in todo])
+        done = False
+        while not done:
+            for work, tag in self._todo([pilot], progress, first=True):
+                if not self._sender.send(work, tag, self._budget.pilot_cap(work), many=False):
+                    self._unknown.settle(progress)
+                self._tell_estimate(work)
+            done = self._wait_for(pilot, progress)
+        return True
 
-    def _settle(self, progress: Progress | None) -> None:
-        """Ask for all jobs whose fate is unknown until they are found or the stated time is over."""
-        pauses = self._calls.pauses()
-        while unknown := self._ledger.attempts("unknown"):
-            silent = None
-            for attempt in unknown:
-                self._asked.setdefault(attempt["tag"], self._clock.monotonic())
-                try:
-                    self._finder.look_for(attempt)
-                except Unreachable as error:
-                    silent = error
-            if not (left := self._ledger.attempts("unknown")):
-                return
-            if progress:
-                progress(0, 1, f"asking for {left[0]['tag']}" + (f" ({silent})" if silent else ""))
-            self._clock.sleep(min(next(pauses), self._check_unknown()))
+    def _tell_estimate(self, work: Work) -> None:
+        """Say what the service itself estimates for a job that has been sent."""
+        latest = self._ledger.latest(work.key)
+        job = self._calls.job(latest["job"]) if latest and latest["job"] else None
+        if job and (seconds := self._calls.estimate(job)) is not None:
+            say(f"{work.label}: the service estimates {seconds:.1f} QPU seconds, where {work.seconds:.1f} are expected")
 
-    def _check_unknown(self) -> float:
-        """Return the seconds that may still be spent on asking for jobs whose fate is unknown."""
-        left = math.inf
-        for attempt in self._ledger.attempts("unknown"):
-            tag = attempt["tag"]
-            asked = self._clock.monotonic() - self._asked.setdefault(tag, self._clock.monotonic())
-            if asked >= self._unknown_seconds:
+    def _wait_for(self, pilot: Work, progress: Progress | None) -> bool:
+        """Wait until the pilot has ended and its usage is known; say whether it has a result."""
+        pauses, silent, since = self._calls.pauses(), 0, self._clock.monotonic()
+        while True:
+            try:
+                self._round({pilot.key: pilot}, every=False)
+                silent = 0
+            except Unreachable:
+                silent += 1
+                if silent >= _ROUNDS:
+                    raise
+            self._collector.usage()
+            latest = self._ledger.latest(pilot.key)
+            assert latest is not None  # it was sent
+            if latest["state"] == "failed" or (latest["state"] == "done" and latest["used"] is not None):
+                return bool(latest["state"] == "done")
+            if latest["state"] != "done":
+                since = self._clock.monotonic()
+            elif self._clock.monotonic() - since >= self._usage_seconds:
                 raise CayleyError(
-                    f"it is not known whether '{attempt['label']}' was accepted ({attempt['reason']}): no job with the "
-                    f"tag {tag} was found in {asked:.0f} s, which proves nothing. Nothing more was sent. Look for the "
-                    f"tag among your jobs, then choose `cayley qpu resolve {tag} --adopt JOB` or, if it is not there, "
-                    f"`cayley qpu resolve {tag} --resubmit`; or start again to ask once more"
+                    f"the service does not tell yet what it charges for '{pilot.label}', by which the others are "
+                    "estimated; nothing more was sent. Start again later: it goes on from here"
                 )
-            left = min(left, self._unknown_seconds - asked)
-        return left
+            if progress:
+                progress(0, 1, f"waiting for the first, small job, which is {self._note([pilot.key])}")
+            self._clock.sleep(min(next(pauses), self._unknown.left()))
 
-    def _note(self, by_key: Mapping[str, Work]) -> str:
-        seen = [latest["seen"] or latest["state"] for key in by_key if (latest := self._ledger.latest(key))]
+    def _note(self, keys: Iterable[str]) -> str:
+        seen = [latest["seen"] or latest["state"] for key in keys if (latest := self._ledger.latest(key))]
         return ", ".join(f"{seen.count(name)} {name.lower()}" for name in sorted(set(seen) - {"DONE"}))

@@ -21,6 +21,7 @@ from cayley_adapters.circuits.ansatz import Ansatz
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import save_arrays
+from cayley_adapters.core.hints import command
 
 __all__ = ["Workload", "characterise_workload", "join_circuits", "load_workload", "per_token_workload"]
 
@@ -91,9 +92,10 @@ class Workload:
             planned = self.arrange(self.slices)
             same = planned.shape == slices.shape and np.allclose(planned, slices, atol=1e-3 * np.abs(slices).max())
         if not same:
+            plans = command("qpu plan")
             raise CayleyError(
                 f"what was measured is not what qpu.mode={mode}, qpu.text, qpu.tokens and the model need; give the "
-                "settings that it was planned with, or plan, submit and collect again with these: cayley qpu plan"
+                f"settings that it was planned with, or plan, submit and collect again with these: {plans}"
             )
 
     def save(self, path: Path) -> None:

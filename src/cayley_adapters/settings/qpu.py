@@ -20,11 +20,11 @@ MOST_EXECUTIONS = 10_000_000
 class Qpu(Section):
     """Which blocks run on which processor, how they are packed, and what it may cost."""
 
-    service: Literal["twin", "ibm"] = Field(
-        description="Where jobs go: an offline twin of the service with a snapshot's noise, or IBM Quantum itself."
+    service: Literal["twin", "ibm", "local"] = Field(
+        description="Where jobs go: an offline twin of the service, IBM Quantum itself, or nowhere: they run here."
     )
     backend: Name = Field(
-        description="Processor: a snapshot such as FakeFez for the twin, else a device such as ibm_fez."
+        description="Processor: a snapshot such as FakeFez, a device such as ibm_fez, or MODULE.NAME of a BackendV2."
     )
     mode: Literal["per_token", "characterise"] = Field(
         description="Run every slice of a text, as the paper did, or measure blocks once and serve tokens classically."
@@ -59,8 +59,14 @@ class Qpu(Section):
     randomizations: Annotated[int, Between(1, 10_000)] = Field(
         description="Random circuits a parameter set, which share its shots evenly, rounded up; only with twirling."
     )
+    repetition: Annotated[int, Between(0, 1_000_000)] = Field(
+        description="Of the measurement: one that was sent before, wherever from, is not paid again, but another is."
+    )
     max_seconds: Annotated[float, Between(0, 10_000_000)] = Field(
-        description="Seconds of the processor that a results folder may use in all; nothing is sent beyond."
+        description="Seconds of the processor that a results folder may use in all; no job is sent whose cap is beyond."
+    )
+    cap_factor: Annotated[float, Between(1, 100)] = Field(
+        description="At how many times its estimated seconds the service itself is told to end a job."
     )
     price_per_second: Annotated[float, Between(0, 1_000_000)] = Field(
         description="US dollars a second of the processor; the list price of IBM's pay-as-you-go plan."
@@ -70,6 +76,9 @@ class Qpu(Section):
     )
     unknown_seconds: Annotated[float, Between(0, 10_000_000)] = Field(
         description="How long a submission whose reply was lost is asked for before you are asked to decide."
+    )
+    agree: bool = Field(
+        description="Whether to send, and pay, without asking a person at the terminal; as cayley qpu submit --yes."
     )
     attempts: Annotated[int, Between(1, 100)] = Field(description="Times a job is sent at most, where it failed.")
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")

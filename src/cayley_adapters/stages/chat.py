@@ -15,7 +15,7 @@ from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import printable, say
 from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.chat import Chat, Usage, read_texts
-from cayley_adapters.qpu.cost import JOB_SECONDS
+from cayley_adapters.qpu.cost import JOB_SECONDS, split_circuits
 from cayley_adapters.qpu.execution import frequencies, measured_maps
 from cayley_adapters.qpu.executor import QpuExecutor, Runner, simulation
 from cayley_adapters.qpu.lines import disjoint_lines
@@ -26,7 +26,7 @@ from cayley_adapters.settings.schema import partial
 from cayley_adapters.simulation.executors import ExactExecutor, Executor
 from cayley_adapters.simulation.measurement import preparation_slices
 from cayley_adapters.stages.common import model_folder
-from cayley_adapters.stages.device_desk import desk_of, sampling_of
+from cayley_adapters.stages.device_desk import asking, desk_of, sampling_of
 from cayley_adapters.stages.device_model import DeviceModel
 
 __all__ = ["EXECUTORS", "needed", "run"]
@@ -107,7 +107,7 @@ def _runner(job: Job, options: Qpu, noise: DeviceNoise, sampling: Sampling, kind
     desk = desk_of(job, options, quiet=True)
 
     def run(workload: Workload) -> np.ndarray:
-        desk.send(workload)
+        desk.send(workload, options.price_per_second, asking(options.agree))
         return desk.fetch(workload)
 
     return run
@@ -117,9 +117,10 @@ def _counted(run: Runner, usage: Usage, sampling: Sampling, delay: float) -> Run
     """Count what each workload takes of the processor."""
 
     def counted(workload: Workload) -> np.ndarray:
-        for _, pairs in workload.parts():
+        for i, (_, pairs) in enumerate(workload.parts()):
             circuits = -(-len(pairs) // len(workload.lines))
-            jobs = -(-circuits // sampling.circuits_per_job)
+            limits = sampling.executions_per_circuit, sampling.executions_per_job
+            jobs = len(split_circuits(circuits, *limits, first=not i))
             executions = circuits * sampling.executions_per_circuit
             usage.circuits += circuits
             usage.executions += executions

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from cayley_adapters.circuits.noise.calibration import Calibration, calibration_of
+from cayley_adapters.circuits.noise.backends import calibration_of
+from cayley_adapters.circuits.noise.calibration import Calibration
 from cayley_adapters.circuits.noise.calibration_files import save_calibration
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
@@ -15,10 +17,17 @@ from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.models.corpus import Windows
 from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.qpu.account import Account, account_of, bill_of, screen
+from cayley_adapters.qpu.calls import calls_of
 from cayley_adapters.qpu.cost import COST_COLUMNS, Cost, cost_table, paper_costs, preparations
+from cayley_adapters.qpu.desk import jobs_of
+from cayley_adapters.qpu.ledger import Ledger, ledger_path
+from cayley_adapters.qpu.limits import check_limits
 from cayley_adapters.qpu.lines import line_tradeoff
 from cayley_adapters.qpu.packing import packing_on
+from cayley_adapters.qpu.payload import Work
 from cayley_adapters.qpu.sent import kept_calibration, kept_path
+from cayley_adapters.qpu.service import calibration_date, repetition_delay
 from cayley_adapters.qpu.workload import Workload, characterise_workload, join_circuits, per_token_workload
 from cayley_adapters.report.drawing import draw_figures
 from cayley_adapters.report.figures import QPU_PLAN
@@ -34,7 +43,7 @@ __all__ = ["run"]
 def run(job: Job, settings: Settings) -> Outcome:
     """Write the workload, the calibration it is planned for, its cost in every mode, and the choice of lines."""
     outputs, options = job.outputs, settings.qpu
-    backend = device_of(job, options)[1]
+    service, backend = device_of(job, options)
     (calibration, date), sampling = _calibration(job, backend), sampling_of(options)
     model = DeviceModel(job, settings)
     n = model.config.block_dim.bit_length() - 1
@@ -43,6 +52,9 @@ def run(job: Job, settings: Settings) -> Outcome:
     lines = packings[options.spacing][1]
     windows = model.windows(options.text, options.tokens)
     workload = _workload(options, model, windows, lines, backend.name)
+    works = [work for _, work in jobs_of(workload, sampling, backend)]
+    for work in works:
+        check_limits(work, sampling.versions, sampling.pulses)
 
     limits = sampling.executions_per_circuit, sampling.executions_per_job, options.price_per_second
     groups = [len(blocks) for _, blocks in join_circuits(model.circuits).groups()]
@@ -59,25 +71,29 @@ def run(job: Job, settings: Settings) -> Outcome:
     write_table(tradeoff, outputs["lines"], list(tradeoff))
     heading = _heading(options.backend, n)
     draw_figures(QPU_PLAN, outputs, {"lines": tradeoff, "heading": heading, "quality": quality})
-    about = {"date": date, "repetition_delay": backend.default_rep_delay, "lines": workload.lines}
+    about = {"date": date, "repetition_delay": repetition_delay(backend), "lines": workload.lines}
     save_calibration(calibration, outputs["calibration"], about)
     workload.save(outputs["workload"])
-    _tell(job, options, rows, workload)
+    say(cost_table(rows))
+    _tell(job, options, workload, works, account_of(calls_of(service, backend)) if service else None)
     return Outcome()
 
 
 def _calibration(job: Job, backend: Any) -> tuple[Calibration, str]:
     """The processor's calibration and its date: the one by which jobs were sent before, else today's."""
     kept = kept_calibration(job.base, backend.name)
-    today = str(backend.properties().last_update_date)
+    today = calibration_date(backend)
     if kept is None:
-        return calibration_of(backend), today
+        found = calibration_of(backend)
+        for note in found.notes:
+            say(f"{job.label}: {backend.name}: {note}")
+        return found, today
     calibration, about = kept
     if about["date"] != today:
         say(
             f"{job.label}: lines are chosen by the calibration of {about['date']}, by which jobs were sent from "
-            f"{job.base}, so that these are not paid again; to measure anew by that of {today}, give another run=NAME, "
-            f"or delete {kept_path(job.base, backend.name)}"
+            f"{job.base}, so that these are not paid again; to measure anew by that of {today}, delete "
+            f"{kept_path(job.base, backend.name)}, and to measure on the same lines again, raise qpu.repetition"
         )
     return calibration, about["date"]
 
@@ -96,24 +112,26 @@ def _workload(
     return per_token_workload(name, circuits, model.slices(name, windows), lines, backend)
 
 
-def _tell(job: Job, options: Qpu, rows: list[dict[str, Any]], workload: Workload) -> None:
-    """Print the table, and what would be sent."""
-    say(cost_table(rows))
-    [mine] = [
-        row
-        for row in rows
-        if row["workload"] == Path(job.base).name and (row["mode"], row["spacing"]) == (options.mode, options.spacing)
-    ]
-    jobs = f"{mine['jobs']} job{'s' * (mine['jobs'] > 1)}"
-    say(
-        f"{job.label}: {len(workload)} pairs of slice and block in {mine['circuits']} circuits on "
-        f"{len(workload.lines)} lines of {workload.backend}, {mine['executions']:,} executions in {jobs}, "
-        f"about {mine['seconds']:.0f} s of the processor, {mine['price_usd']:.2f} US dollars at its list price"
-    )
-    if mine["seconds"] > options.max_seconds:
+def _tell(job: Job, options: Qpu, workload: Workload, works: list[Work], account: Account | None) -> None:
+    """Print what would be sent, who pays for it, and whether it will be sent."""
+    jobs = f"{len(works)} job{'s' * (len(works) > 1)}"
+    say(f"{job.label}: {len(workload)} pairs of slice and block on {len(workload.lines)} lines, in {jobs}")
+    if account is None:
+        say(f"{job.label}: with qpu.service=local they run here, and nothing is sent")
+        return
+    path = ledger_path(job.base)
+    limits = {name: getattr(options, name) for name in ("max_seconds", "cap_factor", "price_per_second")}
+    bill = bill_of(Ledger(path) if path.exists() else None, workload.backend, works, limits)
+    say(screen(account, bill))
+    if (needed := bill.spent + bill.caps) > options.max_seconds:
         say(
-            f"{job.label}: that is more than qpu.max_seconds={options.max_seconds:g}, so it will not be "
-            f"sent; type qpu.max_seconds={mine['seconds'] + 1:.0f} to allow it"
+            f"{job.label}: that is more than qpu.max_seconds={options.max_seconds:g}, so it will not be sent; type "
+            f"qpu.max_seconds={math.ceil(needed)} to allow it"
+        )
+    if account.left is not None and bill.caps > account.left:
+        say(
+            f"{job.label}: that is more than the {account.left:.0f} s that the plan has left in its period, so it will "
+            "not be sent; lower qpu.shots, qpu.tokens or qpu.cap_factor, or use another instance"
         )
 
 

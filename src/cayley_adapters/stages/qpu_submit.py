@@ -10,7 +10,7 @@ from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.qpu.sent import keep_calibration
 from cayley_adapters.qpu.workload import load_workload
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.device_desk import desk_of
+from cayley_adapters.stages.device_desk import asking, desk_of
 
 __all__ = ["run"]
 
@@ -18,6 +18,8 @@ __all__ = ["run"]
 def run(job: Job, settings: Settings) -> Outcome:
     """Send what was not sent before, and write which jobs the workload has."""
     keep_calibration(job.base, job.inputs["calibration"][0])
-    rows = desk_of(job, settings.qpu).send(load_workload(job.inputs["workload"][0]))
+    options = settings.qpu
+    workload = load_workload(job.inputs["workload"][0])
+    rows = desk_of(job, options).send(workload, options.price_per_second, asking(options.agree))
     write_file(job.outputs["submitted"], json.dumps(rows, indent=1, default=str) + "\n")
     return Outcome()

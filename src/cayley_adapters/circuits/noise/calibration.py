@@ -5,23 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cayley_adapters.circuits.ansatz import Ansatz, full
 from cayley_adapters.circuits.gates import native_gates
 from cayley_adapters.circuits.noise.snapshots import UNUSABLE
-from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.errors import CayleyError
 
-if TYPE_CHECKING:
-    from qiskit.providers import BackendV2
-    from qiskit.transpiler import InstructionProperties
-    from qiskit_ibm_runtime.models import BackendProperties
-
-__all__ = ["Calibration", "Coupler", "Line", "Qubit", "calibration_named", "calibration_of", "snapshot"]
+__all__ = ["Calibration", "Coupler", "Line", "Qubit"]
 
 
 @dataclass(frozen=True)
@@ -42,9 +36,28 @@ class Qubit:
             math.inf if scale == 0 else self.t2 / scale,
             min(scale * self.sx_error, 2 / 3),
             self.sx_duration,
-            min(scale * self.p1_given_0, 0.5),
-            min(scale * self.p0_given_1, 0.5),
+            _scaled_flip(self.p1_given_0, scale),
+            _scaled_flip(self.p0_given_1, scale),
         )
+
+    def fault(self) -> str | None:
+        """Say what no qubit can have, if anything."""
+        times = {"T1": self.t1, "T2": self.t2}
+        for name, value in times.items():
+            if not value > 0:
+                return f"{name} is {value}"
+        shares = {"the SX error": self.sx_error, "p(1|0)": self.p1_given_0, "p(0|1)": self.p0_given_1}
+        for name, value in shares.items():
+            if not 0 <= value <= 1:
+                return f"{name} is {value}"
+        if self.t2 > 2 * self.t1 * (1 + 1e-9):
+            return f"T2 is {self.t2}, more than twice T1"
+        return None if 0 <= self.sx_duration < math.inf else f"the SX duration is {self.sx_duration}"
+
+
+def _scaled_flip(flip: float, scale: float) -> float:
+    """Return a readout flip at a noise scale: at most 1/2, or what is calibrated where that is more."""
+    return min(scale * flip, max(flip, 0.5))
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,12 @@ class Coupler:
     def scaled(self, scale: float) -> Coupler:
         """Return the figures at a noise scale."""
         return Coupler(min(scale * self.cz_error, 4 / 5), self.cz_duration)
+
+    def fault(self) -> str | None:
+        """Say what no coupler can have, if anything."""
+        if not 0 <= self.cz_error <= 1:
+            return f"the CZ error is {self.cz_error}"
+        return None if 0 <= self.cz_duration < math.inf else f"the CZ duration is {self.cz_duration}"
 
 
 @dataclass(frozen=True)
@@ -136,11 +155,29 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Usable qubits and couplers of a device (a coupler under both orders of its qubits)."""
+    """Usable qubits and couplers of a device (a coupler under both orders of its qubits).
+
+    Attributes:
+        name: Of the device.
+        qubits: Number → figures.
+        couplers: Two numbers → figures.
+        notes: What was left out of what the device states, or taken to be symmetric.
+
+    Raises:
+        CayleyError: A figure is none that a device can have (not a number, negative, a probability above 1).
+    """
 
     name: str
     qubits: dict[int, Qubit]
     couplers: dict[tuple[int, int], Coupler]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check all figures."""
+        named = [(f"qubit {q}", figures.fault()) for q, figures in self.qubits.items()]
+        named += [(f"coupler {a}-{b}", figures.fault()) for (a, b), figures in self.couplers.items()]
+        if wrong := [f"{what}: {fault}" for what, fault in named if fault]:
+            raise CayleyError(f"the calibration of {self.name} cannot be right: {'; '.join(wrong[:5])}")
 
     def symmetric(self) -> Calibration:
         """Return the device with both readout flips of a qubit at their mean, which is what twirled readout sees."""
@@ -183,75 +220,3 @@ class Calibration:
         if not lines:
             raise CayleyError(f"{self.name} has no line of {n} usable qubits")
         return tuple(sorted(lines, key=lambda line: (self.line(line).infidelity(), line)))
-
-
-def snapshot(name: str) -> BackendV2:
-    """Return the backend of a name such as ``FakeFez`` from ``qiskit_ibm_runtime.fake_provider``.
-
-    Raises:
-        CayleyError: If there is none.
-    """
-    from qiskit_ibm_runtime import fake_provider
-
-    known = [entry for entry in dir(fake_provider) if entry.startswith("Fake") and "Provider" not in entry]
-    if name not in known:
-        raise CayleyError(
-            f"backend '{name}' is unknown{nearest(name, known)}; Heron snapshots are FakeFez, FakeKingston"
-        )
-    return getattr(fake_provider, name)()
-
-
-@cache
-def calibration_named(name: str) -> Calibration:
-    """Return the figures of a snapshot, read once: an evaluation asks for them at every noise scale.
-
-    Raises:
-        CayleyError: If there is no snapshot of that name.
-    """
-    return calibration_of(snapshot(name))
-
-
-def calibration_of(backend: BackendV2) -> Calibration:
-    """Read the figures of a backend's usable qubits and couplers from its target.
-
-    Missing T1 counts as infinite and missing T2 as 2 T1; readout flips come from the backend's properties
-    (``prob_meas1_prep0``, ``prob_meas0_prep1``) or else are both the target's measurement error.
-
-    Raises:
-        CayleyError: If the backend is no BackendV2 with a calibrated target of rz, sx and cz gates.
-    """
-    target = getattr(backend, "target", None)
-    if target is None:
-        raise CayleyError(f"{backend!r} is no Qiskit BackendV2; give one, or a name such as 'FakeFez'")
-    absent = {"rz", "sx", "cz", "measure"} - set(target.operation_names)
-    if absent:
-        raise CayleyError(
-            f"{backend.name} has no native {', '.join(sorted(absent))}; use a Heron device, or its snapshot"
-        )
-    properties = backend.properties() if hasattr(backend, "properties") else None
-    qubits = {}
-    for q in range(target.num_qubits):
-        sx, measure = target["sx"].get((q,)), target["measure"].get((q,))
-        if _usable(sx) and measure is not None and measure.error is not None:
-            times = (target.qubit_properties or [None] * target.num_qubits)[q]
-            t1 = getattr(times, "t1", None) or math.inf
-            t2 = min(getattr(times, "t2", None) or math.inf, 2 * t1)
-            qubits[q] = Qubit(t1, t2, sx.error, sx.duration or 0.0, *_flips(properties, q, measure.error))
-    couplers = {}
-    for (a, b), gate in target["cz"].items():
-        if _usable(gate) and a in qubits and b in qubits:
-            couplers[a, b] = Coupler(gate.error, gate.duration or 0.0)
-    for (a, b), coupler in list(couplers.items()):
-        if (b, a) not in target["cz"]:
-            couplers[b, a] = coupler
-    return Calibration(backend.name, qubits, couplers)
-
-
-def _usable(gate: InstructionProperties | None) -> bool:
-    return gate is not None and gate.error is not None and gate.error < UNUSABLE
-
-
-def _flips(properties: BackendProperties | None, qubit: int, error: float) -> tuple[float, float]:
-    """Return p(1|0) and p(0|1) of a qubit."""
-    known = {} if properties is None else {item.name: item.value for item in properties.qubits[qubit]}
-    return known.get("prob_meas1_prep0", error), known.get("prob_meas0_prep1", error)

@@ -2,7 +2,8 @@
 
 What is scaled by the noise scale are the physical figures, before channels are built: a gate error e becomes
 min(scale e, D/(D + 1)) with D = 2 or 4, the rates 1/T1 and 1/T2 are multiplied (T2 <= 2 T1), a readout flip r becomes
-min(scale r, 1/2). Scale 0 is exactly ideal, scale 1 the device as calibrated.
+min(scale r, max(r, 1/2)). Scale 0 is exactly ideal, scale 1 the device as calibrated, even where it reads a qubit
+wrongly more often than not.
 
 A gate's channel is depolarisation of all its qubits, then relaxation of each over the gate's duration (towards |0>).
 The calibrated error already contains the relaxation, so the depolarising parameter p is what remains: with the
@@ -19,16 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cayley_adapters.circuits.noise.calibration import (
-    Calibration,
-    Coupler,
-    Line,
-    Qubit,
-    calibration_named,
-    calibration_of,
-)
+from cayley_adapters.circuits.noise.backends import calibration_named, calibration_of
+from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Line, Qubit
 from cayley_adapters.circuits.noise.sources import SOURCES
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
@@ -134,7 +130,9 @@ class DeviceNoise:
         layout: str | Sequence[int] | Sequence[Sequence[int]] = "median",
         idle: bool = False,
     ) -> DeviceNoise:
-        """Read the calibration of a backend with native rz, sx and cz gates.
+        """Read the calibration of a backend with native rz, sx and cz gates, as :func:`calibration_of` says.
+
+        Of a backend that is no snapshot it is told what was wrong with its figures, and what is assumed.
 
         Args:
             backend: A backend with a calibrated target, or the name of a snapshot in
@@ -152,12 +150,12 @@ class DeviceNoise:
             nested = any(isinstance(line, Sequence) for line in layout)
             lines: Any = layout if nested else [layout]
             layout = tuple(tuple(int(q) for q in line) for line in lines)
-        return cls(
-            calibration_named(backend) if isinstance(backend, str) else calibration_of(backend),
-            float(scale),
-            layout,
-            idle,
-        )
+        if isinstance(backend, str):
+            return cls(calibration_named(backend), float(scale), layout, idle)
+        calibration = calibration_of(backend)
+        for note in calibration.notes:
+            say(f"{calibration.name}: {note}")
+        return cls(calibration, float(scale), layout, idle)
 
     @classmethod
     def depolarizing(cls, p1: float, p2: float, readout: float = 0.0, scale: float = 1.0) -> DeviceNoise:

@@ -22,13 +22,15 @@ def processor_cost(settings: Settings) -> dict[str, Any]:
     Returns:
         The columns of :data:`cayley_adapters.qpu.cost.COST_COLUMNS`, and ``snapshot``.
     """
-    from cayley_adapters.circuits.noise.calibration import calibration_of, snapshot
+    from cayley_adapters.circuits.noise.backends import calibration_of, snapshot
+    from cayley_adapters.qpu.local import local_backend
     from cayley_adapters.qpu.packing import packing_on
     from cayley_adapters.qpu.sampling import Sampling
 
     qpu, model = settings.qpu, model_sizes(settings)
     name = qpu.backend if qpu.backend.startswith("Fake") else f"Fake{qpu.backend.removeprefix('ibm_').capitalize()}"
-    backend = snapshot(name)
+    local = qpu.service == "local"
+    backend = local_backend(qpu.backend) if local else snapshot(name)
     d = int(device_axes(next(iter(variants([settings]).values())))["block"][0][1:])
     shapes, _ = model.adapted(qpu.targets or settings.train.targets, qpu.layers or settings.train.layers)
     blocks = sum(inputs for inputs, _ in shapes) // d
@@ -37,4 +39,6 @@ def processor_cost(settings: Settings) -> dict[str, Any]:
     tokens = qpu.tokens if qpu.mode == "per_token" else None
     slices = tokens or preparations(d)
     limits = sampling.executions_per_circuit, sampling.executions_per_job, qpu.price_per_second
-    return Cost([blocks], tokens, slices, packing, *limits).row(settings.run) | {"snapshot": name}
+    return Cost([blocks], tokens, slices, packing, *limits).row(settings.run) | {
+        "snapshot": qpu.backend if local else name
+    }

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cayley_adapters.circuits.noise.calibration import snapshot
+from cayley_adapters.circuits.noise.backends import snapshot
+from cayley_adapters.qpu.limits import MAX_EXECUTIONS
 from cayley_adapters.qpu.twin.replies import Refusal
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JOB_SECONDS",
-    "MAX_EXECUTIONS",
     "MAX_SECONDS",
     "Device",
     "Work",
@@ -30,9 +30,6 @@ __all__ = [
     "device_named",
     "work_of",
 ]
-
-MAX_EXECUTIONS = 10_000_000
-"""Executions (bound circuits times shots) that one job may ask for, as the service limits them."""
 
 MAX_SECONDS = 10_800.0
 """Quantum seconds after which the service ends any job: three hours."""

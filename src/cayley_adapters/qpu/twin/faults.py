@@ -17,7 +17,7 @@ CALL_FAULTS = {
     "lost_request": "the connection breaks before the request is handled",
     "lost_reply": "the request is handled, then the connection breaks",
     "retried": "the request is handled, but a gateway answers 502: the library itself sends it once more",
-    "status": "refused with an HTTP `status` before it is handled, at each attempt",
+    "status": "refused with an HTTP `status` before it is handled, at each attempt, to come back after `retry_after`",
     "slow": "handled after `seconds`, answered another `reply_seconds` later",
     "truncated": "the answer stops half way",
 }
@@ -68,7 +68,7 @@ def add_fault(
     if kind not in kinds:
         raise CayleyError(f"fault '{kind}' is unknown{nearest(kind, kinds)}; {call} knows {', '.join(kinds)}")
     strange = [name for name in details if f"`{name}`" not in kinds[kind]]
-    if strange or (kind == "status" and not details):
+    if strange or (kind == "status" and "status" not in details):
         raise CayleyError(f"fault '{kind}' does not take {details}; it is: {kinds[kind]}")
     db.execute(
         "INSERT INTO faults (call, kind, after, times, details) VALUES (?, ?, ?, ?, ?)",

@@ -35,12 +35,16 @@ class Conditions:
         queue_seconds: Time in the queue at least.
         run_seconds: Time on the device; none: their quantum seconds.
         listing_seconds: Time until listings show them.
+        charge_factor: How many times what they take they are charged.
+        limit_seconds: What the instance's plan allows in all; none: no limit.
     """
 
     seed: int = 0
     queue_seconds: float = 0.0
     run_seconds: float | None = 0.0
     listing_seconds: float = 0.0
+    charge_factor: float = 1.0
+    limit_seconds: float | None = None
 
 
 class Jobs:
@@ -72,7 +76,8 @@ class Jobs:
         self, db: sqlite3.Connection, job: str, data: Mapping[str, Any], work: Work, fate: Fault, now: float
     ) -> None:
         limit = min(data.get("cost") or MAX_SECONDS, MAX_SECONDS)
-        outcome, fraction, reason, code = _outcome(fate, work.quantum_seconds, limit, data.get("session_id"))
+        seconds = self.conditions.charge_factor * work.quantum_seconds
+        outcome, fraction, reason, code = _outcome(fate, seconds, limit, data.get("session_id"))
         run = self.conditions.run_seconds
         row = {
             "id": job,
@@ -85,8 +90,8 @@ class Jobs:
             "cost": limit,
             "seed": work.seed,
             "executions": work.executions,
-            "quantum_seconds": work.quantum_seconds,
-            "run_seconds": work.quantum_seconds if run is None else run,
+            "quantum_seconds": seconds,
+            "run_seconds": seconds if run is None else run,
             "created": now,
             "visible": now + self.conditions.listing_seconds,
             "ready": now + self.conditions.queue_seconds,
@@ -213,7 +218,10 @@ class Jobs:
         with self.store.transaction() as db:
             advance(db, time.time())
             consumed = db.execute("SELECT coalesce(sum(charged), 0.0) AS total FROM jobs").fetchone()["total"]
-        return as_json({"instance_id": "twin", "plan_id": "twin", "usage_consumed_seconds": consumed})
+        usage = {"instance_id": "twin", "plan_id": "twin", "usage_consumed_seconds": consumed}
+        if (limit := self.conditions.limit_seconds) is not None:
+            usage |= {"usage_limit_seconds": limit, "usage_limit_reached": consumed >= limit}
+        return as_json(usage)
 
     def _row(self, db: sqlite3.Connection, job: str) -> sqlite3.Row:
         advance(db, time.time())
@@ -240,16 +248,16 @@ def _outcome(
     fate: Fault, seconds: float, limit: float, session: str | None
 ) -> tuple[str, float, str | None, int | None]:
     """Return how a job is to end: its state, the fraction of its time that it runs, the reason and its code."""
-    details = fate.details
+    details, longest = fate.details, min(1.0, limit / seconds)
     if fate.kind == "expires" and session is not None:
         return "Expired", 0.0, None, None
-    if fate.kind == "fails":
+    if fate.kind == "fails" and (fraction := details.get("fraction", 0.5)) <= longest:
         reason = details.get("reason", "Internal error while the job ran")
-        return "Failed", details.get("fraction", 0.5), reason, details.get("code", 9999)
-    if fate.kind in ("operator", "expires"):
-        return "Cancelled", details.get("fraction", 0.0), "Cancelled by the operator", None
-    if fate.kind == "too_long" or seconds > limit:
-        fraction = details.get("fraction", 0.5) if fate.kind else limit / seconds
+        return "Failed", fraction, reason, details.get("code", 9999)
+    if fate.kind in ("operator", "expires") and (fraction := details.get("fraction", 0.0)) <= longest:
+        return "Cancelled", fraction, "Cancelled by the operator", None
+    if fate.kind or seconds > limit:  # whatever else would have happened, it is ended by then
+        fraction = min(details.get("fraction", 0.5), longest) if fate.kind == "too_long" else longest
         return "Cancelled", fraction, "Ran too long", RAN_TOO_LONG
     return "Completed", 1.0, None, None
 

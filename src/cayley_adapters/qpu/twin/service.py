@@ -11,6 +11,7 @@ from typing import Any
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.accounts import Account
 
+from cayley_adapters.qpu.account import TWIN_PLAN
 from cayley_adapters.qpu.twin.device import device_named
 from cayley_adapters.qpu.twin.faults import add_fault
 from cayley_adapters.qpu.twin.jobs import Conditions
@@ -31,6 +32,7 @@ class Paid:
         state: ``Queued``, ``Running``, ``Completed``, ``Failed`` or ``Cancelled``.
         executions: Bound circuits times shots that it asked for.
         quantum_seconds: What it is charged; nothing before its end.
+        cap: At how many seconds it is ended.
     """
 
     job_id: str
@@ -38,13 +40,18 @@ class Paid:
     state: str
     executions: int
     quantum_seconds: float
+    cap: float
 
 
 class _TwinAccount(Account):
     """The account of the twin's only user: no secret, one instance."""
 
+    def __init__(self, plan: str, pricing: str) -> None:
+        super().__init__(token="")
+        self._only = {"crn": INSTANCE, "plan": plan, "name": "twin", "tags": [], "pricing_type": pricing}
+
     def list_instances(self) -> list[dict[str, Any]]:
-        return [{"crn": INSTANCE, "plan": "twin", "name": "twin", "tags": [], "pricing_type": "free"}]
+        return [dict(self._only)]
 
 
 class TwinService(QiskitRuntimeService):
@@ -61,6 +68,9 @@ class TwinService(QiskitRuntimeService):
         queue_seconds: How long they wait at least.
         run_seconds: How long each runs; none: as long as it is charged for.
         listing_seconds: How long listings do not show them.
+        charge_factor: How many times what they take they are charged.
+        limit_seconds: What the plan of its instance allows in all; none: no limit.
+        plan: Name of that plan and its pricing, such as ``("open", "free")``.
         retry_pause: Seconds by which the library's own retries grow apart (0.5 in its client of the real service).
 
     Raises:
@@ -75,18 +85,22 @@ class TwinService(QiskitRuntimeService):
         queue_seconds: float = 0.0,
         run_seconds: float | None = 0.0,
         listing_seconds: float = 0.0,
+        charge_factor: float = 1.0,
+        limit_seconds: float | None = None,
+        plan: tuple[str, str] = (TWIN_PLAN, "free"),
         retry_pause: float = 0.0,
     ) -> None:
         device = device_named(backend)
         self._store = Store(Path(folder))
         with self._store.transaction() as db:
             db.execute("INSERT OR IGNORE INTO backends (name, snapshot) VALUES (?, ?)", (device.name, backend))
-        self._server = Server(self._store, Conditions(seed, queue_seconds, run_seconds, listing_seconds))
-        self._retry_pause = retry_pause
+        conditions = Conditions(seed, queue_seconds, run_seconds, listing_seconds, charge_factor, limit_seconds)
+        self._server = Server(self._store, conditions)
+        self._retry_pause, self._plan = retry_pause, plan
         super().__init__(instance="auto")
 
     def _discover_account(self, **_: Any) -> Account:
-        return _TwinAccount(token="")
+        return _TwinAccount(*self._plan)
 
     def _create_new_cloud_api_client(self, instance: str) -> TwinClient:
         return TwinClient(self._server, self._retry_pause)
@@ -115,6 +129,8 @@ class TwinService(QiskitRuntimeService):
             advance(db, time.time())
             rows = db.execute("SELECT * FROM jobs ORDER BY number").fetchall()
         return [
-            Paid(row["id"], tuple(json.loads(row["tags"])), row["state"], row["executions"], row["charged"])
+            Paid(
+                row["id"], tuple(json.loads(row["tags"])), row["state"], row["executions"], row["charged"], row["cost"]
+            )
             for row in rows
         ]

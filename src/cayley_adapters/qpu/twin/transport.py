@@ -33,12 +33,17 @@ INSTANCE = "crn:v1:twin:public:quantum-computing:us-east:a/twin:twin::"
 _URL = "http://twin.invalid"
 
 
+def _wait(seconds: float) -> None:
+    if seconds:  # no wait at all, else a busy machine gives the processor away
+        time.sleep(seconds)
+
+
 class _Connection(HTTPConnection):
     """A connection that ends in the server, after the fault that it meets."""
 
     def __init__(self, *args: Any, server: Server, fault: Fault, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._server, self._fault = server, fault
+        self._server, self._fault, self._headers = server, fault, {"Content-Type": "application/json"}
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **_: Any) -> None:
         kind, details = self._fault.kind, self._fault.details
@@ -48,10 +53,11 @@ class _Connection(HTTPConnection):
             raise NewConnectionError(self, "Failed to establish a new connection: [Errno 101] Network is unreachable")
         if kind == "status":
             self._reply = Reply(details["status"], '{"errors": [{"code": 0, "message": "refused on demand"}]}')
+            self._headers |= {"Retry-After": str(details["retry_after"])} if "retry_after" in details else {}
         elif kind != "lost_request":
-            time.sleep(details.get("seconds", 0.0))
+            _wait(details.get("seconds", 0.0))
             self._reply = self._tampered(self._server.handle(method, url, body))
-            time.sleep(details.get("reply_seconds", 0.0))
+            _wait(details.get("reply_seconds", 0.0))
 
     def _tampered(self, reply: Reply) -> Reply | None:
         kind = self._fault.kind
@@ -72,7 +78,7 @@ class _Connection(HTTPConnection):
             raise RemoteDisconnected("Remote end closed connection without response")
         return HTTPResponse(
             io.BytesIO(self._reply.text.encode()),
-            headers={"Content-Type": "application/json"},
+            headers=self._headers,
             status=self._reply.status,
             reason=responses.get(self._reply.status, "Unknown"),
             version=11,

@@ -10,12 +10,18 @@ from cayley_adapters.report.words import count, listing, significant, whole
 
 __all__ = ["processor_caption"]
 
+_WHERE = {
+    "twin": "the offline twin of the service",
+    "ibm": "IBM Quantum",
+    "local": "Qiskit's local mode",
+}
+
 
 def processor_caption(evidence: Evidence) -> list[str]:
     """Of what a processor measured."""
     settings, arms = evidence.settings, evidence.tables["inference.csv"].set_index("arm")
     qpu, measured, row = settings.qpu, arms.loc["qpu"], evidence.cells[evidence.cells["executor"] == "qpu"].iloc[0]
-    where = "the offline twin of the service" if qpu.service == "twin" else "IBM Quantum"
+    where = _WHERE[qpu.service]
     lines = str(row["layout"]).count(";") + 1
     how = (
         "every slice of the text is a circuit"
