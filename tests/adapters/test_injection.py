@@ -202,3 +202,13 @@ def test_a_projection_that_is_never_called_is_refused():
         get_peft_model(model, CayleyConfig(target_modules=["out_proj"]))
     assert places(get_peft_model(nn.Sequential(nn.MultiheadAttention(8, 2), nn.Linear(8, 8)),
                                  CayleyConfig(target_modules="all-linear"))) == {"1": 4}  # fmt: skip
+
+
+def test_names_of_no_projection_are_told():
+    with pytest.raises(CayleyError, match=r"block_dim_pattern has 'frist', .*did you mean 'first'\?"):
+        get_peft_model(
+            nn.ModuleDict({"first": nn.Linear(8, 8)}),
+            CayleyConfig(target_modules=["first"], block_dim_pattern={"frist": 2}),
+        )
+    with pytest.warns(UserWarning, match="target_modules has secnd, which is no adapted projection"):
+        get_peft_model(nn.ModuleDict({"first": nn.Linear(8, 8)}), CayleyConfig(target_modules=["first", "secnd"]))

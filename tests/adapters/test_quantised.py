@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from peft import get_peft_model
+from peft import LoraConfig, get_peft_model, inject_adapter_in_model
 from torch import nn
 from torch.nn.utils import parametrizations
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.cayley.layer import CayleyLayer
 from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.core.errors import CayleyError
 
@@ -108,3 +109,18 @@ def test_a_module_in_two_places_is_not_merged_into():
     )
     with pytest.raises(CayleyError, match="a shares its matrix with b"):
         model.merge_adapter()
+
+
+def test_blocks_round_another_method_are_not_merged_past_it():
+    """LoRA's product meets the rotated input, too, so the matrix alone is not all that the blocks act on."""
+    torch.manual_seed(0)
+    layer = CayleyLayer(nn.Linear(8, 6), "outer", CayleyConfig(block_dim=4, init_weights=False), "key")
+    x, config = torch.randn(5, 8), LoraConfig(target_modules=["base_layer"], init_lora_weights=False)
+    inject_adapter_in_model(config, layer, "inner")
+    layer.eval()
+    expected = layer(x)
+    with pytest.raises(CayleyError, match="key has another adapter inside"):
+        layer.merge()
+    layer.base_layer.merge()
+    layer.merge()
+    assert torch.allclose(layer(x), expected, atol=1e-5)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,13 @@ class CayleyType(str, enum.Enum):  # noqa: UP042 - str() of PEFT's own members h
 
 
 PEFT_TYPE = CayleyType.CAYLEY
+
+
+def matches(pattern: str, key: str) -> bool:
+    """Whether a projection's name ends with a pattern, as PEFT matches ``rank_pattern``."""
+    return re.match(rf"(.*\.)?({pattern})$", key) is not None
+
+
 FAMILIES = tuple(ANSATZES)
 TRAINED = tuple(name for name, readout in READOUTS.items() if readout.trained)
 
@@ -135,9 +143,30 @@ class CayleyConfig(PeftConfig):
             (8, 4)
         """
         for pattern, d in self.block_dim_pattern.items():
-            if re.match(rf"(.*\.)?({pattern})$", key):
+            if matches(pattern, key):
                 return replace(self, block_dim=d, block_dim_pattern={})
         return self
+
+    def check_names(self, adapted: Sequence[str]) -> None:
+        """Say which names of the configuration are of no projection.
+
+        Args:
+            adapted: names of the projections that have these blocks.
+
+        Raises:
+            CayleyError: a pattern of ``block_dim_pattern`` matches none. Names in ``target_modules`` that match none
+                are only warned of, since PEFT's users share lists between models.
+        """
+        ends = {name.rpartition(".")[2] for name in adapted}
+        for pattern in self.block_dim_pattern:
+            if not any(matches(pattern, name) for name in adapted):
+                raise CayleyError(
+                    f"block_dim_pattern has {pattern!r}, which is no adapted projection{nearest(pattern, ends)}; these "
+                    f"are: {', '.join(sorted(ends))}"
+                )
+        named = self.target_modules if isinstance(self.target_modules, set) else set()
+        if lost := sorted(name for name in named if not any(f".{key}".endswith(f".{name}") for key in adapted)):
+            warnings.warn(f"target_modules has {', '.join(lost)}, which is no adapted projection", stacklevel=2)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields; sets are sorted, since their order differs from process to process."""

@@ -202,7 +202,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
 
         Raises:
             CayleyError: the readout is not linear, so no weight does the same; the weight is quantised or stored
-                nowhere; or an executor runs the blocks.
+                nowhere; an executor runs the blocks; or another adapter lies between them and the weight.
             ValueError: ``safe_merge``, and the weight would not be finite. As with all errors, nothing is merged then.
         """
         before = self.merged_adapters
@@ -218,6 +218,11 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             raise CayleyError(
                 f"an executor runs the blocks of {self.key}; a merged weight would go round it: "
                 "set_executor(model, None) first"
+            )
+        inner = self.base_layer
+        if isinstance(inner, BaseTunerLayer) and not inner.merged:
+            raise CayleyError(
+                f"{self.key} has another adapter inside, which acts after these blocks; merge that one first"
             )
         weight = MeetingWeight(self.get_base_layer(), self.key)
         merged = _precise(weight.rows)

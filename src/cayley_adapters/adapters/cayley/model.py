@@ -45,6 +45,7 @@ class CayleyModel(BaseTuner):
             warnings.warn(OTHER_BASE, stacklevel=2)
         try:
             super().inject_adapter(model, adapter_name, *args, **kwargs)
+            config.check_names([key for key, layer in adapted_layers(model).items() if _holds(layer, adapter_name)])
         except BaseException:
             for name, module in list(model.named_modules()):
                 if isinstance(module, CayleyLayer) and id(module) not in before:
