@@ -162,7 +162,9 @@ def test_torchs_attention_rotates_what_enters_its_projections():
     calls = []
     layer.executor = lambda key, x: (calls.append(key), x)[1]
     model(q, q)
-    assert calls == ["attention"] * 2  # of q, which is query and key and value: once; of none else
+    assert calls == ["attention"]  # once for the tensor that is query, key and value
+    model(q, k)
+    assert calls == ["attention"] * 3
     layer.executor = None
     merged = model.merge_and_unload()
     assert type(merged.attention) is nn.MultiheadAttention

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -178,14 +179,16 @@ def test_the_card_is_pefts_with_what_is_known_filled_in(saved, tiny_folder):
 def test_pushing_gets_as_far_as_the_network(saved, tiny_folder, monkeypatch):
     folder, _ = saved
     sent = {}
+
+    class Hub:
+        def create_repo(self, repo_id, **_):
+            return SimpleNamespace(repo_id=repo_id)
+
+        def create_commit(self, repo_id, operations, **_):
+            sent[repo_id] = sorted(operation.path_in_repo for operation in operations)
+
+    monkeypatch.setattr("transformers.utils.hub.hf_api", Hub)
     model = PeftModel.from_pretrained(load_model(tiny_folder), folder)
-
-    def commit(repo_id, operations, **_):
-        sent[repo_id] = sorted(operation.path_in_repo for operation in operations)
-
-    hub = sys.modules[type(model).push_to_hub.__module__]
-    monkeypatch.setattr(hub, "create_repo", lambda repo_id, **_: type("Url", (), {"repo_id": repo_id})())
-    monkeypatch.setattr(hub, "create_commit", commit)
     model.push_to_hub("someone/blocks")
     assert sent == {"someone/blocks": ["README.md", "adapter_config.json", "adapter_model.safetensors"]}
 

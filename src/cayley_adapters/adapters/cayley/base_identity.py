@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import nn
 
 __all__ = ["base_digest", "differs"]
 
@@ -20,11 +21,12 @@ def base_digest(model: Any, without: Iterable[str] | None = None) -> str | None:
     """A digest of a model's weights without its adapters.
 
     Each tensor counts with its shape and four runs of 64 numbers, spread evenly and rounded to bfloat16, so that a
-    model loaded in bfloat16, float32 or float64 is the same model. Other precisions are told apart by the prefix.
+    model loaded in bfloat16, float32 or float64 is the same model. Other precisions are told apart by the prefix. Of a
+    model of transformers, heads do not count: those of a task are random before it is trained.
 
     Args:
         model: with or without adapters, none merged.
-        without: names of modules that an adapter brings (``modules_to_save``): a task's head is random before.
+        without: names of modules that an adapter brings (``modules_to_save``): as are these.
 
     Returns:
         ``plain:`` or a precision such as ``float16:``, and 32 hexadecimal digits; None where weights are elsewhere (on
@@ -36,11 +38,16 @@ def base_digest(model: Any, without: Iterable[str] | None = None) -> str | None:
         >>> base_digest(model) == base_digest(model.double()), base_digest(torch.nn.Linear(8, 8)) == base_digest(model)
         (True, False)
     """
+    if hasattr(model, "get_base_model"):
+        model = model.get_base_model()
+    backbone = f"{getattr(model, 'base_model_prefix', '')}."
+    if not isinstance(getattr(model, backbone[:-1], None), nn.Module):
+        backbone = ""
     found, kinds = hashlib.sha256(), set()
     inner = [name for name, module in model.named_modules() if isinstance(module, AuxiliaryTrainingWrapper)]
     brought = [f".{module}." for module in without or ()]
     for name, value in _weights(model, inner):
-        if any(module in f".{name}." for module in brought):
+        if not name.startswith(backbone) or any(module in f".{name}." for module in brought):
             continue
         if value.is_meta:
             return None
