@@ -35,7 +35,6 @@ WRITTEN_FOR_LORA = (
             "TestCustomModelConfigWarning",
             "TestLowCpuMemUsage",
             "TestNamingConflictWarning",
-            "TestWeightTying",
         )
     ),
 )

@@ -19,7 +19,7 @@ GEMMA = LLAMA | {"head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 16
 
 MODELS = {
     "peft-internal-testing/tiny-random-OPTForCausalLM": ("OPTForCausalLM", OPT),
-    "peft-internal-testing/opt-125m": ("OPTForCausalLM", OPT),
+    "peft-internal-testing/opt-125m": ("OPTForCausalLM", OPT | {"num_hidden_layers": 6}),
     "peft-internal-testing/tiny-random-GPT2LMHeadModel": ("GPT2LMHeadModel", GPT),
     "hf-internal-testing/tiny-random-gpt2": ("GPT2LMHeadModel", GPT),
     "peft-internal-testing/tiny-random-GPTJForCausalLM": ("GPTJForCausalLM", GPT | {"rotary_dim": 4}),

@@ -23,7 +23,7 @@ class CayleyAttention(CayleyLayer):
     # Encoder layers that hold it would otherwise read its weights and pass it by.
     _qkv_same_embed_dim = False
 
-    def forward(
+    def forward(  # type: ignore[override]  # an attention's own arguments
         self,
         query: torch.Tensor,
         key: torch.Tensor,

@@ -46,12 +46,13 @@ def write_card(
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    about = {"library_name": "peft", "tags": ["cayley-adapters", "peft"]}
-    if config.base_model_name_or_path:
-        about["base_model"] = config.base_model_name_or_path
-    if licence:
-        about["license"] = licence
-    card = ModelCard(f"---\n{ModelCardData(**about).to_yaml()}\n---\n{_text(config, trained_on, base)}")
+    about = ModelCardData(
+        library_name="peft",
+        tags=["cayley-adapters", "peft"],
+        base_model=config.base_model_name_or_path or None,
+        license=licence,
+    )
+    card = ModelCard(f"---\n{about.to_yaml()}\n---\n{_text(config, trained_on, base)}")
     card.save(folder / "README.md")
 
 

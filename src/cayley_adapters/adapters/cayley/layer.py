@@ -136,7 +136,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         It runs the blocks that are active when it is set, and no others, see
         :func:`cayley_adapters.adapters.cayley.model.set_executor`.
         """
-        return self._binding and self._binding.executor
+        return self._binding.executor if self._binding else None
 
     @executor.setter
     def executor(self, executor: Callable[[str, torch.Tensor], torch.Tensor] | None) -> None:
@@ -153,7 +153,7 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         if self.merged:
             raise CayleyError(f"the blocks of {self.key} are merged, so nothing can run them: unmerge_adapter() first")
         active = [name for name in self.active_adapters if name in self.cayley_theta]
-        return Binding.of(self.key, executor, active, self.cayley_theta)
+        return Binding.of(self.key, executor, active, dict(self.cayley_theta.items()))
 
     def forward(self, x: torch.Tensor, *args: Any, adapter_names: Sequence[str] | None = None, **kwargs: Any) -> Any:
         if adapter_names is not None:

@@ -97,8 +97,8 @@ def read_adapter(
     brought = getattr(config, "modules_to_save", None)
     if brought and not whole_modules:
         raise CayleyError(
-            f"{folder} brings modules of its own, {str(brought)[:200]}, which replace those of the base model; if they "
-            "are wanted, call load_adapter(…, whole_modules=True)"
+            f"{folder / 'adapter_config.json'}: modules_to_save={str(brought)[:200]} brings modules that replace those "
+            "of the base model; if they are wanted, call load_adapter(…, whole_modules=True)"
         )
     if wrong := _unusual(config, tensors):
         raise CayleyError(f"{folder / 'adapter_config.json'}: {wrong}; train the adapter again")

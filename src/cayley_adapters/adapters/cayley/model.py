@@ -32,7 +32,7 @@ class CayleyModel(BaseTuner):
 
     prefix = "cayley_"
     tuner_layer_cls = CayleyLayer
-    target_module_mapping = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+    target_module_mapping: dict[str, Any] = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
     def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
         """Put an adapter on all of its projections, or, where one cannot take it, on none."""
