@@ -93,7 +93,7 @@ def read_adapter(
             f"{folder} is no adapter that PEFT saved: {type(error).__name__}: {str(error)[:300]}"
         ) from error
     if not isinstance(config, kind):
-        raise CayleyError(f"{folder} holds an adapter of type {config.peft_type}, not one of {kind.__name__}")
+        raise CayleyError(f"{folder} holds an adapter of type {name}, not one of {kind.__name__}")
     brought = getattr(config, "modules_to_save", None)
     if brought and not whole_modules:
         raise CayleyError(

@@ -74,22 +74,26 @@ class _Cayley(torch.autograd.Function):
     def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (q,) = context.saved_tensors
         d = q.shape[-1]
-        if (
-            q.device.type == "cpu"
-            and d <= SMALL_BLOCK
-            and not (torch.is_grad_enabled() or torch.compiler.is_compiling())
-        ):
+        if torch.compiler.is_compiling():
+            return _gradient(q, gradient), None
+        if q.device.type == "cpu" and d <= SMALL_BLOCK and not torch.is_grad_enabled():
             from cayley_adapters.kernels.rotation import cayley_gradient
 
             out = q.new_empty(*q.shape[:-2], d * (d - 1) // 2)
             blocks = gradient.detach().reshape(-1, d, d).contiguous()
             cayley_gradient(q.detach().view(-1, d, d).numpy(), blocks.numpy(), out.view(-1, out.shape[-1]).numpy())
             return out, None
-        rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
-        inverse = (torch.eye(d, dtype=q.dtype, device=q.device) + q).mT / 2
-        with full_precision(q.device.type):
-            of_half = inverse @ gradient @ inverse
-        return (of_half.mT - of_half)[..., rows, columns], None
+        return _gradient(q, gradient), None
+
+
+def _gradient(q: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """What reaches the parameters of blocks, from what reaches the blocks."""
+    d = q.shape[-1]
+    rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
+    inverse = (torch.eye(d, dtype=q.dtype, device=q.device) + q).mT / 2
+    with full_precision(q.device.type):
+        of_half = inverse @ gradient @ inverse
+    return (of_half.mT - of_half)[..., rows, columns]
 
 
 def _compilable(theta: torch.Tensor, d: int) -> bool:
