@@ -5,6 +5,7 @@
 # make test-faults     the workflow killed, out of disk and without permission at FAULTS=30 instants, drawn with SEED=0
 # make coverage        all tests, with the share of the library's lines and branches that they run
 # make test-fuzz       15,500 spoilt inputs for all that reads configuration and files, and how many each reader got
+# make test-peft       PEFT's own tests, with Cayley adapters as the method beside LoRA and OFT (METHOD=cayley for one)
 # make bench           the figures that the README states
 # make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
@@ -21,7 +22,7 @@ SEED ?= 0
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: phase_diagram test test-faults test-fuzz test-mutation test-reproducible test-slurm test-gpu coverage audit slurm bench bench-large docs lint rooms browser clean
+.PHONY: phase_diagram test test-faults test-fuzz test-mutation test-peft test-reproducible test-slurm test-gpu coverage audit slurm bench bench-large docs lint rooms browser clean
 
 phase_diagram: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) phase_diagram
@@ -42,6 +43,10 @@ test-fuzz: $(READY)
 
 test-mutation: $(READY)
 	$(VENV)/bin/python tests/mutation/run.py $(if $(MODULE),--module $(MODULE))
+
+# The source distribution, which holds the tests, is downloaded by pip once; the tests run offline.
+test-peft: $(READY)
+	$(VENV)/bin/python tests/upstream/run.py $(if $(METHOD),--method $(METHOD))
 
 # Debian's daemons are where not every user looks.
 slurm test-slurm: export PATH := $(PATH):/usr/sbin:/sbin

@@ -101,7 +101,7 @@ class NoisyExecutor:
         blocks: projection → compiled blocks, with the device's noise in them, or the blocks themselves ``(B, d, d)``
             for an ideal device.
         shots: measurements a circuit; ``inf`` for the probabilities themselves.
-        seed: of the shots; the same seed gives the same counts.
+        seed: of the shots; the same seed gives the same counts, and no seed is seed 0.
         mitigation: projection → what is undone in the measured frequencies.
         ideal: projection → trained blocks ``(B, d, d)``, whose products lend their signs; the inputs' if None.
 
@@ -117,7 +117,7 @@ class NoisyExecutor:
         self,
         blocks: Mapping[str, CompiledBlocks | np.ndarray],
         shots: float = np.inf,
-        seed: np.random.SeedSequence | None = None,
+        seed: np.random.SeedSequence | int = 0,
         mitigation: Mapping[str, Undo | None] | None = None,
         ideal: Mapping[str, torch.Tensor] | None = None,
     ) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch
 
 from cayley_adapters.adapters.cayley.layer import CayleyLayer, constrain_signs
+from cayley_adapters.adapters.cayley.rotation import full_precision
 from cayley_adapters.circuits.ansatz import Ansatz, full, qubits_of
 from cayley_adapters.circuits.noise.device import DeviceNoise
 
@@ -60,6 +61,9 @@ class SurrogateExecutor:
         noise: the device.
     """
 
+    follows_parameters = True
+    """See :func:`cayley_adapters.adapters.cayley.model.set_executor`."""
+
     def __init__(self, layers: Mapping[str, CayleyLayer], noise: DeviceNoise) -> None:
         self._layers, self._noise = layers, noise
 
@@ -67,6 +71,7 @@ class SurrogateExecutor:
         layer = self._layers[key]
         q = layer.blocks()
         slices = x.reshape(-1, *q.shape[:2]).float()
-        p = surrogate(q, slices, self._noise, layer.ansatz())
+        with full_precision(x.device.type):
+            p = surrogate(q, slices, self._noise, layer.ansatz())
         y = constrain_signs(slices, p.clamp(min=LEAST).sqrt() * slices.norm(dim=-1, keepdim=True))
         return y.reshape(x.shape).to(x.dtype)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cayley_adapters.adapters.cayley.card import write_card
+from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.training.checkpoint import Checkpoint
 from cayley_adapters.adapters.training.distillation import load_targets
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, hidden_states
@@ -19,6 +21,7 @@ from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.models.base import projections
 from cayley_adapters.models.corpus import training_windows
+from cayley_adapters.models.files import read_json
 from cayley_adapters.pipeline.provenance import identity
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell_config, compressed_files
@@ -29,6 +32,9 @@ __all__ = ["HISTORY", "adapted_shapes", "checkpoint_of", "plain_attention", "tra
 
 SHORT_WINDOW = 512
 """Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
+
+LOADING = 'cayley_adapters.load_compressed("folder of the compressed model")'
+"""How a run's base model is loaded, in the words of a card."""
 
 HISTORY = ["step", "learning_rate", "loss", "cross_entropy", "distillation", "gradient_norm", "validation"]
 
@@ -85,18 +91,31 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
     checkpoint = checkpoint_of(job)
     plain_attention(model.get_base_model(), tokens)
     history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
-    # Where the base model lies is this machine's matter; the folder's name says what the adapter belongs to.
+    # Where the base model lies is this machine's matter; its name and the digest of its weights say which it is.
     config = model.peft_config["default"]
-    config.base_model_name_or_path = ""
+    about = read_json(inputs["compressed"][0].parent / "compression.json")
+    config.base_model_name_or_path, config.task_type = str(about["model"]), "CAUSAL_LM"
     for field in ("target_modules", "feedforward_modules"):
         if isinstance(modules := getattr(config, field, None), set):  # whose order differs from process to process
             setattr(config, field, sorted(modules))
     with atomic_directory(outputs["adapter"].parent) as folder:
         model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)  # PEFT's template of a model card, all blanks
+        (folder / "README.md").unlink()  # PEFT's template of a model card, all blanks
+        if isinstance(config, CayleyConfig):
+            write_card(folder, config, _training(options, train, tokens.shape[1], about), base=LOADING)
         write_table(history, folder / outputs["history"].name, HISTORY)
     checkpoint.remove()
     return Outcome(tracked=[_tracked(job, learning_rate, history)])
+
+
+def _training(options: Train, windows: int, window: int, about: Mapping[str, Any]) -> str:
+    """What an adapter was trained on, for its card."""
+    base = f"{about['model']} compressed by {about['method']}, ratio {about['compression_ratio']:g}"
+    return (
+        f"On {base}: {options.steps} steps of {options.batch_windows} windows of {window} tokens, out of the {windows} "
+        "of the run's training text; next-token cross-entropy, and distillation from the uncompressed model, weight "
+        f"{options.distillation:g}. `config.yaml` of the run names the text."
+    )
 
 
 def _tracked(job: Job, learning_rate: float, history: list[dict[str, Any]]) -> TrackedRun:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import nn
 
+from cayley_adapters.adapters.cayley.binding import Binding
 from cayley_adapters.adapters.cayley.config import CayleyConfig
-from cayley_adapters.adapters.cayley.rotation import rotate
+from cayley_adapters.adapters.cayley.matrices import MeetingWeight, input_count, output_count, parameter_dtype
+from cayley_adapters.adapters.cayley.rotation import full_precision, rotate
 from cayley_adapters.circuits.ansatz import ANSATZES, Ansatz, qubits_of
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.registry import load
 
 __all__ = ["CayleyLayer", "blocks_of", "constrain_signs"]
+
+RANDOM_ANGLE = 0.5
+"""Standard deviation of the free parameters of blocks that do not start as the identity, in radians."""
 
 
 def constrain_signs(x: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
@@ -24,10 +29,13 @@ def constrain_signs(x: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
 
 
 def blocks_of(theta: torch.Tensor, config: CayleyConfig) -> torch.Tensor:
-    """The blocks ``(B, d, d)`` of free parameters, in their precision."""
-    n = config.block_dim.bit_length() - 1
-    made: torch.Tensor = load(ANSATZES[config.ansatz].blocks_builder)(theta, n, config.brickwork_depth)
-    return made
+    """The blocks ``(B, d, d)`` of free parameters, in their precision, under autocast too."""
+    return _built(theta, config, load(ANSATZES[config.ansatz].blocks_builder))
+
+
+def _built(theta: torch.Tensor, config: CayleyConfig, builder: Callable[..., torch.Tensor]) -> torch.Tensor:
+    with full_precision(theta.device.type):
+        return builder(theta, config.block_dim.bit_length() - 1, config.brickwork_depth)
 
 
 def _precise(x: torch.Tensor) -> torch.Tensor:
@@ -41,32 +49,30 @@ def _turn(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 class CayleyLayer(nn.Module, BaseTunerLayer):
-    """Wraps a projection W: y = W · blockdiag(Q) x.
-
-    ``executor``, when set, replaces the exact product: it is called with ``(key, x)`` and returns the rotated ``x``.
-    """
+    """Wraps a projection W: y = W · blockdiag(Q) x."""
 
     adapter_layer_names = ("cayley_theta",)
-    other_param_names = ("cayley_config",)
+    other_param_names = ("cayley_config", "_builders")
 
     def __init__(self, base_layer: nn.Module, adapter_name: str, config: CayleyConfig, key: str) -> None:
         super().__init__()
         self.base_layer = base_layer
         self.key = key
-        self.executor: Callable[[str, torch.Tensor], torch.Tensor] | None = None
         self.cayley_theta = nn.ParameterDict()
         self.cayley_config: dict[str, CayleyConfig] = {}
+        self._builders: dict[str, Callable[..., torch.Tensor]] = {}
         self._solved: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._binding: Binding | None = None
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
         base: Any = self.get_base_layer()
-        self.in_features: int = base.in_features
-        self.out_features: int = base.out_features
+        self.in_features = input_count(base, key)
+        self.out_features = output_count(base)
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, config)
 
     def update_layer(self, adapter_name: str, config: CayleyConfig, **_: Any) -> None:
-        """Add an adapter whose blocks are the identity.
+        """Add an adapter whose blocks are the identity, unless its configuration wants random ones.
 
         Raises:
             CayleyError: ``block_dim`` does not divide the projection's inputs.
@@ -75,15 +81,20 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         if self.in_features % d:
             allowed = [2**n for n in range(1, self.in_features.bit_length()) if self.in_features % 2**n == 0]
             raise CayleyError(
-                f"block_dim={d} does not divide the {self.in_features} inputs of {self.key}; allowed: {allowed}"
+                f"block_dim={d} does not divide the {self.in_features} inputs of {self.key}; allowed: {allowed}; "
+                "block_dim_pattern gives single projections a dimension of their own"
             )
         base: Any = self.get_base_layer()
-        device = next(base.parameters()).device
+        device = next(iter([*base.parameters(), *base.buffers()])).device  # quantised ones have buffers only
         if device.type == "meta" and hasattr(base, "_hf_hook"):
             device = base._hf_hook.execution_device  # accelerate keeps the weights elsewhere until they are needed
+        family = ANSATZES[config.ansatz]
+        theta = torch.zeros(self.in_features // d, *family.theta_shape(d, config.brickwork_depth), device=device)
+        if not config.init_weights:
+            nn.init.normal_(theta, std=RANDOM_ANGLE)
         self.cayley_config[adapter_name] = config
-        shape = ANSATZES[config.ansatz].theta_shape(d, config.brickwork_depth)
-        self.cayley_theta[adapter_name] = nn.Parameter(torch.zeros(self.in_features // d, *shape, device=device))
+        self._builders[adapter_name] = load(family.blocks_builder)
+        self.cayley_theta[adapter_name] = nn.Parameter(theta.to(parameter_dtype(base)))
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
@@ -94,19 +105,22 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def blocks(self, adapter_name: str | None = None) -> torch.Tensor:
-        """The blocks ``(B, d, d)`` of one adapter (default: the active one), in float32 as they are stored.
+        """The blocks ``(B, d, d)`` of one adapter (default: the active one), in float32 or better.
 
         Where no gradient is wanted they are solved once and kept for as long as their parameters stay the same.
         """
         name = adapter_name or self.active_adapters[0]
-        theta, config = self.cayley_theta[name], self.cayley_config[name]
-        if theta.is_meta or (theta.requires_grad and torch.is_grad_enabled()):
-            self._solved.pop(name, None)
-            return blocks_of(theta, config)
+        theta, config, builder = self.cayley_theta[name], self.cayley_config[name], self._builders[name]
+        # A compiled graph cannot ask whether numbers have changed.
+        if torch.compiler.is_compiling() or theta.is_meta or (theta.requires_grad and torch.is_grad_enabled()):
+            if not torch.compiler.is_compiling():
+                self._solved.pop(name, None)
+            return _built(_precise(theta), config, builder)
         kept = self._solved.get(name)
-        if kept is None or kept[0].dtype != theta.dtype or kept[0].device != theta.device or not kept[0].equal(theta):
+        if kept is None or not _same(kept[0], theta):
             with torch.inference_mode(False):  # what is kept may meet a gradient later
-                kept = theta.detach().clone(), blocks_of(theta.detach(), config)
+                plain = theta.detach().clone()
+                kept = plain, _built(_precise(plain), config, builder)
             self._solved[name] = kept
         return kept[1]
 
@@ -115,19 +129,69 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         config = self.cayley_config[self.active_adapters[0]]
         return ANSATZES[config.ansatz].circuit_of(qubits_of(config.block_dim), config.brickwork_depth)
 
-    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    @property
+    def executor(self) -> Callable[[str, torch.Tensor], torch.Tensor] | None:
+        """What is called with ``(key, x)`` and returns the rotated ``x``, in the place of the exact product.
+
+        It runs the blocks that are active when it is set, and no others, see
+        :func:`cayley_adapters.adapters.cayley.model.set_executor`.
+        """
+        return self._binding.executor if self._binding else None
+
+    @executor.setter
+    def executor(self, executor: Callable[[str, torch.Tensor], torch.Tensor] | None) -> None:
+        self._binding = self.bound(executor)
+
+    def bound(self, executor: Callable[[str, torch.Tensor], torch.Tensor] | None) -> Binding | None:
+        """An executor with the blocks that it is for: those active now.
+
+        Raises:
+            CayleyError: several adapters are active, or one is merged.
+        """
+        if executor is None:
+            return None
+        if self.merged:
+            raise CayleyError(f"the blocks of {self.key} are merged, so nothing can run them: unmerge_adapter() first")
+        active = [name for name in self.active_adapters if name in self.cayley_theta]
+        return Binding.of(self.key, executor, active, dict(self.cayley_theta.items()))
+
+    def forward(self, x: torch.Tensor, *args: Any, adapter_names: Sequence[str] | None = None, **kwargs: Any) -> Any:
+        if adapter_names is not None:
+            return self.base_layer(self._mixed(x, adapter_names), *args, **kwargs)
+        return self.base_layer(self._after_active(x), *args, **kwargs)
+
+    def _after_active(self, x: torch.Tensor) -> torch.Tensor:
+        """The input after the blocks of all active adapters."""
         if self.disable_adapters and self.merged:
             self.unmerge()
         if not self.disable_adapters and not self.merged:
             for name in self.active_adapters:
                 if name in self.cayley_theta:
                     x = self._rotated(x, name)
-        y: torch.Tensor = self.base_layer(x, *args, **kwargs)
+        return x
+
+    def _mixed(self, x: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+        """The input whose first axis has one adapter each; those that this layer lacks leave it as it is."""
+        if self._binding or self.merged:
+            what = "merged adapters" if self.merged else "an executor, which runs one adapter's blocks"
+            raise CayleyError(
+                f"{self.key} has {what}: adapter_names= needs plain ones; "
+                f"{'unmerge_adapter()' if self.merged else 'set_executor(model, None)'} first"
+            )
+        if len(names) != len(x):
+            raise CayleyError(f"adapter_names has {len(names)} names for a batch of {len(x)}: give one a sample")
+        if self.disable_adapters:
+            return x
+        y = x.clone()
+        for name in dict.fromkeys(names):
+            if name in self.cayley_theta:
+                rows = torch.tensor([index for index, given in enumerate(names) if given == name], device=x.device)
+                y = y.index_copy(0, rows, self._rotated(x.index_select(0, rows), name))
         return y
 
     def _rotated(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        if self.executor is not None:
-            return self.executor(self.key, x)
+        if self._binding is not None:
+            return self._binding.run(x, name, self.cayley_theta[name])
         y = _turn(self.blocks(name), x)
         return constrain_signs(x, y.abs()) if self.cayley_config[name].readout == "sign_constrained" else y
 
@@ -137,7 +201,8 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         The merged adapters act in the order given, after those that an earlier call merged.
 
         Raises:
-            CayleyError: the readout is not linear, so no weight does the same.
+            CayleyError: the readout is not linear, so no weight does the same; the weight is quantised or stored
+                nowhere; an executor runs the blocks; or another adapter lies between them and the weight.
             ValueError: ``safe_merge``, and the weight would not be finite. As with all errors, nothing is merged then.
         """
         before = self.merged_adapters
@@ -149,14 +214,18 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
                 )
         if not added:
             return
-        weight = self._inner_weight()
-        if not isinstance(weight, nn.Parameter):
-            kind = type(self.get_base_layer()).__name__
+        if self._binding:
             raise CayleyError(
-                f"{self.key} is a {kind}, which stores no matrix that meets the input: blocks cannot be merged "
-                "into it; keep the adapter"
+                f"an executor runs the blocks of {self.key}; a merged weight would go round it: "
+                "set_executor(model, None) first"
             )
-        merged = _precise(weight.data)
+        inner = self.base_layer
+        if isinstance(inner, BaseTunerLayer) and not inner.merged:
+            raise CayleyError(
+                f"{self.key} has another adapter inside, which acts after these blocks; merge that one first"
+            )
+        weight = MeetingWeight(self.get_base_layer(), self.key)
+        merged = _precise(weight.rows)
         # The last to act comes next to W: W Q₂ Q₁. So what was merged before comes off, and on again.
         for name in reversed(before):
             merged = _turn(self.blocks(name), merged)
@@ -165,20 +234,18 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
             merged = _turn(self.blocks(name).mT, merged)
         if safe_merge and not torch.isfinite(merged).all():
             raise ValueError(f"NaNs detected in the merged weights. The adapter {', '.join(added)} seems to be broken")
-        weight.data, self.merged_adapters = merged.to(weight.dtype), after
+        weight.write(merged)
+        self.merged_adapters = after
 
     def unmerge(self) -> None:
         """Undo :meth:`merge`, up to rounding."""
         while self.merged_adapters:
-            name = self.merged_adapters.pop()
-            weight = self._inner_weight()
-            weight.data = _turn(self.blocks(name), weight.data)
-
-    def _inner_weight(self) -> nn.Parameter:
-        """The weight that meets the input: a dense projection's own, a factored one's inner factor."""
-        base: Any = self.get_base_layer()
-        weight: nn.Parameter = getattr(base, "down", base).weight
-        return weight
+            weight = MeetingWeight(self.get_base_layer(), self.key)
+            weight.write(_turn(self.blocks(self.merged_adapters.pop()), weight.rows))
 
     def __repr__(self) -> str:
         return "cayley." + super().__repr__()
+
+
+def _same(kept: torch.Tensor, theta: torch.Tensor) -> bool:
+    return kept.dtype == theta.dtype and kept.device == theta.device and kept.equal(theta)

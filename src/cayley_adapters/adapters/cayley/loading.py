@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from peft.config import PeftConfig
 
+from cayley_adapters.adapters.cayley.base_identity import base_digest, differs
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.files import read_json
 from cayley_adapters.models.weights import Weights
@@ -25,23 +26,30 @@ KINDS = ("CAYLEY", "LORA", "OFT", "BOFT", "IA3")
 SIZES = ("r", "block_dim", "oft_block_size", "boft_block_size", "boft_n_butterfly_factor")
 """Keys of a configuration that PEFT makes room for before it reads a tensor."""
 
-PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules")
+REGULAR = ("block_dim_pattern", "modules_to_save")
+"""Keys whose every name is a regular expression."""
+
+PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules", *REGULAR)
 KNOWN = {
     *("peft_type", "task_type", "base_model_name_or_path", "revision", "inference_mode", "peft_version"),
     *("layers_to_transform", "layers_pattern", "ansatz", "brickwork_depth", "readout", "lora_alpha"),
     *("auto_mapping", "use_cayley_neumann", "coft", "block_share", "bias"),
+    *("modules_to_save", "base_weights", "requires", "init_weights"),
     *SIZES,
     *PATTERNS,
 }
 """Keys that may differ from their default. Others make PEFT replicate layers, import modules or compute at length."""
 
 
-def read_adapter(folder: Path | str, kind: type[PeftConfig] = PeftConfig) -> tuple[Any, dict[str, torch.Tensor]]:
+def read_adapter(
+    folder: Path | str, kind: type[PeftConfig] = PeftConfig, whole_modules: bool = False
+) -> tuple[Any, dict[str, torch.Tensor]]:
     """Read a saved adapter without a model: only JSON and safetensors, only from the folder.
 
     Args:
         folder: as PEFT's ``save_pretrained`` leaves it.
         kind: of the configuration.
+        whole_modules: whether it may bring modules of its own (``modules_to_save``), such as a classifier's head.
 
     Returns:
         Its configuration, and its tensors by name.
@@ -85,7 +93,13 @@ def read_adapter(folder: Path | str, kind: type[PeftConfig] = PeftConfig) -> tup
             f"{folder} is no adapter that PEFT saved: {type(error).__name__}: {str(error)[:300]}"
         ) from error
     if not isinstance(config, kind):
-        raise CayleyError(f"{folder} holds an adapter of type {config.peft_type}, not one of {kind.__name__}")
+        raise CayleyError(f"{folder} holds an adapter of type {name}, not one of {kind.__name__}")
+    brought = getattr(config, "modules_to_save", None)
+    if brought and not whole_modules:
+        raise CayleyError(
+            f"{folder / 'adapter_config.json'}: modules_to_save={str(brought)[:200]} brings modules that replace those "
+            "of the base model; if they are wanted, call load_adapter(…, whole_modules=True)"
+        )
     if wrong := _unusual(config, tensors):
         raise CayleyError(f"{folder / 'adapter_config.json'}: {wrong}; train the adapter again")
     return config, tensors
@@ -99,32 +113,44 @@ def _unusual(config: PeftConfig, tensors: Mapping[str, torch.Tensor]) -> str | N
         if field.name not in KNOWN and value != default:
             return f"{field.name}={str(value)[:80]} is an option of PEFT that is not used here"
     largest = max((max(value.shape, default=0) for value in tensors.values()), default=0)
-    for key in SIZES:
-        value = getattr(config, key, None) or 0
+    sizes = {key: getattr(config, key, None) or 0 for key in SIZES} | (getattr(config, "block_dim_pattern", None) or {})
+    for key, value in sizes.items():
         if not isinstance(value, int) or not 0 <= value <= max(2 * largest, 8):
             return f"{key}={str(value)[:40]} fits none of its tensors, of which the longest side is {largest}"
     for key in PATTERNS:
-        pattern = getattr(config, key, None)
-        # Nested or many repetitions can take for ever to find that a name does not match.
-        if isinstance(pattern, str) and (re.search(r"\)[*+?{]", pattern) or len(re.findall(r"[*+{]", pattern)) > 3):
-            return f"{key}={pattern[:80]} is a pattern that could take for ever; give a list of names"
+        value = getattr(config, key, None)
+        for pattern in [value] if isinstance(value, str) else value if key in REGULAR and value else []:
+            # Nested or many repetitions can take for ever to find that a name does not match.
+            if re.search(r"\)[*+?{]", str(pattern)) or len(re.findall(r"[*+{]", str(pattern))) > 3:
+                return f"{key}={str(pattern)[:80]} is a pattern that could take for ever; give a list of names"
     return None
 
 
-def load_adapter(base: Any, folder: Path | str) -> PeftModel:
+def load_adapter(base: Any, folder: Path | str, *, whole_modules: bool = False, any_base: bool = False) -> PeftModel:
     """Put a saved adapter on a model, in evaluation mode.
 
     Args:
         base: the model that it was trained on.
         folder: as PEFT's ``save_pretrained`` leaves it.
+        whole_modules: whether it may bring modules of its own, such as a classifier's head.
+        any_base: whether the model may have other weights than the one that it was trained on.
 
     Raises:
-        CayleyError: it cannot be read, or is of another model: a tensor is missing, too many, or of another shape.
+        CayleyError: it cannot be read, or is of another model: a tensor is missing, too many, or of another shape, or
+            the model's weights have another digest.
     """
     from peft import PeftModel, get_peft_model_state_dict
 
-    config, tensors = read_adapter(folder)
+    config, tensors = read_adapter(folder, whole_modules=whole_modules)
     config.inference_mode = True
+    recorded = getattr(config, "base_weights", None)
+    if recorded and differs(recorded, found := base_digest(base, config.modules_to_save)):
+        if not any_base:
+            raise CayleyError(
+                f"{folder} was trained on a base model whose weights have the digest {recorded}, and this one's is "
+                f"{found}; take the model that it was trained on, or call load_adapter(…, any_base=True)"
+            )
+        config.base_weights = None
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Found missing adapter keys")  # which is no warning but an error

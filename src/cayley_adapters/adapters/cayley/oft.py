@@ -6,6 +6,7 @@ from the stored numbers w. That is Q = Rᵀ in our column convention, and so K/2
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def from_oft(source: Path | str, target: Path | str) -> CayleyConfig:
     if unknown := [name for name in tensors if not name.endswith(_PEFTS)]:
         raise CayleyError(f"{source}: {unknown[0]} is no rotation of a linear projection")
     shared = {key: getattr(config, key) for key in _SHARED}
-    converted = CayleyConfig(block_dim=_block_dim(source, tensors), **shared)
+    converted = CayleyConfig(**_dimensions(tensors), **shared)
     _write(target, converted, {name.removesuffix(_PEFTS) + _OURS: _FACTOR * w for name, w in tensors.items()})
     return converted
 
@@ -89,22 +90,23 @@ def to_oft(source: Path | str, target: Path | str) -> OFTConfig:
     for key, wanted in (("ansatz", "full"), ("readout", "signed")):
         if getattr(config, key) != wanted:
             raise CayleyError(f"{source}: {key}={getattr(config, key)} has no counterpart in OFT; only {wanted} has")
+    if config.block_dim_pattern:
+        raise CayleyError(f"{source}: block_dim_pattern={config.block_dim_pattern} has no counterpart in OFT")
     shared = {key: getattr(config, key) for key in _SHARED}
     converted = OFTConfig(r=0, oft_block_size=config.block_dim, use_cayley_neumann=False, **shared)
     _write(target, converted, {name.removesuffix(_OURS) + _PEFTS: theta / _FACTOR for name, theta in tensors.items()})
     return converted
 
 
-def _block_dim(source: Path | str, tensors: dict[str, Any]) -> int:
-    """The one dimension of all blocks."""
+def _dimensions(tensors: dict[str, Any]) -> dict[str, Any]:
+    """The dimension that most projections have, and those of the others by name."""
     from cayley_adapters.adapters.cayley.transform import block_dimension
 
-    dims = sorted({block_dimension(w.shape[-1]) for w in tensors.values()})
-    if len(dims) != 1:
-        raise CayleyError(
-            f"{source}: blocks of dimensions {dims} cannot be one Cayley adapter, which has one block_dim"
-        )
-    return dims[0]
+    found = {name.removesuffix(_PEFTS): block_dimension(w.shape[-1]) for name, w in tensors.items()}
+    dims = list(found.values())
+    common = max(sorted(set(dims)), key=dims.count)
+    others = {re.escape(name.removeprefix("base_model.model.")): d for name, d in found.items() if d != common}
+    return {"block_dim": common, "block_dim_pattern": others}
 
 
 def _write(folder: Path | str, config: PeftConfig, tensors: dict[str, Any]) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["rotate"]
+__all__ = ["full_precision", "rotate"]
 
 SMALL_BLOCK = 4
 """Up to this dimension, batched products of a library spend their time on anything but arithmetic."""
 
 FEW_THREADS = 8
 """Compiled loops use one thread, which beats a library's up to about this many."""
+
+
+def full_precision(device: str) -> AbstractContextManager[Any]:
+    """No autocast: products in half precision would make blocks that are no rotations, and round what they turn."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -33,11 +39,13 @@ def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     if q.ndim != 3 or q.shape[1] != q.shape[2] or x.shape[-1] != q.shape[0] * q.shape[1]:
         raise CayleyError(f"blocks {tuple(q.shape)} do not fit activations {tuple(x.shape)}: (B, d, d) and (…, B·d)")
     compilable = q.device.type == x.device.type == "cpu" and q.dtype == x.dtype in (torch.float32, torch.float64)
+    compilable = compilable and not torch.compiler.is_compiling()  # the loops are machine code that no graph can hold
     if compilable and q.shape[-1] <= SMALL_BLOCK and torch.get_num_threads() <= FEW_THREADS:
         wanted = torch.is_grad_enabled() and (q.requires_grad or x.requires_grad)
         y: torch.Tensor = _Rotate.apply(q, x) if wanted else _rotated(q, x)  # type: ignore[no-untyped-call]  # of torch
         return y
-    return _products(q, x)
+    with full_precision(x.device.type):
+        return _products(q, x)
 
 
 def _products(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 
+from cayley_adapters.adapters.cayley.rotation import full_precision
 from cayley_adapters.circuits.ansatz import bricks
 from cayley_adapters.core.errors import CayleyError
 
@@ -65,7 +65,7 @@ class _Cayley(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, theta: torch.Tensor, d: int) -> torch.Tensor:
-        with _full_precision(theta.device.type):
+        with full_precision(theta.device.type):
             q = _compiled(theta, d) if _compilable(theta, d) else _solved(theta, d)
         context.save_for_backward(q)
         return q
@@ -74,6 +74,8 @@ class _Cayley(torch.autograd.Function):
     def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (q,) = context.saved_tensors
         d = q.shape[-1]
+        if torch.compiler.is_compiling():
+            return _gradient(q, gradient), None
         if q.device.type == "cpu" and d <= SMALL_BLOCK and not torch.is_grad_enabled():
             from cayley_adapters.kernels.rotation import cayley_gradient
 
@@ -81,19 +83,22 @@ class _Cayley(torch.autograd.Function):
             blocks = gradient.detach().reshape(-1, d, d).contiguous()
             cayley_gradient(q.detach().view(-1, d, d).numpy(), blocks.numpy(), out.view(-1, out.shape[-1]).numpy())
             return out, None
-        rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
-        inverse = (torch.eye(d, dtype=q.dtype, device=q.device) + q).mT / 2
-        with _full_precision(q.device.type):
-            of_half = inverse @ gradient @ inverse
-        return (of_half.mT - of_half)[..., rows, columns], None
+        return _gradient(q, gradient), None
 
 
-def _full_precision(device: str) -> AbstractContextManager[Any]:
-    """Products in half precision, as under autocast, would make blocks that are no rotations."""
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+def _gradient(q: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """What reaches the parameters of blocks, from what reaches the blocks."""
+    d = q.shape[-1]
+    rows, columns = torch.triu_indices(d, d, offset=1, device=q.device)
+    inverse = (torch.eye(d, dtype=q.dtype, device=q.device) + q).mT / 2
+    with full_precision(q.device.type):
+        of_half = inverse @ gradient @ inverse
+    return (of_half.mT - of_half)[..., rows, columns]
 
 
 def _compilable(theta: torch.Tensor, d: int) -> bool:
+    if torch.compiler.is_compiling():  # nor can a graph look at numbers to choose
+        return False
     small = theta.device.type == "cpu" and d <= SMALL_BLOCK and theta.dtype in (torch.float32, torch.float64)
     # Elimination without pivoting loses as many digits as the square of the largest entry has.
     return small and (theta.numel() == 0 or bool(theta.detach().abs().max() < 100))
