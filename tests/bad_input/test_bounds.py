@@ -22,6 +22,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "questions.limit": {"questions.chosen": []},
     "questions.chosen": {"questions.limit": None},
     "sweep.block_dim": {"sweep.noise_scale": [0], "evaluate.mitigation": "none"},
+    "heal.distillation": {"heal.cross_entropy": 1},
     "control.block_dims": {"control.methods": ["lora"]},
 }
 

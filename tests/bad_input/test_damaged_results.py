@@ -186,7 +186,7 @@ LEDGERS = {
         statement("PRAGMA user_version = 99"),
         ["schema version 99", "use the version that wrote it"],
     ),
-    "without a table": (statement("DROP TABLE event"), ["its tables are not those of version 1"]),
+    "without a table": (statement("DROP TABLE event"), ["its tables are not those of version 2"]),
     "with another table": (statement("ALTER TABLE attempt ADD COLUMN more TEXT"), ["its tables are not those"]),
     "in a state that is none": (statement("UPDATE attempt SET state = 'sent'"), ["unknown state 'sent'"]),
     "no text": (statement("UPDATE work SET label = CAST(x'ff00' AS TEXT)"), ["damaged or not a ledger"]),
@@ -211,6 +211,6 @@ def test_a_damaged_ledger_is_kept_and_nothing_is_sent(damage, fragments: list[st
 @pytest.mark.parametrize("tag", ["nope", "", "%", "\udcff", "a\0b", "x" * 100_000, "'; DROP TABLE attempt; --", "√"])
 def test_a_tag_that_is_none(tag: str, results: Path) -> None:
     ledger = Ledger(results / LEDGER)
-    with pytest.raises(CayleyError, match=r"has no tag '.*`cayley qpu status` lists them"):
+    with pytest.raises(CayleyError, match=r"has no tag '.*`cayley qpu status[^`]*` lists them"):
         ledger.attempt(tag)
     ledger.close()

@@ -27,9 +27,9 @@ GROUPS["DRAWN"] = "qpu_plan"
 # They measure what a model loses on the test text.
 GROUPS["LOSSES"] = "EVALUATE rank REFERENCE qpu_evaluate"
 # They load the compressed model, and with it what a method put in place of a projection.
-GROUPS["LOAD"] = "TRAIN PROCESSOR ARMS control REFERENCE"
+GROUPS["LOAD"] = "TRAIN PROCESSOR ARMS control REFERENCE heal"
 # They load PEFT, which is then told of our method: its classes know what to do with an adapter.
-GROUPS["PEFT"] = "TRAIN PROCESSOR ARMS TRANSPILE entanglement control REFERENCE"
+GROUPS["PEFT"] = "TRAIN PROCESSOR ARMS TRANSPILE entanglement control REFERENCE heal"
 # They bring blocks to gates, or run the simulator, which makes circuits of blocks that come without.
 GROUPS["SYNTHESISE"] = "TRANSPILE PROCESSOR ARMS TWIN compare_circuits"
 

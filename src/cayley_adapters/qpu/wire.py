@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 __all__ = ["before_posting", "post_once"]
@@ -44,7 +44,8 @@ def before_posting(service: Any, announce: Callable[[], None]) -> Iterator[None]
         yield
     finally:
         for session in sessions:
-            vars(session).pop("post", None)
+            with suppress(AttributeError):  # it was never there
+                del session.post
 
 
 def _sessions(service: Any) -> list[Any]:

@@ -47,6 +47,9 @@ INTERPOLATION = "interpolation, ${…}, is not allowed in overrides; type the va
 MOST_VALUES = 1000
 LONGEST = 20_000
 DEEPEST = 8
+FEW = 3
+"""Keys that end alike are all named, if they are no more."""
+
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -264,11 +267,11 @@ def _known_option(group: str, value: Any, options: Sequence[str]) -> str:
 
 
 def _closest(key: str, known: Sequence[str]) -> str:
-    """Return the hint to the nearest key: one that ends alike, best an axis, or else one that is spelt alike."""
+    """Return the hint to the nearest key: what ends alike, best an axis, or else one that is spelt alike."""
     last = key.rpartition(".")[2]
     alike = [name for name in known if "." in name and last and re.search(rf"[._]{re.escape(last)}$", name)]
-    axes = [name for name in alike if name in AXES]
-    alike = axes if len(axes) == 1 else alike
-    if len(alike) == 1:
-        return f"; did you mean '{alike[0]}'?"
+    best = [name for name in alike if name in AXES or key.endswith(name)]
+    alike = best if len(best) == 1 else alike
+    if 1 <= len(alike) <= FEW:
+        return f"; did you mean {' or '.join(map(repr, alike))}?"
     return nearest(key, known) or f"; known: {', '.join(known)}"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
 from cayley_adapters.adapters.cayley.layer import CayleyLayer
 from cayley_adapters.core.errors import CayleyError
@@ -47,7 +46,6 @@ class CayleyAttention(CayleyLayer):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            base = self.__dict__.get("_modules", {}).get("base_layer")
-            if not isinstance(base, nn.Module) or name.startswith("cayley_"):
+            if name == "base_layer" or name.startswith("cayley_"):  # not there yet
                 raise
-            return getattr(base, name)
+            return getattr(self.base_layer, name)

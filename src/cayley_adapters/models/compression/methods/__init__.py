@@ -66,6 +66,7 @@ class CompressionMethod(Entry):
         calibrated: whether it needs the Gram matrix of calibration activations.
         spectrum: for ``allocation=sensitivity``: ``(weight, gram)`` → what each further unit of size adds to ‖WX‖²;
             None where sizes cannot be dealt out so.
+        shared: whether ``allocation=sensitivity`` can deal out its sizes.
         structured: whether it takes whole neurons and heads out of a layer, in place of a projection at a time.
     """
 
@@ -73,11 +74,7 @@ class CompressionMethod(Entry):
     calibrated: bool = False
     spectrum: str | None = None
     structured: bool = False
-
-    @property
-    def shared(self) -> bool:
-        """Whether ``allocation=sensitivity`` can deal out its sizes."""
-        return self.structured or self.spectrum is not None
+    shared: bool = False
 
 
 COMPACTIFAI = {
@@ -98,6 +95,7 @@ METHODS = Registry(
             "activations by alternating least squares{als}, without retraining",
             method_builder="cayley_adapters.models.compression.methods.mpo:METHOD",
             calibrated=True,
+            shared=True,
             spectrum="cayley_adapters.models.compression.methods.mpo:bond_spectrum",
             literature=COMPACTIFAI
             | {
@@ -133,6 +131,7 @@ METHODS = Registry(
             sentence="singular value decomposition, truncated after whitening by calibration activations{svd_llm}",
             method_builder="cayley_adapters.models.compression.methods.whitened_svd:METHOD",
             calibrated=True,
+            shared=True,
             spectrum="cayley_adapters.models.compression.methods.whitened_svd:whitened_spectrum",
             literature={
                 "svd_llm": (
@@ -149,6 +148,7 @@ METHODS = Registry(
             "that read what stays solved again",
             method_builder="cayley_adapters.models.compression.methods.width:METHOD",
             calibrated=True,
+            shared=True,
             structured=True,
             literature={
                 "obs": (
