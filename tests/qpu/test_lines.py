@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit, calibration_of, snapshot
+from cayley_adapters.circuits.noise.backends import calibration_of, snapshot
+from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu import lines as module
 from cayley_adapters.qpu.lines import disjoint_lines, line_tradeoff, plain_pairs

@@ -14,7 +14,7 @@ from qiskit.primitives import BitArray
 from cayley_adapters.circuits.ansatz import Ansatz, brickwork, full
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.circuits.gates import native_gates
-from cayley_adapters.circuits.noise.calibration import snapshot
+from cayley_adapters.circuits.noise.backends import snapshot
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu import template as module

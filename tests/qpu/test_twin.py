@@ -103,7 +103,7 @@ def test_counts_are_those_of_the_simulator_and_the_same_in_any_process(service, 
     program = job.inputs["quantum_program"]
     with service._store.transaction() as db:
         seed = db.execute("SELECT seed FROM jobs").fetchone()["seed"]
-    from cayley_adapters.circuits.noise.calibration import snapshot
+    from cayley_adapters.circuits.noise.backends import snapshot
 
     assert np.array_equal(run_program(program, snapshot("FakeFez"), seed)[0]["meas"], bits)
     script = (
@@ -287,7 +287,7 @@ def test_decoupling_and_twirling_pass_through(service, tmp_path):
 
 
 def test_calibration_is_that_of_the_snapshot(service):
-    from cayley_adapters.circuits.noise.calibration import calibration_of, snapshot
+    from cayley_adapters.circuits.noise.backends import calibration_of, snapshot
 
     backend = service.backend("fake_fez")
     ours, theirs = calibration_of(backend), calibration_of(snapshot("FakeFez"))
