@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from cutting import steps_of
 
 from cayley_adapters import load_compressed
 from cayley_adapters.core.tables import read_table
@@ -21,10 +22,6 @@ OVERRIDES = [
     *("data=text", "data.train=train.txt", "data.test=test.txt"),
 ]
 LORA = ["heal.weights=lora", "heal.rank=2"]
-
-
-class Cut(Exception):
-    pass
 
 
 @pytest.fixture
@@ -45,35 +42,14 @@ def prepared(tmp_path, monkeypatch):
     return made
 
 
-def steps_of(job, monkeypatch, cut_at=None):
-    """Run a job, and return the steps that it made; cut it off at one of them."""
-    steps = []
-
-    class Watching:
-        def __init__(self, *_):
-            pass
-
-        def __call__(self, step, *_):
-            steps.append(step)
-            if step == cut_at:
-                raise Cut
-
-    monkeypatch.setattr(heal, "Progress", Watching)
-    try:
-        run_job(job)
-    except Cut:
-        assert not job.outputs["compressed"].exists()
-    return steps
-
-
 @pytest.mark.parametrize("overrides", [[], LORA], ids=["all", "lora"])
 def test_a_cut_off_healing_goes_on_to_the_same_files(prepared, monkeypatch, tmp_path, overrides):
     (job,) = jobs(prepared(overrides), "heal")
     folder = job.outputs["compressed"].parent
-    assert steps_of(job, monkeypatch) == [1, 2, 3, 4, 5, 6]
+    assert steps_of(job, heal, monkeypatch) == [1, 2, 3, 4, 5, 6]
     shutil.move(folder, tmp_path / "whole")
-    assert steps_of(job, monkeypatch, cut_at=5) == [1, 2, 3, 4, 5]
-    assert steps_of(job, monkeypatch) == [5, 6]
+    assert steps_of(job, heal, monkeypatch, cut_at=5) == [1, 2, 3, 4, 5]
+    assert steps_of(job, heal, monkeypatch) == [5, 6]
     for path in sorted((tmp_path / "whole").iterdir()):
         assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
     assert not [path for path in (tmp_path / job.base).glob("checkpoints/**/*") if path.is_file()]

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from cutting import steps_of
 
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
@@ -16,10 +17,6 @@ OVERRIDES = [
     *("train.steps=6", "train.validate_every=2", "train.layers=[1]", "sweep.block_dim=4"),
     *("control.methods=[lora]", "evaluate.windows=2"),
 ]
-
-
-class Cut(Exception):
-    pass
 
 
 @pytest.fixture
@@ -33,35 +30,14 @@ def settings(tmp_path, monkeypatch):
     return found
 
 
-def steps_of(job, monkeypatch, cut_at=None):
-    """Run a job, and return the steps that it made; cut it off at one of them."""
-    steps = []
-
-    class Watching:
-        def __init__(self, *_):
-            pass
-
-        def __call__(self, step, *_):
-            steps.append(step)
-            if step == cut_at:
-                raise Cut
-
-    monkeypatch.setattr(training, "Progress", Watching)
-    try:
-        run_job(job)
-    except Cut:
-        assert not job.outputs["adapter"].exists()
-    return steps
-
-
 @pytest.mark.parametrize("stage", ["train", "control"])
 def test_a_cut_off_job_goes_on_to_the_same_files(settings, monkeypatch, tmp_path, stage):
     job, *_ = jobs(settings, stage)
     folder = job.outputs["adapter"].parent
-    assert steps_of(job, monkeypatch) == [1, 2, 3, 4, 5, 6]
+    assert steps_of(job, training, monkeypatch) == [1, 2, 3, 4, 5, 6]
     shutil.move(folder, tmp_path / "whole")
-    assert steps_of(job, monkeypatch, cut_at=5) == [1, 2, 3, 4, 5]
-    assert steps_of(job, monkeypatch) == [5, 6]
+    assert steps_of(job, training, monkeypatch, cut_at=5) == [1, 2, 3, 4, 5]
+    assert steps_of(job, training, monkeypatch) == [5, 6]
     for path in sorted((tmp_path / "whole").iterdir()):
         assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
     assert not [path for path in (tmp_path / job.base).glob("checkpoints/**/*") if path.is_file()]
@@ -81,15 +57,15 @@ def test_an_adapters_configuration_has_one_order(settings, stage, methods):
 
 def test_a_changed_input_starts_anew(settings, monkeypatch):
     job, *_ = jobs(settings, "train")
-    steps_of(job, monkeypatch, cut_at=5)
+    steps_of(job, training, monkeypatch, cut_at=5)
     other, *_ = jobs(compose("ci", [*OVERRIDES, "train.learning_rate=0.03"]), "train")
-    assert steps_of(other, monkeypatch, cut_at=3) == [1, 2, 3]
-    steps_of(job, monkeypatch, cut_at=5)
+    assert steps_of(other, training, monkeypatch, cut_at=3) == [1, 2, 3]
+    steps_of(job, training, monkeypatch, cut_at=5)
     targets = job.inputs["targets"][0]
     (teacher,) = jobs(compose("ci", [*OVERRIDES, "train.distillation_top_k=7"]), "teacher")
     run_job(teacher)
     shutil.copy(teacher.outputs["targets"], targets)
-    assert steps_of(job, monkeypatch) == [1, 2, 3, 4, 5, 6]
+    assert steps_of(job, training, monkeypatch) == [1, 2, 3, 4, 5, 6]
 
 
 def test_nothing_is_asked_of_a_teacher_that_teaches_nothing(settings, monkeypatch):
@@ -97,7 +73,7 @@ def test_nothing_is_asked_of_a_teacher_that_teaches_nothing(settings, monkeypatc
     (teacher,), (job, *_) = jobs(found, "teacher"), jobs(found, "train")
     run_job(teacher)
     assert teacher.outputs["targets"].stat().st_size < 200
-    assert steps_of(job, monkeypatch) == [1, 2, 3, 4, 5, 6]
+    assert steps_of(job, training, monkeypatch) == [1, 2, 3, 4, 5, 6]
     history = job.outputs["history"].read_text().splitlines()
     first = dict(zip(history[0].split(","), history[2].split(","), strict=True))
     assert first["loss"] == first["cross_entropy"]
