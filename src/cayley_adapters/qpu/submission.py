@@ -13,15 +13,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.hints import command
 from cayley_adapters.core.messages import say
 from cayley_adapters.qpu.budget import Budget
 from cayley_adapters.qpu.calls import Calls, Unreachable
 from cayley_adapters.qpu.collecting import Collector
 from cayley_adapters.qpu.cost import CAP_FACTOR
 from cayley_adapters.qpu.finding import Finder
-from cayley_adapters.qpu.ledger import Ledger, work_tag
-from cayley_adapters.qpu.payload import Work, checked_works, digest, size
+from cayley_adapters.qpu.ledger import Ledger
+from cayley_adapters.qpu.payload import Work, checked_works
+from cayley_adapters.qpu.planning import Planner, Progress
 from cayley_adapters.qpu.resolving import resolve
 from cayley_adapters.qpu.sending import Sender, checked_options
 from cayley_adapters.qpu.unknown import Unknown
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from qiskit_ibm_runtime import QiskitRuntimeService
 
 __all__ = ["Submission", "Work"]
-
-Progress = Callable[[int, int, str], None]
 
 _ROUNDS = 10
 """How many rounds on end a wait goes on while the service does not answer."""
@@ -81,12 +79,12 @@ class Submission:
         clock: Any = time,
     ) -> None:
         self._ledger, self._wait, self._clock = ledger, wait, clock
-        self._options = checked_options(options)
-        self._max_attempts, self._usage_seconds = max_attempts, unknown_seconds
+        self._usage_seconds, checked = unknown_seconds, checked_options(options)
         self._calls = Calls(service, backend, clock, tries, pause, longest_pause)
         self._budget = Budget(ledger, self._calls, max_seconds, cap_factor)
-        self._sender = Sender(ledger, self._calls, self._options, batch_seconds)
+        self._sender = Sender(ledger, self._calls, checked, batch_seconds)
         self._finder = Finder(ledger, self._calls)
+        self._planner = Planner(ledger, self._calls, self._finder, checked, max_attempts)
         self._collector = Collector(ledger, self._calls, self._finder)
         self._unknown = Unknown(ledger, self._calls, self._finder, unknown_seconds)
 
@@ -109,9 +107,9 @@ class Submission:
             self._unknown.begin()
             self._unknown.settle(progress)
             self._late()
-            todo = self._todo(works, progress, first=True)
+            todo = self._planner.todo(works, progress, first=True)
             if len(todo) > 1 and self._calibrate(works, todo, progress):
-                todo = self._todo(works, progress, first=True)
+                todo = self._planner.todo(works, progress, first=True)
             self._send(todo, progress)
 
     def poll(self) -> None:
@@ -160,7 +158,7 @@ class Submission:
                     progress(done, len(works), note or self._note(by_key))
                 if done == len(works) or not wait:
                     break
-                todo = self._todo(works, None, first=False)
+                todo = self._planner.todo(works, None, first=False)
                 left = self._unknown.left()
                 self._send(todo, None)
                 if done != before:
@@ -217,48 +215,6 @@ class Submission:
         for told in self._finder.late():
             say(told)
 
-    def _next(self, work: Work, first: bool) -> tuple[Work, str] | None:
-        """Return a work with the tag of the attempt that is to be sent now, if any.
-
-        Args:
-            work: The work.
-            first: A first attempt may be planned.
-
-        Raises:
-            CayleyError: If it has failed for good, or would have to be sent for the first time.
-        """
-        latest = self._ledger.latest(work.key)
-        if self._ledger.has_result(work.key):
-            return None
-        if not first and (latest is None or (latest["state"], latest["number"]) == ("planned", 1)):
-            sends = command("qpu submit")
-            raise CayleyError(f"'{work.label}' has not been sent: start `{sends}`, it goes on from here")
-        if latest is None or (
-            latest["state"] == "failed" and latest["again"] and latest["number"] < self._max_attempts
-        ):
-            what, sent = digest(work, self._calls.name, self._options), size(work)
-            reason = latest["reason"] if latest else ""
-            return work, self._ledger.plan(work.key, work.label, what, sent, work.seconds, reason)
-        if latest["state"] == "failed":
-            tag = latest["tag"]
-            raise CayleyError(
-                f"'{work.label}' has failed for good in attempt {latest['number']} ({latest['reason']}); once that is "
-                f"mended, `{command('qpu resolve', tag, '--resubmit')}` plans it again. The others are not lost by this"
-            )
-        return (work, latest["tag"]) if latest["state"] == "planned" else None
-
-    def _todo(self, works: Sequence[Work], progress: Progress | None, first: bool) -> list[tuple[Work, str]]:
-        """Plan what is to be sent, but for what turns out to be at the service already."""
-        todo = []
-        for work, tag in [pair for work in works if (pair := self._next(work, first))]:
-            if progress:
-                progress(0, len(works), f"asking for {tag}")
-            if self._finder.look_for(self._ledger.attempt(tag)):
-                say(f"{work.label}: taken from the service, where it was sent before as {work_tag(work.key)}")
-            else:
-                todo.append((work, tag))
-        return todo
-
     def _send(self, todo: Sequence[tuple[Work, str]], progress: Progress | None) -> None:
         self._budget.check([work for work, _ in todo])
         for number, (work, tag) in enumerate(todo):
@@ -278,7 +234,7 @@ class Submission:
         self._budget.check([work for work, _ in todo])
         done = False
         while not done:
-            for work, tag in self._todo([pilot], progress, first=True):
+            for work, tag in self._planner.todo([pilot], progress, first=True):
                 if not self._sender.send(work, tag, self._budget.pilot_cap(work), many=False):
                     self._unknown.settle(progress)
                 self._tell_estimate(work)

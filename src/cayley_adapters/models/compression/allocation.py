@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-__all__ = ["ALLOCATIONS", "shares_by_sensitivity"]
+__all__ = ["ALLOCATIONS", "SPREAD", "shares_by_sensitivity"]
 
 ALLOCATIONS = ("uniform", "sensitivity")
+
+SPREAD = 0.3
+"""By how much of the share to be removed one part's share may differ: further, losses measured alone do not add up."""
 
 
 def shares_by_sensitivity(

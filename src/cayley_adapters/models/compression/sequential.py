@@ -17,22 +17,17 @@ from torch import nn
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.registry import load
 from cayley_adapters.models.base import projections
-from cayley_adapters.models.compression.allocation import ALLOCATIONS, shares_by_sensitivity
+from cayley_adapters.models.compression.allocation import ALLOCATIONS, SPREAD, shares_by_sensitivity
 from cayley_adapters.models.compression.methods import METHODS, Method, method_named
 from cayley_adapters.models.compression.observation import layer_inputs, observe, run_layer, text_loss
 from cayley_adapters.models.compression.pruning import prune_layer
 from cayley_adapters.models.compression.width_choice import Survey, choose_widths
+from cayley_adapters.models.compression.widths import PROBED
 
 __all__ = ["Lender", "compress", "sizes_for"]
 
 Lender = Callable[[int], AbstractContextManager[Any]]
 """Gives a decoder layer, by its index, its weights for a while; within it the same layer may be lent again."""
-
-PROBE_WINDOWS = 4
-"""Calibration windows on which the loss of truncating one projection is measured."""
-
-SPREAD = 0.3
-"""By how much of the share to be removed a projection's own share may differ from it."""
 
 
 def sizes_for(method: Method, modules: dict[str, nn.Linear], ratio: float) -> dict[str, int]:
@@ -219,7 +214,7 @@ def _sensitive_sizes(
     The loss is measured on a few windows, from the layer on: what is below does not change.
     """
     batches, kwargs = layer_inputs(model, np.array_split(tokens, -(-len(tokens) // batch_windows)))
-    probe = torch.as_tensor(tokens[: min(PROBE_WINDOWS, len(batches[0]))], dtype=torch.long)
+    probe = torch.as_tensor(tokens[: min(PROBED, len(batches[0]))], dtype=torch.long)
     layers = list(model.model.layers)
 
     def loss(index: int, states: torch.Tensor) -> float:

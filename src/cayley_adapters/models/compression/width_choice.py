@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cayley_adapters.models.compression.allocation import shares_by_sensitivity
+from cayley_adapters.models.compression.allocation import SPREAD, shares_by_sensitivity
 from cayley_adapters.models.compression.methods.width import Removal, regular_moments
 from cayley_adapters.models.compression.observation import layer_inputs, observe, second_moments, text_loss
 from cayley_adapters.models.compression.pruning import (
@@ -34,9 +34,6 @@ from cayley_adapters.models.compression.widths import (
 )
 
 __all__ = ["Survey", "choose_widths"]
-
-SPREAD = 0.3
-"""By how much of the share to be removed a layer's share of neurons may differ: further, losses do not add up."""
 
 Visitor = Callable[[int, Mapping[str, torch.Tensor], Callable[[], float]], None]
 """Is told a layer's index, the second moments of what its ``o_proj`` (as ``self_attn``) and ``down_proj`` (as ``mlp``)

@@ -34,7 +34,7 @@ SURVEYED = 16
 """Calibration windows on which the uncompressed model is watched where widths differ."""
 
 PROBED = 4
-"""Of them, those on which losses are measured."""
+"""Calibration windows on which the loss is measured with one part of a layer made smaller."""
 
 TOLERANCE = 0.005
 """By how much the share of parameters removed may differ from the one asked for, so that neurons stay in multiples."""
