@@ -140,6 +140,7 @@ def load_adapter(base: Any, folder: Path | str, *, whole_modules: bool = False, 
             the model's weights have another digest.
     """
     from peft import PeftModel, get_peft_model_state_dict
+    from peft.utils.constants import EMBEDDING_LAYER_NAMES
 
     config, tensors = read_adapter(folder, whole_modules=whole_modules)
     config.inference_mode = True
@@ -162,7 +163,10 @@ def load_adapter(base: Any, folder: Path | str, *, whole_modules: bool = False, 
             f"{folder} does not fit this model: {' '.join(str(error).split())[:300]}; take the model that it was "
             "trained on, or train it again"
         ) from error
-    held = get_peft_model_state_dict(model)
+    # PEFT's own guess whether embeddings belong to it asks the hub for a base model that is not a folder here
+    layers = set(EMBEDDING_LAYER_NAMES) - set(config.modules_to_save or ())
+    embeddings = any(f".{layer}.weight" in name for name in tensors for layer in layers)
+    held = get_peft_model_state_dict(model, save_embedding_layers=embeddings)
     for what, names in (("lacks", held.keys() - tensors.keys()), ("has no place for", tensors.keys() - held.keys())):
         if names:
             subject = "the adapter" if what == "lacks" else "the model"
