@@ -93,7 +93,8 @@ def test_the_processors_cost_is_that_of_its_plan():
     [settings] = compose("quickstart", [])
     row = processor_cost(settings)
     assert (row["blocks"], row["tokens"], row["lines"], row["circuits"]) == (144, 83, 61, 196)
-    assert row["seconds"] == pytest.approx(408.7, abs=1)  # the pilot is a job of its own, and costs another job's overhead
+    # the pilot is a job of its own, and costs another job's overhead
+    assert row["seconds"] == pytest.approx(408.7, abs=1)
     [settings] = compose("quickstart", ["qpu.targets=null", "qpu.layers=null", "qpu.mode=characterise"])
     row = processor_cost(settings)
     assert (row["blocks"], row["tokens"], row["circuits"]) == (8640, None, 1420)
