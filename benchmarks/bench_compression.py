@@ -22,8 +22,8 @@ import torch
 from cayley_adapters.models.base import load_model, locate, set_threads
 from cayley_adapters.models.compression.sequential import compress
 from cayley_adapters.models.compression.storage import load_compressed, save_compressed
-from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.models.losses import token_losses
+from cayley_adapters.models.windows import load_windows
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose

@@ -27,8 +27,8 @@ from cayley_adapters.models.compression.methods.mpo_layers import Sites, even_si
 from cayley_adapters.models.compression.methods.whitened_svd import whitened_factors
 from cayley_adapters.models.compression.observation import layer_inputs, observe
 from cayley_adapters.models.compression.sequential import compress
-from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.models.losses import token_losses
+from cayley_adapters.models.windows import load_windows
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose

@@ -25,8 +25,8 @@ from cayley_adapters.adapters.cayley.transform import cayley, inverse_cayley
 from cayley_adapters.models.base import PROJECTIONS, load_model, locate, set_threads
 from cayley_adapters.models.compression.observation import layer_inputs, run_layer
 from cayley_adapters.models.compression.sequential import compress
-from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.models.losses import token_losses
+from cayley_adapters.models.windows import load_windows
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose

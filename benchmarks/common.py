@@ -21,8 +21,8 @@ from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.storage import load_compressed
-from cayley_adapters.models.corpus import Windows, load_windows
 from cayley_adapters.models.losses import token_losses
+from cayley_adapters.models.windows import Windows, load_windows
 
 __all__ = ["Cell", "load_cell", "run_workflow"]
 

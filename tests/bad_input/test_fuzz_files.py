@@ -28,7 +28,7 @@ from cayley_adapters.core.tables import (
     read_table,
     write_table,
 )
-from cayley_adapters.models.corpus import load_windows
+from cayley_adapters.models.windows import load_windows
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.workload import load_workload
 from cayley_adapters.questions.files import read_csv, read_jsonl

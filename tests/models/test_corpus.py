@@ -10,7 +10,9 @@ import pytest
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_tokenizer, wheels
-from cayley_adapters.models.corpus import PARTS, build_windows, load_windows, save_windows
+from cayley_adapters.models.corpus import build_windows
+from cayley_adapters.models.texts import PARTS
+from cayley_adapters.models.windows import load_windows, save_windows
 
 
 @pytest.fixture(scope="module")

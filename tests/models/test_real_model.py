@@ -11,8 +11,9 @@ from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
 from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.models.base import load_model, load_tokenizer, locate
-from cayley_adapters.models.corpus import build_windows, encyclopedia
+from cayley_adapters.models.corpus import build_windows
 from cayley_adapters.models.losses import token_losses
+from cayley_adapters.models.texts import encyclopedia
 from cayley_adapters.questions.encyclopedia import encyclopedia_questions
 from cayley_adapters.questions.items import prompted, spread
 from cayley_adapters.questions.scoring import encode_set, log_likelihoods

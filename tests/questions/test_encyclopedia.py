@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cayley_adapters.models.corpus import encyclopedia
+from cayley_adapters.models.texts import encyclopedia
 from cayley_adapters.questions.encyclopedia import CALIBRATED_ON, encyclopedia_questions, names
 
 

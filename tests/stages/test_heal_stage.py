@@ -89,6 +89,6 @@ def test_what_follows_is_made_of_the_healed_model(prepared):
 
 
 def _test_windows(job):
-    from cayley_adapters.models.corpus import load_windows
+    from cayley_adapters.models.windows import load_windows
 
     return load_windows(job.inputs["tokens"][0], "test").tokens[:2]

@@ -114,7 +114,7 @@ def test_ones_own_questions_as_letters(ask, tmp_path):
 
 
 def test_questions_about_calibration_text_are_left_out(ask, folder, capsys):
-    from cayley_adapters.models.corpus import encyclopedia
+    from cayley_adapters.models.texts import encyclopedia
     from cayley_adapters.questions.items import load_set
 
     wide = ("data.calibration_windows=6000", "questions.limit=null")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.maps import Map, differing_keys, labels_of, shared_scales, unpaired
-from cayley_adapters.analysis.resampling import finite, interval
+from cayley_adapters.analysis.resampling import finite, interval, resampled
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import show, suggest
 from cayley_adapters.core.statistics import holm
@@ -47,7 +47,8 @@ class Comparison:
         labels: name → what people are shown, the reference's first.
         keys: dotted key of the configuration that differs → the value of each map, as text, in the order of labels.
         scales: noise scales above 0 that are compared.
-        documents: test documents of the reference.
+        clusters: how many test documents of the reference are resampled, or windows of the only one.
+        resampled: the same in words.
         table: rows of :func:`columns_of`, the numbers of each map.
         differences: rows of :data:`DIFFERENCE_COLUMNS`.
         unpaired: name → why it has no differences.
@@ -56,7 +57,8 @@ class Comparison:
     labels: Mapping[str, str]
     keys: Mapping[str, list[str]]
     scales: list[float]
-    documents: int
+    clusters: int
+    resampled: str
     table: pd.DataFrame
     differences: pd.DataFrame
     unpaired: Mapping[str, str]
@@ -124,6 +126,7 @@ def compare_maps(maps: Sequence[Map], reference: str | None = None, noise_scales
         keys,
         scales,
         len(np.unique(first.documents)),
+        resampled(first.documents),
         pd.DataFrame(rows, columns=columns_of(scales, list(keys))),
         differences.assign(comparisons=int(tested.sum())),
         apart,

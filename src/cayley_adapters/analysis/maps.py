@@ -111,7 +111,7 @@ def unpaired(maps: Sequence[Map], reference: Map) -> dict[str, str]:
         if one.reads_as(reference):
             continue
         keys = differing_keys([reference, one])
-        texts = [key for key in keys if key.startswith("data.") or key == "evaluate.windows"]
+        texts = [key for key in keys if key.startswith("data.") or key in ("evaluate.windows", "evaluate.context")]
         counts = [f"{each.name} has {len(each.documents)} tokens of {len(np.unique(each.documents))} documents"
                   for each in (reference, one)]  # fmt: skip
         if texts or not any(key.startswith("model.") for key in keys):

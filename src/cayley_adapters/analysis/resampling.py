@@ -1,4 +1,7 @@
-"""Replicates of means over test documents, shots and seeds, and the intervals made from them."""
+"""Replicates of means over test documents, shots and seeds, and the intervals made from them.
+
+Where a text is a single document its windows stand in for documents: a bootstrap over blocks of the text.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 
 import numpy as np
 
-__all__ = ["bootstrap_means", "finite", "interval", "seed_deviations"]
+__all__ = ["bootstrap_means", "finite", "interval", "resampled", "seed_deviations"]
 
 
 def bootstrap_means(losses: np.ndarray, documents: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -30,6 +33,17 @@ def bootstrap_means(losses: np.ndarray, documents: np.ndarray, replicates: int, 
     counts = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=replicates).astype(float)
     with np.errstate(invalid="ignore"):
         return (sums @ counts.T) / (counts @ sizes)
+
+
+def resampled(documents: np.ndarray) -> str:
+    """What intervals are drawn over, in words: ``20 test documents``, or ``9 windows of one test document``.
+
+    Args:
+        documents: ``(tokens,)`` of each token, below 0 where it is a window of the only document.
+    """
+    number, apart = len(np.unique(documents)), not (documents < 0).any()
+    plural = "" if number == 1 else "s"
+    return f"{number:,} test document{plural}" if apart else f"{number:,} window{plural} of one test document"
 
 
 def seed_deviations(curves: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:

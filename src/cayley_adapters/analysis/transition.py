@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
-from cayley_adapters.analysis.resampling import finite, interval
+from cayley_adapters.analysis.resampling import finite, interval, resampled
 from cayley_adapters.analysis.scaling import describe_scaling
 from cayley_adapters.circuits.noise.budget import Circuit
 
@@ -31,8 +31,8 @@ _DEFINITION = (
     "is a power of the noise scale. It is 0 where the blocks do not help even without noise; 'above': never reached, "
     "lambda_c is the end of the axis (a lower bound); 'below': already passed at the smallest positive noise scale, "
     "which lambda_c then is (an upper bound). bracket holds the neighbouring noise scales that were evaluated. ci95 "
-    "is a paired expanded-percentile bootstrap over test documents; its upper end is null where it lies beyond the "
-    "axis, its lower end 0 where it lies below. Shots that are drawn for every token are part of it, and so is the "
+    "is a paired expanded-percentile bootstrap over test documents, or over the windows of the only one; its upper end "
+    "is null where it lies beyond the axis, its lower end 0 where it lies below. Shots that are drawn for every token are part of it, and so is the "
     "spread over training seeds where there are two or more (seeds), and what the axis leaves open between its "
     "points. ci95 of best_block holds the blocks that are not worse than another for certain, 0 for none."
 )
@@ -119,7 +119,13 @@ def transition(
         "executor": str(chosen["executor"].iloc[0]),
         "shots": int(shots) if np.isfinite(shots) else "inf",
         "nll_uncompressed": finite(nll_uncompressed),
-        "bootstrap": {"replicates": bootstrap, "seed": seed, "documents": clusters, "tokens": len(documents)},
+        "bootstrap": {
+            "replicates": bootstrap,
+            "seed": seed,
+            "documents": clusters,
+            "resampled": resampled(documents),
+            "tokens": len(documents),
+        },
         "units": dict(_UNITS),
         "definition": _DEFINITION,
     }

@@ -116,7 +116,7 @@ class _Transition(TypedDict):
     executor: str
     shots: int | Literal["inf"]
     nll_uncompressed: _Number
-    bootstrap: dict[str, int]
+    bootstrap: dict[str, int | str]
 
 
 _TRANSITION = TypeAdapter(_Transition)

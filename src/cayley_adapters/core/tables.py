@@ -31,7 +31,7 @@ CELL_COLUMNS = [
     *("tokens", "nll", "nll_se", "perplexity", "recovery", "adapter_parameters", "two_qubit_gates"),
     *("executor", "backend", "layout", "mitigation", "targets"),
     *("brickwork_depth", "trained_noise_scale", "synthesis", "idle", "layers"),
-    *("nll_se_shots", "refined", "nll_compressed"),
+    *("nll_se_shots", "refined", "nll_compressed", "word_perplexity", "bits_per_byte"),
 ]
 _TEXTS = {"question_set_version": str}
 """Columns of text that may look like numbers: a version is a digest."""
@@ -41,6 +41,7 @@ CELL_NUMBERS = (*SIZES, "block_dim", "qubits", "noise_scale", "seed")
 BASELINE_COLUMNS = [
     *("model", "compression", "compression_ratio", "method", "adapter_parameters", "seed"),
     *("tokens", "nll", "nll_se", "perplexity", "recovery", "matched_block_dim"),
+    *("word_perplexity", "bits_per_byte"),
 ]
 
 

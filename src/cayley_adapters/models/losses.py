@@ -10,6 +10,7 @@ import torch
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.placement import input_device
+from cayley_adapters.models.windows import Windows
 
 __all__ = ["clustered_error", "perplexity_row", "shot_error", "token_losses"]
 
@@ -93,14 +94,24 @@ def shot_error(first: np.ndarray, second: np.ndarray, documents: np.ndarray, tok
     return float(np.sqrt(np.square(sums).sum() / 2 / (difference.size * tokens)))
 
 
-def perplexity_row(losses: np.ndarray, documents: np.ndarray) -> dict[str, float | int]:
-    """The columns ``tokens, nll, nll_se, perplexity`` of the results tables."""
-    mean = float(losses.mean())
+def perplexity_row(losses: np.ndarray, windows: Windows) -> dict[str, float | int]:
+    """The columns ``tokens, nll, nll_se, perplexity, word_perplexity, bits_per_byte`` of the results tables.
+
+    The last two are lm-evaluation-harness's: exp of the summed loss over the text's words (what white space parts), and
+    the summed loss in bits over its bytes of UTF-8; here of the scored tokens. Not a number where there are none.
+
+    Args:
+        losses: ``(tokens,)`` of the scored tokens, nats.
+        windows: the text that they are of.
+    """
+    mean, total = float(losses.mean()), float(losses.sum(dtype=np.float64))
+    words, size = windows.scored_words, windows.scored_bytes
     with np.errstate(over="ignore"):
-        perplexity = float(np.exp(mean))
-    return {
-        "tokens": losses.size,
-        "nll": mean,
-        "nll_se": clustered_error(losses, documents),
-        "perplexity": perplexity,
-    }
+        return {
+            "tokens": losses.size,
+            "nll": mean,
+            "nll_se": clustered_error(losses, windows.clusters),
+            "perplexity": float(np.exp(mean)),
+            "word_perplexity": float(np.exp(total / words)) if words else float("nan"),
+            "bits_per_byte": total / (size * np.log(2)) if size else float("nan"),
+        }

@@ -24,7 +24,10 @@ from cayley_adapters.pipeline.stage import Stage
 
 __all__ = ["MAP_STAGES"]
 
-EVALUATED = ("model.name", "evaluate.windows", "evaluate.batch_windows", "evaluate.threads", "evaluate.device")
+EVALUATED = (
+    "model.name",
+    *(f"evaluate.{name}" for name in ("windows", "context", "batch_windows", "threads", "device")),
+)
 SHARED_TRAINING = (
     *("targets", "layers", "steps", "batch_windows", "learning_rate", "schedule", "warmup", "max_grad_norm"),
     *("validation_windows", "validate_every", "distillation", "threads", "device"),

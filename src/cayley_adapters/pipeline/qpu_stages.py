@@ -65,7 +65,7 @@ QPU_STAGES: tuple[Stage, ...] = (
         outputs=DEVICE_RESULTS,
         leaves=(
             *("model.name", "train", "transpile.synthesis", "transpile.noise_scale", "noise"),
-            *("evaluate.windows", "evaluate.batch_windows", "qpu"),
+            *("evaluate.windows", "evaluate.context", "evaluate.batch_windows", "qpu"),
         ),
         threads="qpu.threads",
         memory_mb=3500,

@@ -68,9 +68,14 @@ class Evidence:
         return average_seeds(self.cells.iloc[chosen])
 
     @property
-    def documents(self) -> int:
-        """Test documents, which intervals are drawn over."""
+    def clusters(self) -> int:
+        """How many test documents, or windows of the only one, intervals are drawn over; none are with fewer than 2."""
         return int(self.transition["bootstrap"]["documents"])
+
+    @property
+    def resampled(self) -> str:
+        """The same in words."""
+        return str(self.transition["bootstrap"]["resampled"])
 
     @property
     def tokens(self) -> int:

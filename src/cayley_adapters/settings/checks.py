@@ -172,6 +172,15 @@ def levers_have_their_cells(settings: Settings) -> Iterator[str]:
             )
 
 
+def context_leaves_something_to_score(settings: Settings) -> Iterator[str]:
+    context, window = settings.evaluate.context, settings.data.window
+    if context >= window:
+        yield (
+            f"evaluate.context={context}: a window has {window} tokens (data.window), so that none has as many before "
+            "it; lower it, or raise data.window"
+        )
+
+
 CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     lines_hold_blocks,
     no_compression_has_no_ratio,
@@ -186,5 +195,6 @@ CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     aer_does_not_characterise,
     levers_change_the_plain,
     levers_have_their_cells,
+    context_leaves_something_to_score,
 )
 """In this order; the first that yields a sentence refuses the configuration with it."""

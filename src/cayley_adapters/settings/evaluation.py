@@ -29,6 +29,9 @@ class Evaluate(Section):
     """How perplexity is measured."""
 
     windows: Annotated[int, Between(1, 1_000_000)] = Field(description="Test windows.")
+    context: Annotated[int, Between(0, 32767)] = Field(
+        description="Tokens that a scored one has before it at least, by windows that overlap; 0 is side by side."
+    )
     shots: Annotated[tuple[Shots, ...], axis(order=float)] = Field(
         description="Shots a circuit, one cell each; inf is unlimited."
     )

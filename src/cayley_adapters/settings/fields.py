@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from cayley_adapters.core.errors import nearest
 from cayley_adapters.core.messages import show
+from cayley_adapters.core.text_files import SEPARATORS, expand
 
 __all__ = [
     "PROJECTIONS",
@@ -28,6 +29,7 @@ __all__ = [
     "Name",
     "Path",
     "Paths",
+    "Pattern",
     "Projection",
     "Revision",
     "Shots",
@@ -181,7 +183,20 @@ def _paths(value: Any) -> tuple[str, ...] | None:
         raise ValueError("must be a path or a list of paths such as [a.txt,b.txt]") from None
     if len(set(paths)) < len(paths):
         raise ValueError("names the same file twice")
-    return tuple(paths)
+    return tuple(expand(paths))
+
+
+def _pattern(value: Any) -> str:
+    text = _text(value)
+    if text in SEPARATORS:
+        return text
+    try:
+        empty = re.search(text, "")
+    except re.error as error:
+        raise ValueError(f"must be {', '.join(SEPARATORS)} or a regular expression ({error})") from None
+    if empty:
+        raise ValueError("must not match an empty text, which lies between any two letters")
+    return text
 
 
 BlockDim = Annotated[int, BeforeValidator(_block_dim)]
@@ -216,11 +231,14 @@ Revision = Annotated[
 Text = Annotated[str, BeforeValidator(_text)]
 """Printable characters, not empty."""
 
+Pattern = Annotated[str, BeforeValidator(_pattern)]
+"""A separator that has a name, or a regular expression."""
+
 Path = Annotated[str, BeforeValidator(_path)]
 """One path; ``~`` is the home folder."""
 
 Paths = Annotated[tuple[str, ...] | None, BeforeValidator(_paths)]
-"""One path or several, or null."""
+"""Files, or null: given as one path or several, of files, folders or globs."""
 
 
 def axis(order: Callable[[Any], Any] | None = None, empty: bool = False) -> WrapValidator:

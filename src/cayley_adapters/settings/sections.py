@@ -25,8 +25,10 @@ from cayley_adapters.settings.fields import (
     Name,
     Path,
     Paths,
+    Pattern,
     Projection,
     Revision,
+    Text,
     axis,
 )
 
@@ -126,14 +128,21 @@ class Model(Section):
 
 
 class Data(Section):
-    """Which text; calibration, training and test never share a document."""
+    """Which text; calibration, training and test share none of it."""
 
     name: Name = Field(description="Name of the text in tables.")
     source: Literal["encyclopedia", "text", "wikitext2"] = Field(
         description="The embedded encyclopedia, UTF-8 text files, or WikiText-2 from the hub."
     )
-    train: Paths = Field(description="Text file or files to calibrate and train on; with source text.")
-    test: Paths = Field(description="Text file or files to evaluate on; with source text.")
+    train: Paths = Field(
+        description="Files, folders or globs of text to calibrate and train on, UTF-8 or JSON lines; with source text."
+    )
+    test: Paths = Field(description="The same to evaluate on; with source text.")
+    separator: Pattern | None = Field(
+        description="What stands between the documents of a file: blank_lines, form_feed, or a regular expression; "
+        "null is one document a file; with source text."
+    )
+    field: Text | None = Field(description="Key of JSON lines that holds a document; with source text.")
     id: HubId | None = Field(description="Hub id of the dataset; with source wikitext2.")
     config: Name | None = Field(description="Configuration of the dataset on the hub; with source wikitext2.")
     revision: Revision | None = Field(description="Hub revision, best a commit hash; with source wikitext2.")
@@ -143,9 +152,12 @@ class Data(Section):
     @model_validator(mode="after")
     def _check(self) -> Data:
         files: dict[str, Any] = {"train": self.train, "test": self.test}
+        within: dict[str, Any] = {"separator": self.separator, "field": self.field}
         hub: dict[str, Any] = {"id": self.id, "config": self.config, "revision": self.revision}
-        wanted = {"text": files, "wikitext2": hub}.get(self.source, {})
-        refused = {} if self.source == "text" else {key: (value, "data=text") for key, value in files.items()}
+        wanted = {"text": files | {"field": self.field}, "wikitext2": hub}.get(self.source, {})
+        refused = (
+            {} if self.source == "text" else {key: (value, "data=text") for key, value in (files | within).items()}
+        )
         if self.source != "wikitext2":
             refused |= {key: (value, "data=wikitext2") for key, value in hub.items()}
         needs("data", self.source, wanted, refused)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import show
-from cayley_adapters.core.reading import read_text
+from cayley_adapters.core.text_files import read_documents
 from cayley_adapters.settings.schema import Settings
 
 __all__ = ["wrong_files"]
@@ -31,7 +31,8 @@ def wrong_files(settings: Settings) -> Iterator[str]:
 
 
 def _text(settings: Settings) -> Iterator[str]:
-    files = {"train": settings.data.train or (), "test": settings.data.test or ()}
+    data = settings.data
+    files = {"train": data.train or (), "test": data.test or ()}
     trained = set(map(os.path.realpath, files["train"]))
     if twice := [file for file in files["test"] if os.path.realpath(file) in trained]:
         for file in twice:
@@ -41,7 +42,7 @@ def _text(settings: Settings) -> Iterator[str]:
     for part, paths in files.items():
         for file in paths:
             try:
-                texts[part].append(read_text(file, f"data.{part}"))
+                texts[part] += ["\n".join(read_documents(file, f"data.{part}", data.separator, data.field or ""))]
             except CayleyError as error:
                 yield str(error)
     if any(len(texts[part]) < len(files[part]) for part in files):
@@ -49,13 +50,14 @@ def _text(settings: Settings) -> Iterator[str]:
     if set(texts["train"]) & set(texts["test"]):
         yield "data.test: has the same text as data.train; training and test text must differ"
     most = {part: sum(len(text.encode()) + 1 for text in found) for part, found in texts.items()}
-    window = settings.data.window
+    window = data.window
     for part, share, wanted, keys in (
         ("test", 10, settings.evaluate.windows, "evaluate.windows"),
         ("train", 10, settings.train.validation_windows + 1, "train.validation_windows"),
         ("train", 1, settings.data.calibration_windows, "data.calibration_windows"),
     ):
-        yield from _too_short(f"data.{part}", most[part], share, wanted, window, keys)
+        shared = settings.evaluate.context if part == "test" else 0
+        yield from _too_short(f"data.{part}", most[part] - shared, share, wanted, window - shared, keys)
 
 
 def _too_short(key: str, characters: int, tenths: int, windows: int, window: int, wanted: str) -> Iterable[str]:

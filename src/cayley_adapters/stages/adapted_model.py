@@ -14,9 +14,9 @@ from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.job import Job
 from cayley_adapters.models.compression.storage import load_compressed
-from cayley_adapters.models.corpus import Windows
 from cayley_adapters.models.losses import shot_error, token_losses
 from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.models.windows import Windows
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import Arm, make_executor
 from cayley_adapters.stages.common import device_noise, evaluation_windows, use_threads
@@ -36,7 +36,6 @@ class AdaptedModel:
         block_dim: d of the blocks.
         parameters: number of the blocks' parameters.
         windows: the text.
-        documents: ``(windows, window − 1)`` the document of each scored token.
     """
 
     def __init__(self, job: Job, settings: Settings) -> None:
@@ -51,23 +50,23 @@ class AdaptedModel:
         self.circuits = load_circuits(inputs["angles"][0])
         self.block_dim = next(iter(self._blocks.values())).shape[-1]
         self.parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
-        self.windows = evaluation_windows(inputs["tokens"][0], self._options.windows)
-        self.documents = self.windows.documents[:, 1:]
+        self.windows = evaluation_windows(inputs["tokens"][0], self._options)
         # Layers below the first block are the same in every arm, and for all adapters of one compressed model.
         self._first, self._states = first_adapted_layer(self._model), None
         if self._first:
             self._states = hidden_states(self._model, self.windows.tokens, self._first, compressed / "hidden")
 
     def losses(self, arm: Arm, windows: Windows | None = None, repeat: int = 0) -> np.ndarray:
-        """Token losses ``(windows, window − 1)`` under an arm; ``repeat`` counts independent draws of all shots."""
+        """Losses of scored tokens, ``(tokens,)``, under an arm; ``repeat`` counts independent draws of all shots."""
         import torch
 
         seed = (self._seed, repeat) if repeat else self._seed
         set_executor(self._model, make_executor(arm, self._blocks, self.circuits, self._device, seed))
-        tokens = (windows or self.windows).tokens
-        states = None if self._states is None else self._states[: len(tokens)]
+        windows = windows or self.windows
+        states = None if self._states is None else self._states[: len(windows.tokens)]
         with torch.no_grad(), from_layer(self._model, self._first):
-            return token_losses(self._model, tokens, self._options.batch_windows, states=states)
+            found = token_losses(self._model, windows.tokens, self._options.batch_windows, states=states)
+        return windows.select(found)
 
     def shot_error(self, arm: Arm, losses: np.ndarray) -> float:
         """Standard error of the mean loss that finite shots cause, from running the first batch twice.
@@ -79,6 +78,5 @@ class AdaptedModel:
         if READOUTS[arm.readout].once:
             again = [self.losses(arm, repeat=repeat).mean() for repeat in range(1, MEASUREMENTS)]
             return float(np.std([losses.mean(), *again], ddof=1))
-        count = min(self._options.batch_windows, len(losses))
-        second = self.losses(arm, self.windows.first(count, "evaluate.batch_windows"), repeat=1)
-        return shot_error(losses[:count], second, self.documents[:count], losses.size)
+        second = self.losses(arm, self.windows[: self._options.batch_windows], repeat=1)
+        return shot_error(losses[: second.size], second, self.windows.clusters[: second.size], losses.size)

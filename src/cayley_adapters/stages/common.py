@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.reading import damaged, load_json
 from cayley_adapters.models.base import load_model, locate, set_threads
-from cayley_adapters.models.corpus import Windows, load_windows
+from cayley_adapters.models.windows import Windows, load_windows
 from cayley_adapters.settings import Model
-from cayley_adapters.settings.evaluation import Noise
+from cayley_adapters.settings.evaluation import Evaluate, Noise
 from cayley_adapters.settings.fields import explain
 
 __all__ = [
@@ -67,9 +68,19 @@ def device_noise(noise: Noise, scale: float = 1.0) -> DeviceNoise:
     return DeviceNoise.from_backend(noise.backend, scale, noise.layout, noise.idle)
 
 
-def evaluation_windows(tokens: Path, count: int) -> Windows:
-    """The test windows that perplexity is measured on."""
-    return load_windows(tokens, "test").first(count, "evaluate.windows")
+def evaluation_windows(tokens: Path, evaluate: Evaluate) -> Windows:
+    """The test windows that perplexity is measured on.
+
+    Raises:
+        CayleyError: there are fewer, or none of their tokens is scored.
+    """
+    windows = load_windows(tokens, "test").overlapping(evaluate.context).first(evaluate.windows, "evaluate.windows")
+    if not windows.select(windows.tokens[:, 1:]).size:
+        raise CayleyError(
+            f"evaluate.windows={evaluate.windows}: no token of these windows is scored, since all are of headings or "
+            "stand between documents; raise evaluate.windows or data.window"
+        )
+    return windows
 
 
 def windows_healed_on(job: Job) -> int:

@@ -148,7 +148,7 @@ def _read(files: MapFiles) -> Map:
     paths = [Path(path) for path in files.compressed]
     losses, documents = read_references(paths)
     ratios = [float(read_baselines(path.with_name("baselines.csv"))["compression_ratio"].iloc[0]) for path in paths]
-    (text,) = load_arrays(files.tokens, "test.tokens")
+    text, scored = load_arrays(files.tokens, "test.tokens", "test.scored")
     return Map(
         files.name,
         _configuration(folder / "config.yaml"),
@@ -158,7 +158,7 @@ def _read(files: MapFiles) -> Map:
         read_evaluations([Path(path) for path in files.losses], len(documents)),
         dict(zip(ratios, losses, strict=True)),
         documents,
-        text[: len(documents) // max(text.shape[-1] - 1, 1)],  # windows whose tokens were predicted, but for the first
+        text[:, 1:][scored[:, 1:]][: len(documents)],
         [*_records(folder)],
     )
 

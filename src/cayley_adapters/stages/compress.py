@@ -9,7 +9,7 @@ from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.streaming import compress_folder
-from cayley_adapters.models.corpus import load_windows
+from cayley_adapters.models.windows import load_windows
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 from cayley_adapters.stages.common import model_dtype, model_folder

@@ -15,9 +15,10 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.compression.storage import load_compressed
-from cayley_adapters.models.corpus import Windows
+from cayley_adapters.models.corpus import window_of
+from cayley_adapters.models.windows import Windows, load_windows
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.common import evaluation_windows, model_folder, use_threads
+from cayley_adapters.stages.common import model_folder, use_threads
 from cayley_adapters.stages.transpile import circuits_of, synthesis_of
 
 if TYPE_CHECKING:
@@ -58,21 +59,20 @@ class DeviceModel:
             CayleyError: The text is too short, or longer than a window or than what the model reads at once.
         """
         if text is None:
-            window = evaluation_windows(self._inputs["tokens"][0], 1)
+            window = load_windows(self._inputs["tokens"][0], "test")[:1]
             longest = window.tokens.shape[1] - 1
             if tokens > longest:
                 raise CayleyError(
                     f"qpu.tokens={tokens}: a window has {longest} scored tokens; lower it, or raise data.window"
                 )
-            return Windows(window.tokens[:, : tokens + 1], window.documents[:, : tokens + 1])
-        ids = load_tokenizer(model_folder(self._inputs["model"][0])).encode(text, add_special_tokens=False)
-        if len(ids) < 2:
-            raise CayleyError(f"qpu.text: has {len(ids)} tokens, and nothing can be scored; give at least two words")
-        longest = getattr(self.model.config, "max_position_embeddings", len(ids))
-        if len(ids) > longest:
-            raise CayleyError(f"qpu.text: has {len(ids)} tokens, and the model reads {longest} at once; shorten it")
-        found = np.array([ids], dtype=np.int32)
-        return Windows(found, np.zeros_like(found))
+            return window.whole(tokens + 1)
+        found = window_of(text, load_tokenizer(model_folder(self._inputs["model"][0])))
+        if (count := found.tokens.size) < 2:
+            raise CayleyError(f"qpu.text: has {count} tokens, and nothing can be scored; give at least two words")
+        longest = getattr(self.model.config, "max_position_embeddings", count)
+        if count > longest:
+            raise CayleyError(f"qpu.text: has {count} tokens, and the model reads {longest} at once; shorten it")
+        return found
 
     def slices(self, projection: str, windows: Windows) -> np.ndarray:
         """What enters a projection's blocks, ``(T, B, d)``, at every position but the last, which is not scored."""

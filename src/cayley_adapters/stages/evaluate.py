@@ -55,6 +55,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         "idle": settings.noise.idle,
         "layout": _layout_text(settings.noise.layout),
     }
+    windows = model.windows
     arms = list(_arms(settings, model.block_dim))
     total = len(arms) + options.refine
     progress, rows, losses = Progress(job.label), [], []
@@ -62,9 +63,9 @@ def run(job: Job, settings: Settings) -> Outcome:
     def measure(arm: Arm, **further: Any) -> np.ndarray:
         measured = model.losses(arm)
         circuits = {} if arm.executor == "exact" else device
-        rows.append(common | arm.columns | circuits | further | perplexity_row(measured, model.documents))
+        rows.append(common | arm.columns | circuits | further | perplexity_row(measured, windows))
         rows[-1]["nll_se_shots"] = model.shot_error(arm, measured)
-        losses.append(measured.ravel().astype(np.float32))
+        losses.append(measured.astype(np.float32))
         note = f"noise {arm.noise_scale:g}, {arm.shots:g} shots: perplexity {rows[-1]['perplexity']:.4g}"
         progress(len(rows), total, note)
         return losses[-1]
@@ -76,14 +77,14 @@ def run(job: Job, settings: Settings) -> Outcome:
     known = {row["noise_scale"]: loss for row, loss in zip(rows, losses, strict=True) if _is_main(row, first_shots)}
     for _ in range(options.refine):
         axis, (compressed,) = sorted(known), load_arrays(inputs["compressed_losses"][0], "losses")
-        scale = next_noise_scale(axis, np.stack([known[a] for a in axis]), compressed, model.documents.ravel())
+        scale = next_noise_scale(axis, np.stack([known[a] for a in axis]), compressed, windows.clusters)
         if scale is None:
             break
         known[scale] = measure(replace(main, noise_scale=scale), refined=True)
     budget = _budget(
         model, settings, main, known, lambda done, of: progress(len(rows) + done, len(rows) + of, "noise budget")
     )
-    save_arrays({"losses": np.stack(losses), "documents": model.documents.ravel()}, outputs["losses"])
+    save_arrays({"losses": np.stack(losses), "documents": windows.clusters}, outputs["losses"])
     key = {name: common[name] for name in ("compression_ratio", "block_dim", "qubits", "seed")}
     write_table([key | row for row in budget], outputs["budget"], BUDGET_COLUMNS)
     write_table(rows, outputs["cells"], CELL_COLUMNS)
@@ -151,18 +152,18 @@ def _budget(
         return
     errors = circuit_errors(list(model.circuits.values()), device_noise(settings.noise))
     wanted = settings.evaluate.noise_budget_windows
-    windows = model.windows.first(min(wanted, len(model.windows.tokens)), "evaluate.noise_budget_windows")
+    windows = model.windows[:wanted]
     measured = len(windows.tokens) > 0 and settings.sweep.noise_scale != (0,)
     alone = [source for source in SOURCES if measured and errors[source]["gates"]]
-    documents = windows.documents[:, 1:].ravel()
+    documents = windows.clusters
     at: list[Any] = [known[scale][: documents.size] if scale in known else None for scale in (0.0, 1.0)]
     if measured and at[1] is None:
-        at[1] = model.losses(replace(arm, noise_scale=1.0), windows).ravel()
+        at[1] = model.losses(replace(arm, noise_scale=1.0), windows)
     for done, source in enumerate(errors):
         cost = {}
         if measured and source in (*alone, "all"):
             one = replace(arm, noise_scale=1.0, source=source)
-            loss = at[1] if source == "all" else model.losses(one, windows).ravel()
+            loss = at[1] if source == "all" else model.losses(one, windows)
             difference = loss.astype(np.float64) - at[0]
             cost = {"cost": difference.mean(), "cost_se": clustered_error(difference, documents)}
         yield {"source": source, **errors[source], **cost}

@@ -32,9 +32,9 @@ def run(job: Job, settings: Settings) -> Outcome:
     torch.manual_seed(options.seed)
     source, device = inputs["compressed"][0].parent, device_named(options.device)
     wanted = options.steps * options.batch_windows
-    tokens, train = healing_windows(inputs["tokens"][0], wanted, settings.train.validation_windows)
+    windows, train = healing_windows(inputs["tokens"][0], wanted, settings.train.validation_windows)
     say(f"{job.label}: {wanted / train:.2f} times through {train} windows of text")
-    teacher = None
+    tokens, teacher = windows.tokens, None
     if options.distillation > 0:
         # Those that validate come again and again, and all others where the text is gone through more than once.
         keep = range(train if wanted <= train else 0, len(tokens))
@@ -47,7 +47,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         student = place(student, device)
         attention = plain_attention(model, tokens)
         loss = HealingLoss(options.distillation, options.cross_entropy, options.temperature)
-        objective = HealingObjective(student, teacher, tokens, train, loss)
+        objective = HealingObjective(student, teacher, tokens, windows.scored, train, loss)
         recipe = Recipe(
             steps=options.steps,
             batch_windows=options.batch_windows,

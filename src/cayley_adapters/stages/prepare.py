@@ -8,8 +8,9 @@ from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.models.base import check_model, load_tokenizer, locate
-from cayley_adapters.models.corpus import build_windows, save_windows
+from cayley_adapters.models.corpus import build_windows
 from cayley_adapters.models.hashes import model_hashes, text_hashes
+from cayley_adapters.models.windows import save_windows
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 

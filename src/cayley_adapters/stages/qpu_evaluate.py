@@ -17,8 +17,8 @@ from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import CELL_COLUMNS, write_table
-from cayley_adapters.models.corpus import Windows
 from cayley_adapters.models.losses import perplexity_row, token_losses
+from cayley_adapters.models.windows import Windows
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.qpu.agreement import chi_square
 from cayley_adapters.qpu.counts import load_counts
@@ -62,7 +62,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         return _losses(settings, model.model, windows)
 
     for arm, found in _arms(job, settings, model, workload, counts, noise, losses, windows):
-        rows.append(arm | perplexity_row(found, windows.documents[:, 1:]))
+        rows.append(arm | perplexity_row(found, windows))
         progress(len(rows), 7, f"{arm['arm']}: perplexity {rows[-1]['perplexity']:.4g}")
     known = {row["arm"]: row for row in rows}
     write_table(rows, outputs["inference"], INFERENCE_COLUMNS)
@@ -81,12 +81,12 @@ def _windows(job: Job, settings: Settings, model: DeviceModel) -> Windows:
     """The text; maps that were measured once serve all the test windows of the map."""
     options = settings.qpu
     if options.mode == "characterise" and options.text is None:
-        return evaluation_windows(job.inputs["tokens"][0], settings.evaluate.windows)
+        return evaluation_windows(job.inputs["tokens"][0], settings.evaluate)
     return model.windows(options.text, options.tokens)
 
 
 def _losses(settings: Settings, model: Any, windows: Windows) -> np.ndarray:
-    return token_losses(model, windows.tokens, settings.evaluate.batch_windows)
+    return windows.select(token_losses(model, windows.tokens, settings.evaluate.batch_windows))
 
 
 def _arms(

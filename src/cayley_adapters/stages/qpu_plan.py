@@ -15,7 +15,7 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import write_table
-from cayley_adapters.models.corpus import Windows
+from cayley_adapters.models.windows import Windows
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.qpu.account import Account, account_of, bill_of, screen
 from cayley_adapters.qpu.calls import calls_of

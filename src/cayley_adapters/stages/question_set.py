@@ -7,7 +7,8 @@ from pathlib import Path
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.models.corpus import encyclopedia, load_windows
+from cayley_adapters.models.texts import encyclopedia
+from cayley_adapters.models.windows import load_windows
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.questions.encyclopedia import encyclopedia_questions
 from cayley_adapters.questions.files import read_csv, read_jsonl

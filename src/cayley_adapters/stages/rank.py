@@ -24,6 +24,7 @@ from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.models.windows import Windows
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import Arm, make_executor
@@ -60,23 +61,25 @@ def run(job: Job, settings: Settings) -> Outcome:
     model = load_adapter(base, inputs["adapter"][0].parent)
     wanted = train.steps * train.batch_windows
     held_out, healed = max(train.validation_windows, 1), windows_healed_on(job)
-    tokens, trained = training_windows(inputs["tokens"][0], wanted, held_out, healed)
-    tokens = tokens[trained : trained + settings.levers.ranking_windows]
+    windows, trained = training_windows(inputs["tokens"][0], wanted, held_out, healed)
+    windows = windows[trained : trained + settings.levers.ranking_windows]
     layers, blocks = adapted_layers(model), trained_blocks(model)
     circuits = {name: synthesise(q.numpy()) for name, q in blocks.items()}
     noisy = make_executor(NOISY, blocks, circuits, device_noise(settings.noise), 0)
     exact = ExactExecutor({name: q.float() for name, q in blocks.items()}, "signed")
     progress, rows = Progress(job.label), []
     with torch.no_grad():
-        for row in _measured(model, tokens, exact, noisy):
+        for row in _measured(model, windows, exact, noisy):
             rows.append(row | {"inputs": layers[row["projection"]].in_features})
             progress(len(rows), len(layers))
     write_table(rank(pd.DataFrame(rows)), job.outputs["ranking"], RANKING_COLUMNS)
     return Outcome()
 
 
-def _measured(model: Any, tokens: np.ndarray, exact: Executor, noisy: Executor) -> Iterator[dict[str, Any]]:
+def _measured(model: Any, windows: Windows, exact: Executor, noisy: Executor) -> Iterator[dict[str, Any]]:
     """Gain and cost of each projection; what lies below its layer is run once for all of a layer's."""
+    tokens, scored = windows.tokens, windows.scored[:, 1:]
+    counts = scored.sum(axis=1).clip(1)
     base = model.get_base_model()
     decoder = list(base.model.layers)
     set_executor(model, exact)
@@ -90,7 +93,8 @@ def _measured(model: Any, tokens: np.ndarray, exact: Executor, noisy: Executor) 
                 found: dict[str, Any] = {"projection": key, "layer": int(re.findall(r"\.(\d+)\.", key)[0])}
                 for name, executor in (("gain", None), ("cost", noisy)):
                     set_executor(model, _Exchanged(key, executor, exact))
-                    difference = (token_losses(model, tokens, 1, states=entering) - plain).mean(axis=1)
+                    difference = token_losses(model, tokens, 1, states=entering) - plain
+                    difference = (difference * scored).sum(axis=1) / counts
                     error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
                     found |= {name: difference.mean(), f"{name}_se": error}
                 yield found

@@ -35,12 +35,12 @@ def run(job: Job, settings: Settings) -> Outcome:
     """
     set_threads(settings.evaluate.threads)
     model, about = _model(job, device_named(settings.evaluate.device))
-    windows = evaluation_windows(job.inputs["tokens"][0], settings.evaluate.windows)
+    windows = evaluation_windows(job.inputs["tokens"][0], settings.evaluate)
     losses = token_losses(model, windows.tokens, settings.evaluate.batch_windows, Progress(job.label))
-    documents = windows.documents[:, 1:]
-    row = {"model": settings.model.name, "adapter_parameters": 0, **about, **perplexity_row(losses, documents)}
+    losses = windows.select(losses)
+    row = {"model": settings.model.name, "adapter_parameters": 0, **about, **perplexity_row(losses, windows)}
     write_table([row], job.outputs["row"], BASELINE_COLUMNS)
-    arrays = {"losses": losses.ravel().astype(np.float32), "documents": documents.ravel()}
+    arrays = {"losses": losses.astype(np.float32), "documents": windows.clusters}
     save_arrays(arrays, job.outputs["losses"])
     return Outcome(tracked=[_tracked(job)])
 

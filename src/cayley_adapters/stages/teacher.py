@@ -20,12 +20,13 @@ def run(job: Job, settings: Settings) -> Outcome:
     train, inputs = settings.train, job.inputs
     set_threads(train.threads)
     wanted = train.steps * train.batch_windows
-    tokens, _ = training_windows(inputs["tokens"][0], wanted, train.validation_windows, windows_healed_on(job))
+    windows, _ = training_windows(inputs["tokens"][0], wanted, train.validation_windows, windows_healed_on(job))
     path = job.outputs["targets"]
     if "train.distillation_top_k" not in job.leaves:
         say(f"{job.label}: nothing is distilled (train.distillation=0)")
         save_targets({}, path)
         return Outcome()
+    tokens = windows.tokens
     model = place(base_model(inputs["model"][0]), device_named(train.device))
     targets = teacher_targets(model, tokens, train.distillation_top_k, Progress(job.label))
     save_targets(targets, path)

@@ -70,13 +70,13 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
     inputs, outputs = job.inputs, job.outputs
     wanted = options.steps * options.batch_windows
     healed = windows_healed_on(job)
-    tokens, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows, healed)
-    first = first_adapted_layer(model)
+    windows, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows, healed)
+    tokens, first = windows.tokens, first_adapted_layer(model)
     # Beside the compressed model: they vanish with it when it is made anew.
     hidden = inputs["compressed"][0].parent / "hidden"
     states = hidden_states(model, tokens, first, hidden) if first else None
     targets = load_targets(inputs["targets"][0]) if options.distillation > 0 else None
-    text = TrainingText(tokens, train, targets, first, states)
+    text = TrainingText(tokens, windows.scored, train, targets, first, states)
     recipe = Recipe(
         learning_rate=learning_rate,
         seed=seed,

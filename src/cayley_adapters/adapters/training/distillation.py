@@ -78,7 +78,7 @@ def distillation_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
         teacher: the teacher's own.
 
     Returns:
-        Mean over positions, nats.
+        ``(…)`` of each position, nats.
     """
 
     def rest(kept: torch.Tensor) -> torch.Tensor:
@@ -86,5 +86,4 @@ def distillation_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Ten
 
     # Where k is the whole vocabulary nothing is left over, and both rests are the same constant.
     teacher_rest, student_rest = rest(teacher), rest(student)
-    divergence = (teacher.exp() * (teacher - student)).sum(-1) + teacher_rest.exp() * (teacher_rest - student_rest)
-    return divergence.mean()
+    return (teacher.exp() * (teacher - student)).sum(-1) + teacher_rest.exp() * (teacher_rest - student_rest)

@@ -97,6 +97,7 @@ class HealingObjective:
         student: the compressed model.
         teacher: the uncompressed one; None where nothing is distilled.
         tokens: ``(windows, window)`` token ids, training windows first.
+        scored: ``(windows, window)`` bool, whether a token is predicted: the others count in no loss.
         windows: how many are trained on; the others validate.
         loss: weights and temperature.
     """
@@ -104,6 +105,7 @@ class HealingObjective:
     student: Any
     teacher: Teacher | None
     tokens: np.ndarray
+    scored: np.ndarray
     windows: int
     loss: HealingLoss = field(default_factory=HealingLoss)
 
@@ -136,11 +138,11 @@ class HealingObjective:
     def _window(self, index: int, wanted: bool) -> tuple[torch.Tensor, dict[str, float], torch.Tensor]:
         """Logits of a window, its losses, and the gradient by the logits if that is wanted."""
         window = torch.as_tensor(self.tokens[[index]], dtype=torch.long, device=input_device(self.student))
-        taught = self.teacher.logits(index, window) if self.teacher else None
-        kept = torch.arange(window.shape[1] - 1, device=window.device)
+        kept = torch.as_tensor(self.scored[index, 1:].nonzero()[0], device=window.device)
+        taught = self.teacher.logits(index, window)[kept] if self.teacher else None
         logits = self.student(input_ids=window, use_cache=False, logits_to_keep=kept).logits[0]
-        sums, gradient = divergence_and_gradient(logits.detach(), taught, window[0, 1:], self.loss, wanted)
-        divergence, cross_entropy = (value / len(kept) for value in sums)
+        sums, gradient = divergence_and_gradient(logits.detach(), taught, window[0, 1:][kept], self.loss, wanted)
+        divergence, cross_entropy = (value / max(len(kept), 1) for value in sums)
         loss = self.loss.distillation * divergence + self.loss.cross_entropy * cross_entropy
         return logits, {"loss": loss, "cross_entropy": cross_entropy, "distillation": divergence}, gradient
 

@@ -76,6 +76,7 @@ class TrainingText:
 
     Attributes:
         tokens: ``(windows, window)`` token ids, training windows first.
+        scored: ``(windows, window)`` bool, whether a token is predicted: the others count in no loss.
         train: how many are trained on; the others validate.
         targets: the teacher's predictions on all windows; None where nothing is distilled.
         first_layer: the decoder layer at which the model starts; 0 for all of it.
@@ -84,6 +85,7 @@ class TrainingText:
     """
 
     tokens: np.ndarray
+    scored: np.ndarray
     train: int
     targets: TeacherTargets | None = None
     first_layer: int = 0
@@ -241,7 +243,7 @@ class _AdapterObjective:
         return self.text.train
 
     def gradients(self, chosen: np.ndarray) -> dict[str, float]:
-        loss, cross_entropy, divergence = self._losses(chosen)
+        (loss, cross_entropy, divergence), _ = self._losses(chosen)
         require_finite(loss.item(), "train.learning_rate")
         loss.backward()
         figures = {"loss": loss, "cross_entropy": cross_entropy, "distillation": divergence}
@@ -251,23 +253,29 @@ class _AdapterObjective:
         held_out = range(self.text.train, len(self.text.tokens))
         if not held_out:
             return None
-        return {"validation": float(np.mean([self._losses(np.array([i]))[0].item() for i in held_out]))}
+        found = [(losses[0].item(), count) for losses, count in (self._losses(np.array([i])) for i in held_out)]
+        return {"validation": sum(loss * count for loss, count in found) / max(sum(count for _, count in found), 1)}
 
-    def _losses(self, chosen: np.ndarray) -> tuple[torch.Tensor, ...]:
-        """The whole loss, cross-entropy and divergence of some windows, nats a token."""
+    def _losses(self, chosen: np.ndarray) -> tuple[tuple[torch.Tensor, ...], int]:
+        """The whole loss, cross-entropy and divergence of some windows, nats a scored token, and how many these are."""
         model, text = self.model, self.text
         device = input_device(model)
         inputs = {name: value.to(device) for name, value in text.inputs(chosen).items()}
-        # The last position predicts nothing; leaving it out here spares a copy of all logits in the backward pass.
-        kept = torch.arange(text.tokens.shape[1] - 1, device=device)
-        logits = model(**inputs, use_cache=False, logits_to_keep=kept).logits
+        scored = torch.as_tensor(text.scored[chosen][:, 1:])
+        # Logits of positions that predict nothing scored are not computed, the last one's among them.
+        kept = scored.any(0).nonzero()[:, 0]
+        logits = model(**inputs, use_cache=False, logits_to_keep=kept.to(device)).logits
         log_probabilities = logits.float().log_softmax(-1)
-        following = torch.as_tensor(text.tokens[chosen][:, 1:, None], dtype=torch.long, device=logits.device)
+        following = torch.as_tensor(text.tokens[chosen][:, 1:, None], dtype=torch.long)[:, kept].to(logits.device)
+        weights, count = scored[:, kept].to(logits), int(scored.sum())
+        weights = weights / max(count, 1)
         if text.targets is None or self.distillation == 0:
-            cross_entropy = -log_probabilities.gather(-1, following).mean()
-            return cross_entropy, cross_entropy, torch.zeros(())
-        teacher, indices = (part.to(logits.device) for part in text.targets.batch(chosen))
+            cross_entropy = -(log_probabilities.gather(-1, following)[..., 0] * weights).sum()
+            return (cross_entropy, cross_entropy, torch.zeros(())), count
+        teacher, indices = (part[:, kept].to(logits.device) for part in text.targets.batch(chosen))
         # One gather for both losses: the gradient of each is as large as all logits.
         picked = log_probabilities.gather(-1, torch.cat([following, indices.long()], dim=-1))
-        cross_entropy, divergence = -picked[..., 0].mean(), distillation_loss(picked[..., 1:], teacher)
-        return (1 - self.distillation) * cross_entropy + self.distillation * divergence, cross_entropy, divergence
+        cross_entropy = -(picked[..., 0] * weights).sum()
+        divergence = (distillation_loss(picked[..., 1:], teacher) * weights).sum()
+        loss = (1 - self.distillation) * cross_entropy + self.distillation * divergence
+        return (loss, cross_entropy, divergence), count

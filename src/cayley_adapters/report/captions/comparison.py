@@ -42,15 +42,15 @@ def comparison_notes(found: Comparison) -> list[str]:
 
 def _paired(found: Comparison, real: int) -> str:
     """How the differences came about, ``real`` of which are below 0.05."""
-    text = f"Differences to {found.labels[found.reference]} are of the same {count(found.documents, 'test document')}"
-    if found.documents < 2:
+    text = f"Differences to {found.labels[found.reference]} are of the same {found.resampled}"
+    if found.clusters < 2:
         return f"{text}, which cannot be resampled: no intervals."
     tried = int(found.differences["comparisons"].iloc[0])
     if not tried:
         return f"{text}, and their losses are the same at all noise scales that the maps share."
     comparisons = count(tried, "comparison")
     return (
-        f"{text}: intervals 95 %, each alone, from {whole(REPLICATES)} paired draws of documents; p-values are Holm's "
+        f"{text}: intervals 95 %, each alone, from {whole(REPLICATES)} paired draws of these; p-values are Holm's "
         f"for all {comparisons}, of which {real} {'is' if real == 1 else 'are'} below 0.05."
     )
 

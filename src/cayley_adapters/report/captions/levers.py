@@ -22,7 +22,7 @@ def levers_caption(evidence: Evidence) -> list[str]:
         f"Critical noise λ_c of blocks of d = {listing(sweep.block_dim)} at ratio {listing(sweep.compression_ratio)}, "
         f"as the map has it and with each of {count(len(names), 'lever')}; "
         f"{'seed' if len(sweep.seed) == 1 else 'mean of seeds'} {listing(sweep.seed)}, "
-        f"{count(evidence.documents, 'test document')}, intervals 95 %. Beside each stands the identity block, which "
+        f"{evidence.resampled}, intervals 95 %. Beside each stands the identity block, which "
         "has learnt nothing, in the same circuits on the same device (identity), and the same blocks without any "
         "circuit (perplexity_exact); models without blocks are the last rows."
     )

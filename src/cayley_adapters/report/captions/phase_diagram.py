@@ -5,7 +5,7 @@ from __future__ import annotations
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.report.captions.common import device, shots_text, where_adapted
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.words import count, listing
+from cayley_adapters.report.words import listing
 
 __all__ = ["phase_diagram_caption"]
 
@@ -17,6 +17,7 @@ def phase_diagram_caption(evidence: Evidence) -> list[str]:
     noise = (
         f"; λ = 0 is ideal, λ = 1 {device(evidence)} as calibrated" if evidence.noisy else "; no noise was evaluated"
     )
+    context = f", each after at least {evaluate.context:,} others" if evaluate.context else ""
     text = (
         f"Perplexity with blocks of d = {listing(sweep.block_dim)} on {where_adapted(evidence)}, at noise scale λ = "
         f"{listing(sweep.noise_scale)}{noise}. {settings.model.name}, compression {settings.compress.method} at ratio "
@@ -24,7 +25,7 @@ def phase_diagram_caption(evidence: Evidence) -> list[str]:
         f"readout {READOUTS[transition['readout']].title}, {shots_text(transition['shots'])}, mitigation "
         f"{evaluate.mitigation}, executor {transition['executor']}; "
         f"{'seed' if len(sweep.seed) == 1 else 'mean of seeds'} {listing(sweep.seed)}; {evidence.tokens:,} test tokens "
-        f"of {count(evidence.documents, 'document')}."
+        f"of {evidence.resampled}, in windows of {settings.data.window:,} tokens{context}."
     )
     marks = (
         "Numbers are perplexities, colours the recovered share of nll within ±1. Left of the black line (λ_c; "

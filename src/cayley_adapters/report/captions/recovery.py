@@ -33,7 +33,7 @@ def recovery_caption(evidence: Evidence) -> list[str]:
         f"Share of the perplexity lost to compression that adapters on {where_adapted(evidence)} recover without noise "
         f"(λ = 0), after {count(train.steps, 'step')} of {count(train.batch_windows * settings.data.window, 'token')}; "
         f"blocks of d = {listing(settings.sweep.block_dim)}.{beside} Intervals: 95 %, paired bootstrap over "
-        f"{count(evidence.documents, 'test document')}; they do not cover the spread over seeds "
+        f"{evidence.resampled}; they do not cover the spread over seeds "
         f"({listing(settings.sweep.seed)} here)."
     )
     table = evidence.tables.get("recovery.csv")

@@ -8,7 +8,7 @@ import pandas as pd
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.report.captions.common import device, shots_text
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.words import count, interval, listing, significant
+from cayley_adapters.report.words import interval, listing, significant
 
 __all__ = ["collapse_findings", "prediction_findings", "transition_caption"]
 
@@ -31,10 +31,9 @@ def transition_caption(evidence: Evidence) -> list[str]:
         f"{listing(evidence.settings.sweep.compression_ratio)}; readout {READOUTS[transition['readout']].title}, "
         f"{shots_text(transition['shots'])}; {device(evidence)}. "
         + (
-            f"Intervals: 95 %, {bootstrap['replicates']:,} paired bootstrap replicates over "
-            f"{count(bootstrap['documents'], 'document')}."
+            f"Intervals: 95 %, {bootstrap['replicates']:,} paired bootstrap replicates over {bootstrap['resampled']}."
             if bootstrap["documents"] > 1
-            else "No intervals: one document cannot be resampled."
+            else "No intervals: one window of one document cannot be resampled."
         )
     )
     fit = (

@@ -171,10 +171,10 @@ def limits(evidence: Evidence) -> str:
             text.append("Mitigation uses the very calibration that the noise is made from; a real device's drifts.")
     spread = "one seed was trained" if len(seeds) == 1 else f"the {len(seeds)} seeds are averaged"
     text.append(
-        f"Intervals are over {count(evidence.documents, 'test document')}"
+        f"Intervals are over {evidence.resampled}"
         + (", not over training seeds: one seed was trained." if len(seeds) == 1 else f" and {len(seeds)} seeds.")
-        if evidence.documents > 1
-        else f"There are no intervals, since the test text is one document; {spread}."
+        if evidence.clusters > 1
+        else f"There are no intervals, since the test text is one window of one document; {spread}."
     )
     layers = settings.train.layers
     where = "" if layers is None else f" of layer{'s' * (len(layers) > 1)} {listing(layers)}"

@@ -233,17 +233,18 @@ def _readout(evidence: Evidence) -> str:
 
 def _statistics(evidence: Evidence) -> str:
     bootstrap = evidence.transition["bootstrap"]
-    windows = evidence.settings.evaluate.windows
+    windows, before = evidence.settings.evaluate.windows, evidence.settings.evaluate.context
+    context = f", each scored token after at least {before:,} others" if before else ""
     intervals = (
         f"intervals (95 %) are expanded percentiles {{percentiles}} of {bootstrap['replicates']:,} paired bootstrap "
-        f"replicates over documents and with them shots (seed {bootstrap['seed']}), "
+        f"replicates over {bootstrap['resampled']} and with them shots (seed {bootstrap['seed']}), "
         + (
             f"and over {seeds} training seeds with Student's t"
             if (seeds := len(evidence.settings.sweep.seed)) > 1
             else "and do not cover training seeds"
         )
-        if bootstrap["documents"] > 1
-        else "there are no intervals, since one document cannot be resampled"
+        if evidence.clusters > 1
+        else "there are no intervals, since one window of one document cannot be resampled"
     )
     crossing = (
         "λ_c is the first λ at which the nll is that of the compressed model without blocks, with the cost between "
@@ -253,6 +254,6 @@ def _statistics(evidence: Evidence) -> str:
     )
     return (
         f"Perplexity is the exponential of the mean nll of {evidence.tokens:,} tokens of "
-        f"{count(bootstrap['documents'], 'document')} "
-        f"in {count(windows, 'test window')}; {crossing}{intervals}."
+        f"{evidence.resampled} in {count(windows, 'test window')} of {evidence.settings.data.window:,} tokens{context};"
+        f" headings and what stands between documents are read and not scored; {crossing}{intervals}."
     )

@@ -243,14 +243,14 @@ def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0,
         f"{one['targets']}; device {one['backend']} (layout {one['layout']}, mitigation {one['mitigation']}); "
         f"readout {one['readout']}; {shots if shots == 'inf' else format(int(shots), ',')} shots; executor "
         f"{one['executor']}; {int(one['tokens']):,} test tokens"
-        + (f" of {bootstrap['documents']:,} document{'s' * (bootstrap['documents'] > 1)}" if bootstrap else "")
+        + (f" of {bootstrap['resampled']}" if bootstrap else "")
         + (f"; mean of {seeds} seeds" if seeds > 1 else "; one seed")
         + "."
     ]
     if bootstrap and bootstrap["documents"] > 1:
-        parts.append(f"Intervals: {bootstrap['replicates']:,} paired bootstrap replicates over documents.")
+        parts.append(f"Intervals: {bootstrap['replicates']:,} paired bootstrap replicates over these.")
     elif bootstrap:
-        parts.append("No intervals: one document cannot be resampled.")
+        parts.append("No intervals: one window of one document cannot be resampled.")
     text = " ".join(parts) + more
     return textwrap.fill(text, width) if width else text
 
