@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import yaml
 from safetensors.numpy import save_file
+from windows import windows_of
 
 from cayley_adapters.analysis.evaluations import Evaluations
 from cayley_adapters.analysis.maps import Map
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.core.reading import flat
 from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS
+from cayley_adapters.models.windows import save_windows
 
 AXIS = (0.0, 0.3, 1.0, 3.0, 10.0)
 WINDOW = 9
@@ -131,7 +133,7 @@ def write_map(one: Map, folder: Path) -> Path:
     one.baselines.to_csv(folder / "baselines.csv", index=False)
     (folder / "adapters" / "manifest.csv").write_text("path\n")
     (folder / "transition.json").write_text(json.dumps(one.transition))
-    save_file({"test.tokens": one.text, "test.documents": one.text}, folder / "prepared" / "tokens.safetensors")
+    save_windows({"test": windows_of(one.text)}, folder / "prepared" / "tokens.safetensors")
     plain = folder / "baselines" / "ratio0.2" / "compressed"
     save_file({"losses": one.compressed[0.2], "documents": one.documents}, plain / "losses.safetensors")
     one.baselines[one.baselines["method"] == "compressed"].to_csv(plain / "baselines.csv", index=False)

@@ -70,4 +70,4 @@ def small_map() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     collapse = {"x": "noise_scale", "holds": True, "residual_factor": 1.1}
     result = {"ratios": ratios, "readout": "sign_constrained", "executor": "noisy", "shots": 8192}
     result |= {"scaling": {"collapse": [collapse], "predictions": [predicted]}, "nll_uncompressed": 2.5}
-    return cells, baselines, result | {"bootstrap": {"documents": 3, "tokens": 100}}
+    return cells, baselines, result | {"bootstrap": {"documents": 3, "resampled": "3 test documents", "tokens": 100}}

@@ -53,15 +53,15 @@ def compressed(folder, tokens, train=None):
 def test_distillation_is_the_divergence_where_all_tokens_are_kept():
     student, teacher = torch.randn(3, 5, 20).log_softmax(-1), torch.randn(3, 5, 20).log_softmax(-1)
     expected = (teacher.exp() * (teacher - student)).sum(-1).mean()
-    assert distillation_loss(student, teacher).item() == pytest.approx(expected.item(), abs=1e-4)
+    assert distillation_loss(student, teacher).mean().item() == pytest.approx(expected.item(), abs=1e-4)
 
 
 def test_distillation_is_a_divergence():
     student = torch.randn(4, 50).log_softmax(-1)
     best = student.topk(8)
-    assert distillation_loss(best.values, best.values).item() == pytest.approx(0, abs=1e-6)
+    assert distillation_loss(best.values, best.values).mean().item() == pytest.approx(0, abs=1e-6)
     other = torch.randn(4, 50).log_softmax(-1).topk(8)
-    assert distillation_loss(student.gather(-1, other.indices), other.values) > 0
+    assert (distillation_loss(student.gather(-1, other.indices), other.values) > 0).all()
 
 
 def test_teacher_targets_are_the_models_own_and_read_by_parts(tiny_model, tokens, tmp_path):

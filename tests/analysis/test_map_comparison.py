@@ -239,7 +239,7 @@ def test_one_map_or_two_of_one_name_are_refused(weak):
 
 def test_one_document_gives_differences_without_intervals():
     found = compare_maps([made_map("a", documents=1), made_map("b", 2.0, documents=1)])
-    assert found.documents == 1
+    assert found.clusters == 1
     assert found.differences["estimate"].notna().all()
     assert found.differences[["ci95_low", "ci95_high", "p", "p_holm"]].isna().all(axis=None)
     assert "cannot be resampled: no intervals" in comparison_text(found)

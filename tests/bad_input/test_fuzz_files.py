@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from map_tables import small_map
 from material import QUESTION
 from safetensors.numpy import save_file
+from windows import windows_of
 
 from cayley_adapters.analysis.transition_table import load_transition, transition_rows
 from cayley_adapters.circuits.noise.backends import calibration_named
@@ -28,7 +29,7 @@ from cayley_adapters.core.tables import (
     read_table,
     write_table,
 )
-from cayley_adapters.models.windows import load_windows
+from cayley_adapters.models.windows import load_windows, save_windows
 from cayley_adapters.qpu.ledger import Ledger
 from cayley_adapters.qpu.workload import load_workload
 from cayley_adapters.questions.files import read_csv, read_jsonl
@@ -122,8 +123,7 @@ def test_transition(tmp_path: Path) -> None:
 
 
 def test_windows(tmp_path: Path) -> None:
-    windows = np.ones((2, 8), dtype=np.int32)
-    save_file({"train.tokens": windows, "train.documents": windows}, tmp_path / "w.safetensors")
+    save_windows({"train": windows_of(np.ones((2, 8), dtype=np.int32))}, tmp_path / "w.safetensors")
     sample = (tmp_path / "w.safetensors").read_bytes()
     read = from_file(tmp_path / "t.safetensors", lambda path: load_windows(path, "train").first(1, "x"))
     fuzz("windows", spoilt([sample]), read, 500, [sample])

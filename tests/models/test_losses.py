@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from windows import windows_of
 
 from cayley_adapters.models.losses import clustered_error, perplexity_row, shot_error, token_losses
 
@@ -15,7 +16,7 @@ def test_perplexity_agrees_with_transformers_own_loss(tiny_model, tokens):
         tiny_model(input_ids=row[None], labels=row[None]).loss.item()
         for row in torch.as_tensor(tokens, dtype=torch.long)
     ]
-    ours = perplexity_row(token_losses(tiny_model, tokens, batch_windows=4), np.zeros((6, 23), int))
+    ours = perplexity_row(token_losses(tiny_model, tokens, batch_windows=4).ravel(), windows_of(tokens))
     assert ours["perplexity"] == pytest.approx(np.exp(np.mean(losses)), rel=1e-5)
     assert ours["tokens"] == 6 * 23
 
@@ -42,7 +43,7 @@ def test_one_document_has_no_error():
 
 
 def test_overflow_is_infinite_perplexity():
-    assert perplexity_row(np.full((1, 4), 1e4), np.array([[0, 0, 1, 1]]))["perplexity"] == np.inf
+    assert perplexity_row(np.full(4, 1e4), windows_of(np.zeros((1, 5))))["perplexity"] == np.inf
 
 
 def test_shot_error_matches_the_spread_of_repeated_draws():

@@ -6,11 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+from windows import windows_of
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import save_arrays
 from cayley_adapters.core.job import job_to_json
 from cayley_adapters.models.corpus import healing_windows, training_windows
+from cayley_adapters.models.windows import save_windows
 from cayley_adapters.pipeline.command import run_stage
 from cayley_adapters.pipeline.costs import planned_jobs
 from cayley_adapters.pipeline.jobs import every_job
@@ -97,13 +98,14 @@ def test_what_is_healed_is_planned_before_its_readers_and_costs_more_the_longer_
 def test_no_window_is_both_healed_on_and_trained_on_or_validates(tmp_path, windows, validation, healing, training):
     numbers = np.arange(windows, dtype=np.int32)[:, None].repeat(8, axis=1)
     path = tmp_path / "tokens.safetensors"
-    save_arrays({"train.tokens": numbers, "train.documents": numbers}, path)
+    save_windows({"train": windows_of(numbers)}, path)
     if windows - max(validation, 1) < 2:
         with pytest.raises(CayleyError, match=r"heal\.steps: the training text has"):
             healing_windows(path, healing, validation)
         return
-    tokens, healed = healing_windows(path, healing, validation)
-    trained, train = training_windows(path, training, validation, healing)
+    found, healed = healing_windows(path, healing, validation)
+    text, train = training_windows(path, training, validation, healing)
+    tokens, trained = found.tokens, text.tokens
     assert 1 <= healed <= healing
     assert train >= 1
     assert not set(tokens[:healed, 0]) & set(trained[:, 0])

@@ -120,14 +120,16 @@ def test_the_ranking_measures_each_projection_alone(run):
     survey = run.parents[1] / job.inputs["adapter"][0].parent
     model = load_adapter(load_compressed(run / "compressed/ratio0.2"), survey)
     assert set(ranking["projection"]) == set(adapted_layers(model))
-    tokens, trained = training_windows(run / "prepared/tokens.safetensors", 2, 2)
+    windows, trained = training_windows(run / "prepared/tokens.safetensors", 2, 2)
+    tokens, scored = windows.tokens, windows.scored[trained:, 1:]
     with torch.no_grad():
         whole = token_losses(model, tokens[trained:], 1)
         for row in ranking.iloc[[0, -1]].itertuples():
             set_executor(model, None)
             adapted_layers(model)[row.projection].executor = lambda key, x: x
             without = token_losses(model, tokens[trained:], 1)
-            assert row.gain == pytest.approx((without - whole).mean(), abs=1e-6)
+            gain = np.average(without - whole, axis=1, weights=scored).mean()
+            assert row.gain == pytest.approx(gain, abs=1e-6)
     assert ranking["rank"].tolist() == list(range(1, len(ranking) + 1))
 
 

@@ -32,9 +32,10 @@ _DEFINITION = (
     "lambda_c is the end of the axis (a lower bound); 'below': already passed at the smallest positive noise scale, "
     "which lambda_c then is (an upper bound). bracket holds the neighbouring noise scales that were evaluated. ci95 "
     "is a paired expanded-percentile bootstrap over test documents, or over the windows of the only one; its upper end "
-    "is null where it lies beyond the axis, its lower end 0 where it lies below. Shots that are drawn for every token are part of it, and so is the "
-    "spread over training seeds where there are two or more (seeds), and what the axis leaves open between its "
-    "points. ci95 of best_block holds the blocks that are not worse than another for certain, 0 for none."
+    "is null where it lies beyond the axis, its lower end 0 where it lies below. Shots that are drawn for every token "
+    "are part of it, and so is the spread over training seeds where there are two or more (seeds), and what the axis "
+    "leaves open between its points. ci95 of best_block holds the blocks that are not worse than another for certain, "
+    "0 for none."
 )
 _UNITS = {
     "lambda_c": "noise scale: 0 ideal, 1 the device as calibrated",

@@ -47,7 +47,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         student = place(student, device)
         attention = plain_attention(model, tokens)
         loss = HealingLoss(options.distillation, options.cross_entropy, options.temperature)
-        objective = HealingObjective(student, teacher, tokens, windows.scored, train, loss)
+        objective = HealingObjective(student, teacher, tokens, train, loss, windows.scored)
         recipe = Recipe(
             steps=options.steps,
             batch_windows=options.batch_windows,

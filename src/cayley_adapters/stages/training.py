@@ -76,7 +76,7 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
     hidden = inputs["compressed"][0].parent / "hidden"
     states = hidden_states(model, tokens, first, hidden) if first else None
     targets = load_targets(inputs["targets"][0]) if options.distillation > 0 else None
-    text = TrainingText(tokens, windows.scored, train, targets, first, states)
+    text = TrainingText(tokens, train, targets, first, states, windows.scored)
     recipe = Recipe(
         learning_rate=learning_rate,
         seed=seed,

@@ -97,17 +97,17 @@ class HealingObjective:
         student: the compressed model.
         teacher: the uncompressed one; None where nothing is distilled.
         tokens: ``(windows, window)`` token ids, training windows first.
-        scored: ``(windows, window)`` bool, whether a token is predicted: the others count in no loss.
         windows: how many are trained on; the others validate.
         loss: weights and temperature.
+        scored: ``(windows, window)`` bool, whether a token is predicted: the others count in no loss; all are if None.
     """
 
     student: Any
     teacher: Teacher | None
     tokens: np.ndarray
-    scored: np.ndarray
     windows: int
     loss: HealingLoss = field(default_factory=HealingLoss)
+    scored: np.ndarray | None = None
 
     def gradients(self, chosen: np.ndarray) -> dict[str, float]:
         """Add the gradient of some windows' mean loss, one window after the other.
@@ -138,7 +138,8 @@ class HealingObjective:
     def _window(self, index: int, wanted: bool) -> tuple[torch.Tensor, dict[str, float], torch.Tensor]:
         """Logits of a window, its losses, and the gradient by the logits if that is wanted."""
         window = torch.as_tensor(self.tokens[[index]], dtype=torch.long, device=input_device(self.student))
-        kept = torch.as_tensor(self.scored[index, 1:].nonzero()[0], device=window.device)
+        flags = np.ones_like(self.tokens[index], bool) if self.scored is None else self.scored[index]
+        kept = torch.as_tensor(flags[1:].nonzero()[0], device=window.device)
         taught = self.teacher.logits(index, window)[kept] if self.teacher else None
         logits = self.student(input_ids=window, use_cache=False, logits_to_keep=kept).logits[0]
         sums, gradient = divergence_and_gradient(logits.detach(), taught, window[0, 1:][kept], self.loss, wanted)

@@ -76,20 +76,20 @@ class TrainingText:
 
     Attributes:
         tokens: ``(windows, window)`` token ids, training windows first.
-        scored: ``(windows, window)`` bool, whether a token is predicted: the others count in no loss.
         train: how many are trained on; the others validate.
         targets: the teacher's predictions on all windows; None where nothing is distilled.
         first_layer: the decoder layer at which the model starts; 0 for all of it.
         states: ``(windows, window, hidden)`` what enters that layer, where it is not the first one; a tensor, or what
             reads parts of a file when it is sliced.
+        scored: ``(windows, window)`` bool, whether a token is predicted: the others count in no loss; all are if None.
     """
 
     tokens: np.ndarray
-    scored: np.ndarray
     train: int
     targets: TeacherTargets | None = None
     first_layer: int = 0
     states: Any = None
+    scored: np.ndarray | None = None
 
     def inputs(self, chosen: np.ndarray) -> dict[str, torch.Tensor]:
         """What the model is called with for some windows."""
@@ -261,7 +261,8 @@ class _AdapterObjective:
         model, text = self.model, self.text
         device = input_device(model)
         inputs = {name: value.to(device) for name, value in text.inputs(chosen).items()}
-        scored = torch.as_tensor(text.scored[chosen][:, 1:])
+        flags = np.ones_like(text.tokens[chosen], bool) if text.scored is None else text.scored[chosen]
+        scored = torch.as_tensor(flags[:, 1:])
         # Logits of positions that predict nothing scored are not computed, the last one's among them.
         kept = scored.any(0).nonzero()[:, 0]
         logits = model(**inputs, use_cache=False, logits_to_keep=kept.to(device)).logits
