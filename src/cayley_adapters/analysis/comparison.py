@@ -13,7 +13,7 @@ import pandas as pd
 
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
 from cayley_adapters.analysis.maps import Map, differing_keys, labels_of, shared_scales, unpaired
-from cayley_adapters.analysis.resampling import finite, interval, resampled
+from cayley_adapters.analysis.resampling import finite, interval, p_value, resampled
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import show, suggest
 from cayley_adapters.core.statistics import holm
@@ -242,7 +242,7 @@ def _curves(one: Map, common: set[tuple[float, int]], paired: int | None) -> dic
 def _quantity(name: str, scale: float | None, values: np.ndarray, clusters: int) -> dict[str, Any]:
     """One row of an estimate and its replicates, ``(1 + R)``."""
     low, high = interval(values[1:], clusters)
-    estimate = {"estimate": finite(values[0]), "p": _p_value(values, clusters)}
+    estimate = {"estimate": finite(values[0]), "p": p_value(values, clusters)}
     return {"quantity": name, "noise_scale": scale, **estimate, "ci95_low": low, "ci95_high": high}
 
 
@@ -263,18 +263,3 @@ def _bounds(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     """The least and the largest λ_c that each replicate leaves possible; the same where it lies on the axis."""
     value, censored = curve.critical(zlib.crc32(curve.nll[:, 0].tobytes()))
     return np.where(censored < 0, 0.0, value), np.where(censored > 0, np.inf, value)
-
-
-def _p_value(values: np.ndarray, clusters: int) -> float | None:
-    """Two-sided p-value of no difference, by Student's t: intervals of replicates end where their number does.
-
-    None where there is no estimate, fewer than two documents, or more than a twentieth of the replicates are no number,
-    and where both maps hold the very same losses, which leaves nothing to test.
-    """
-    from scipy import stats
-
-    known = values[1:][np.isfinite(values[1:])]
-    if clusters < 2 or not math.isfinite(values[0]) or len(known) < 0.95 * len(values[1:]):
-        return None
-    error = float(known.std()) * math.sqrt(clusters / (clusters - 1))
-    return float(2 * stats.t.sf(abs(values[0]) / error, clusters - 1)) if error > 0 else None

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis.resampling import bootstrap_means
+from cayley_adapters.analysis.repair import adaptation, repair
+from cayley_adapters.analysis.resampling import bootstrap_means, interval, p_value
+from cayley_adapters.core.statistics import holm
 
 __all__ = ["DIFFERENCE_COLUMNS", "RECOVERY_COLUMNS", "recovery_tables"]
 
@@ -17,10 +19,12 @@ RECOVERY_COLUMNS = [
     *("compression_ratio", "method", "readout", "block_dim", "adapter_parameters", "seeds"),
     *("nll", "perplexity", "perplexity_ci95_low", "perplexity_ci95_high"),
     *("recovery", "recovery_ci95_low", "recovery_ci95_high"),
+    *("adaptation", "adaptation_ci95_low", "adaptation_ci95_high"),
+    *("repair", "repair_ci95_low", "repair_ci95_high"),
 ]
 DIFFERENCE_COLUMNS = [
     *("compression_ratio", "method", "readout", "block_dim", "other_method", "other_block_dim"),
-    *("nll_difference", "ci95_low", "ci95_high", "reversal"),
+    *("nll_difference", "ci95_low", "ci95_high", "reversal", "p", "p_holm", "comparisons"),
 ]
 _KEYS = ["compression_ratio", "method", "readout", "block_dim"]
 
@@ -37,9 +41,11 @@ def recovery_tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recovery of every method and block dimension, and the differences that matter.
 
-    Recovery is (ppl_compressed − ppl)/(ppl_compressed − ppl_uncompressed). Intervals are 95 % paired percentile
-    bootstraps over test documents: each draw counts for all models alike. They do not cover the spread over seeds,
-    whose nll is averaged. The interval of recovery is empty where the loss that it is a share of may be none.
+    Recovery is (ppl_compressed − ppl)/(ppl_compressed − ppl_uncompressed), which adaptation to the text is part of;
+    adaptation and repair are those of :mod:`cayley_adapters.analysis.repair`, and empty where the same adapter was not
+    trained on the uncompressed model (compression ratio 0). Intervals are 95 % paired bootstraps over test documents,
+    expanded for their number: each draw counts for all models alike. They do not cover the spread over seeds, whose nll
+    is averaged. An interval is empty where the loss that its figure is a share of may be none.
 
     Args:
         rows: one a trained adapter: ``compression_ratio, method, readout, block_dim, adapter_parameters, seed``;
@@ -59,8 +65,7 @@ def recovery_tables(
     ratios = list(compressed)
     stacked = np.concatenate([losses, [compressed[ratio] for ratio in ratios], [uncompressed]]).astype(np.float64)
     draws = bootstrap_means(stacked, documents, replicates, np.random.default_rng(seed))
-    if len(np.unique(documents)) < 2:
-        draws[:] = np.nan  # one document cannot be resampled
+    clusters = len(np.unique(documents))
     values = np.concatenate([stacked.mean(axis=1, keepdims=True), draws], axis=1)  # column 0 is the estimate
     means = {
         key: (values[group.index].mean(axis=0), group)
@@ -68,22 +73,39 @@ def recovery_tables(
     }
     table = []
     for key, (nll, group) in means.items():
-        lost = np.exp(values[len(rows) + ratios.index(key[0])]), np.exp(values[-1])
-        recovery = (lost[0] - np.exp(nll)) / (lost[0] - lost[1]) if key[0] > 0 else np.full(len(nll), np.nan)
+        level, plain = values[len(rows) + ratios.index(key[0])], values[-1]
+        lost, none = (np.exp(level), np.exp(plain)), np.full(len(nll), np.nan)
+        recovery = (lost[0] - np.exp(nll)) / (lost[0] - lost[1]) if key[0] > 0 else none
+        adapted = next((found for other, (found, _) in means.items() if _same_adapter(other, key)), none)
+        adapts = adaptation(plain, adapted)
+        repaired = repair(nll, adapted, level, plain) if key[0] > 0 else none
         record = dict(zip(_KEYS, key, strict=True)) | {
             "adapter_parameters": int(group["adapter_parameters"].iloc[0]),
             "seeds": group["seed"].nunique(),
             "nll": nll[0],
             "perplexity": np.exp(nll[0]),
             "recovery": recovery[0],
+            "adaptation": adapts[0],
+            "repair": repaired[0],
         }
-        if (np.asarray(lost[0][1:]) <= lost[1][1:]).mean() > 0.01:
-            recovery[1:] = np.nan  # where hardly anything is lost, a share of it says nothing
-        for name, drawn in (("perplexity", np.exp(nll[1:])), ("recovery", recovery[1:])):
-            record |= _interval(f"{name}_ci95", drawn)
+        if (level[1:] <= plain[1:]).mean() > 0.01:
+            recovery[1:] = repaired[1:] = np.nan  # where hardly anything is lost, a share of it says nothing
+        shown = {"perplexity": np.exp(nll), "recovery": recovery, "adaptation": adapts, "repair": repaired}
+        for name, drawn in shown.items():
+            record |= _interval(f"{name}_ci95", drawn[1:], clusters)
         table.append(record)
-    differences = [_difference(one, other, means[one][0] - means[other][0]) for one, other in _pairs(list(means))]
-    return pd.DataFrame(table, columns=RECOVERY_COLUMNS), pd.DataFrame(differences, columns=DIFFERENCE_COLUMNS)
+    found = [_difference(one, other, means[one][0] - means[other][0], clusters) for one, other in _pairs(list(means))]
+    differences = pd.DataFrame(found, columns=DIFFERENCE_COLUMNS)
+    tested = differences["p"].notna()
+    differences.loc[tested, "p_holm"] = holm(differences.loc[tested, "p"].astype(float).tolist())
+    differences["comparisons"] = int(tested.sum())
+    return pd.DataFrame(table, columns=RECOVERY_COLUMNS), differences
+
+
+def _same_adapter(other: tuple[Any, ...], key: tuple[Any, ...]) -> bool:
+    """Whether one is the other's adapter on the uncompressed model; a size that is not a number is the only one."""
+    alike = other[1:3] == key[1:3] and (other[3] == key[3] or (np.isnan(other[3]) and np.isnan(key[3])))
+    return bool(other[0] == 0 and alike)
 
 
 def _pairs(keys: list[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
@@ -99,14 +121,14 @@ def _pairs(keys: list[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], tuple[Any
     return neighbours + matched
 
 
-def _difference(one: tuple[Any, ...], other: tuple[Any, ...], values: np.ndarray) -> dict[str, Any]:
+def _difference(one: tuple[Any, ...], other: tuple[Any, ...], values: np.ndarray, clusters: int) -> dict[str, Any]:
     named = dict(zip(_KEYS, one, strict=True)) | {"other_method": other[1], "other_block_dim": other[3]}
     between_blocks = other[1] == "cayley"
     reversal = bool(values[0] > 0) if between_blocks else None
-    return named | {"nll_difference": values[0], "reversal": reversal} | _interval("ci95", values[1:])
+    estimate = {"nll_difference": values[0], "reversal": reversal, "p": p_value(values, clusters)}
+    return named | estimate | _interval("ci95", values[1:], clusters)
 
 
-def _interval(name: str, drawn: np.ndarray) -> dict[str, float]:
-    """Central 95 % of the replicates."""
-    low, high = np.quantile(drawn, [0.025, 0.975])
+def _interval(name: str, drawn: np.ndarray, clusters: int) -> dict[str, float | None]:
+    low, high = interval(drawn, clusters)
     return {f"{name}_low": low, f"{name}_high": high}

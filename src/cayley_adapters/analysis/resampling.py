@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-__all__ = ["bootstrap_means", "finite", "interval", "resampled", "seed_deviations"]
+__all__ = ["bootstrap_means", "finite", "interval", "p_value", "resampled", "seed_deviations"]
 
 
 def bootstrap_means(losses: np.ndarray, documents: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -100,3 +100,22 @@ def interval(draws: np.ndarray, clusters: int, level: float = 0.95) -> list[floa
 def finite(value: float) -> float | None:
     """The number as JSON can hold it: None for what is infinite or not a number."""
     return float(value) if math.isfinite(value) else None
+
+
+def p_value(values: np.ndarray, clusters: int) -> float | None:
+    """Two-sided p-value of no difference, by Student's t: intervals of replicates end where their number does.
+
+    Args:
+        values: ``(1 + R)`` the difference and its replicates.
+        clusters: documents behind the replicates.
+
+    None where there is no estimate, fewer than two documents, or more than a twentieth of the replicates are no number,
+    and where both maps hold the very same losses, which leaves nothing to test.
+    """
+    from scipy import stats
+
+    known = values[1:][np.isfinite(values[1:])]
+    if clusters < 2 or not math.isfinite(values[0]) or len(known) < 0.95 * len(values[1:]):
+        return None
+    error = float(known.std()) * math.sqrt(clusters / (clusters - 1))
+    return float(2 * stats.t.sf(abs(values[0]) / error, clusters - 1)) if error > 0 else None

@@ -12,12 +12,14 @@ noise λ_c(n) is the first λ at which the two are equal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
+from cayley_adapters.analysis.repair import adaptation, repair
 from cayley_adapters.analysis.resampling import finite, interval, resampled
 from cayley_adapters.analysis.scaling import describe_scaling
 from cayley_adapters.circuits.noise.budget import Circuit
@@ -48,6 +50,9 @@ _UNITS = {
     "two_qubit_gates": "two-qubit gates a block, preparation included, mean over blocks",
     "depth": "depth of a block's circuit, preparation, RZ gates and measurement included, mean over blocks",
     "error_budget": "sum of -ln(1 - error) over a block's gates and of its qubits' readout flips at noise scale 1",
+    "adaptation": "nats a token: gain of the same blocks trained on the uncompressed model",
+    "repair": "share of nll_compressed - nll_uncompressed that is gone once both models have learnt the text",
+    "lambda_repair": "noise scale at which nothing of the repair is left; censored as lambda_c is",
     "recovery_nll": "share: (nll_compressed - nll) / (nll_compressed - nll_uncompressed)",
     "nll_difference": "nats a token: nll - nll_compressed at the same documents, below 0 where blocks help",
     "nll_se_shots": "nats a token: standard error from shots alone, part of ci95 as well",
@@ -110,9 +115,16 @@ def transition(
     curves = make_curves(chosen, losses, documents, compressed, bootstrap=bootstrap, seed=seed)
     clusters = len(np.unique(documents))
     known = {circuit.block_dim: circuit for circuit in circuits}
+    plain = {curve.block_dim: curve for curve in curves if curve.compression_ratio == 0}
     return {
         "ratios": [
-            _ratio([curve for curve in curves if curve.compression_ratio == ratio], known, nll_uncompressed, clusters)
+            _ratio(
+                [curve for curve in curves if curve.compression_ratio == ratio],
+                plain,
+                known,
+                nll_uncompressed,
+                clusters,
+            )
             for ratio in sorted({curve.compression_ratio for curve in curves})
         ],
         "scaling": describe_scaling(curves, circuits, clusters, readout_costs),
@@ -132,14 +144,24 @@ def transition(
     }
 
 
-def _ratio(curves: list[Curve], circuits: Mapping[int, Circuit], uncompressed: float, clusters: int) -> dict[str, Any]:
-    """One entry of ``ratios``."""
+def _ratio(
+    curves: list[Curve],
+    plain: Mapping[int, Curve],
+    circuits: Mapping[int, Circuit],
+    uncompressed: float,
+    clusters: int,
+) -> dict[str, Any]:
+    """One entry of ``ratios``; ``plain`` are the curves of the uncompressed model."""
     level = curves[0].level
     span = level[0] - uncompressed
     return {
         "compression_ratio": curves[0].compression_ratio,
         "nll_compressed": finite(level[0]),
-        "blocks": [_block(curve, circuits.get(curve.block_dim), clusters) for curve in curves],
+        "blocks": [
+            _block(curve, circuits.get(curve.block_dim), clusters)
+            | _repair(curve, plain.get(curve.block_dim), clusters)
+            for curve in curves
+        ],
         "best_block": _best_blocks(curves, clusters),
         "recovery_nll": [
             {
@@ -178,6 +200,28 @@ def _block(curve: Curve, circuit: Circuit | None, clusters: int) -> dict[str, An
         "depth": None if circuit is None else finite(circuit.depth),
         "error_budget": None if circuit is None else finite(circuit.budget),
         "seeds": curve.seeds,
+    }
+
+
+def _repair(curve: Curve, plain: Curve | None, clusters: int) -> dict[str, Any]:
+    """Adaptation and repair of blocks; None where the same ones were not trained on the uncompressed model."""
+    names = ("adaptation", "adaptation_ci95", "repair", "repair_ci95")
+    found: dict[str, Any] = dict.fromkeys((*names, "lambda_repair", "lambda_repair_ci95", "lambda_repair_censored"))
+    if plain is None:
+        return found
+    adapts = adaptation(plain.level, plain.nll[0])
+    found |= {"adaptation": finite(adapts[0]), "adaptation_ci95": interval(adapts[1:], clusters)}
+    if curve is plain:
+        return found
+    share = repair(curve.nll[0], plain.nll[0], curve.level, plain.level)
+    beyond = replace(curve, level=curve.level - adapts)
+    critical, censored = beyond.critical()
+    return found | {
+        "repair": finite(share[0]),
+        "repair_ci95": interval(share[1:], clusters),
+        "lambda_repair": finite(critical[0]),
+        "lambda_repair_ci95": beyond.critical_interval(clusters),
+        "lambda_repair_censored": _CENSORED[int(censored[0])],
     }
 
 

@@ -14,6 +14,8 @@ from cayley_adapters.core.reading import damaged, load_json
 __all__ = ["TRANSITION_COLUMNS", "load_transition", "transition_rows"]
 
 _PAIRS = {"ci95": "lambda_c_ci95", "gain_ci95": "gain_ci95", "crossover_ci95": "crossover_ci95", "bracket": "bracket"}
+_REPAIR = ("adaptation", "repair", "lambda_repair")
+_PAIRS |= {f"{name}_ci95": f"{name}_ci95" for name in _REPAIR}
 _PREDICTED = (
     "gain_of_block_dim", "affordable_budget", "two_qubit_error", "two_qubit_error_needed",
     "two_qubit_error_needed_ci95_low", "two_qubit_error_needed_ci95_high", "two_qubit_error_needed_readout_as_is",
@@ -24,6 +26,7 @@ TRANSITION_COLUMNS = [
     "gain", "gain_ci95_low", "gain_ci95_high", "lambda_c", "lambda_c_ci95_low", "lambda_c_ci95_high", "censored",
     "bracket_low", "bracket_high", "crossover_decades", "crossover_ci95_low", "crossover_ci95_high",
     "lambda_c_predicted", "lambda_c_predicted_ci95_low", "lambda_c_predicted_ci95_high", *_PREDICTED,
+    *(f"{name}{end}" for name in _REPAIR for end in ("", "_ci95_low", "_ci95_high")), "lambda_repair_censored",
 ]  # fmt: skip
 """Units are those of ``transition.json``; ``lambda_c_predicted`` follows from the costs of the other blocks alone."""
 
@@ -48,6 +51,13 @@ class _Block(TypedDict):
     depth: _Number
     error_budget: _Number
     seeds: int
+    adaptation: _Number
+    adaptation_ci95: _Interval | None
+    repair: _Number
+    repair_ci95: _Interval | None
+    lambda_repair: _Number
+    lambda_repair_ci95: _Interval | None
+    lambda_repair_censored: Literal["below", "above"] | None
 
 
 @_checked

@@ -18,6 +18,7 @@ from cayley_adapters.core.reading import damaged
 __all__ = [
     "BASELINE_COLUMNS",
     "CELL_COLUMNS",
+    "IDENTITY_COLUMNS",
     "parse_table",
     "read_baselines",
     "read_cells",
@@ -32,16 +33,21 @@ CELL_COLUMNS = [
     *("executor", "backend", "layout", "mitigation", "targets"),
     *("brickwork_depth", "trained_noise_scale", "synthesis", "idle", "layers"),
     *("nll_se_shots", "refined", "nll_compressed", "word_perplexity", "bits_per_byte"),
+    *("repair", "nll_identity", "perplexity_identity"),
 ]
 _TEXTS = {"question_set_version": str}
 """Columns of text that may look like numbers: a version is a digest."""
 
 SIZES = ("compression_ratio", "adapter_parameters", "tokens", "nll")
 CELL_NUMBERS = (*SIZES, "block_dim", "qubits", "noise_scale", "seed")
+IDENTITY_COLUMNS = [
+    *("compression_ratio", "block_dim", "noise_scale", "shots", "readout", "executor", "mitigation"),
+    *("tokens", "nll", "nll_se", "perplexity"),
+]
 BASELINE_COLUMNS = [
     *("model", "compression", "compression_ratio", "method", "adapter_parameters", "seed"),
     *("tokens", "nll", "nll_se", "perplexity", "recovery", "matched_block_dim"),
-    *("word_perplexity", "bits_per_byte"),
+    *("word_perplexity", "bits_per_byte", "adaptation", "repair"),
 ]
 
 

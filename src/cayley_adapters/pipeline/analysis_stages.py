@@ -11,6 +11,7 @@ from cayley_adapters.pipeline.paths import (
     CONTROL_ADAPTER,
     CONTROL_ROW,
     EVALUATION,
+    IDENTITY,
     PREPARED,
     PROVENANCE,
     QUESTION_SET,
@@ -35,6 +36,7 @@ GATHERING: tuple[Stage, ...] = (
             "rows": BASELINE["row"],
             "controls": CONTROL_ROW["row"],
             "reference": REFERENCE["row"],
+            "identities": IDENTITY["identity"],
             # Once there are any, or where they are asked for, see cayley_adapters.pipeline.jobs.
             "device": "{base}/{device}/cells.csv",
         },

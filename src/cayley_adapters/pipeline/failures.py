@@ -24,6 +24,7 @@ LOWER = {
     "reference": "evaluate.batch_windows or data.window",
     "baseline": "evaluate.batch_windows or data.window",
     "evaluate": "evaluate.batch_windows or data.window",
+    "evaluate_identity": "evaluate.batch_windows or data.window",
     "evaluate_control": "evaluate.batch_windows or data.window",
 }
 """Stage → the settings that its memory grows with."""

@@ -20,6 +20,7 @@ __all__ = [
     "EVALUATION",
     "EXACT_CIRCUITS",
     "HEALED",
+    "IDENTITY",
     "PREPARED",
     "PROVENANCE",
     "QUESTION_SET",
@@ -58,6 +59,9 @@ EVALUATION = {
     "losses": f"{{base}}/evaluations/{CELL}/losses.safetensors",
     "budget": f"{{base}}/evaluations/{CELL}/noise_budget.csv",
 }
+IDENTITY = {"identity": "{base}/identities/{ratio}/{block}/cells.csv"}
+"""What blocks that have learnt nothing do, in the same circuits."""
+
 CONTROL = "{ratio}/{control}/{seed}"
 CONTROL_ADAPTER = {
     "adapter": f"{{base}}/controls/{CONTROL}/adapter_model.safetensors",

@@ -99,10 +99,12 @@ class Variant:
         row, synthesis = STAGES[stage], SYNTHESES[settings.transpile.synthesis]
         # The device matters to two stages only where they are made for its noise, the teacher where one distils.
         undirected = () if synthesis.directed else ("noise", "transpile.noise_scale")
+        uncounted = () if synthesis.compared else ("transpile.compared_blocks",)
         unread: tuple[str, ...] = {
             "train": ("noise",) if settings.train.noise_scale == 0 else (),
             "teacher": ("train.distillation_top_k",) if settings.train.distillation == 0 else (),
-            "transpile": undirected + (() if synthesis.compared else ("transpile.compared_blocks",)),
+            "transpile": undirected + uncounted,
+            "evaluate_identity": uncounted,
             "qpu_plan": undirected,
             "qpu_evaluate": undirected,
             "heal": ("heal.rank",) if settings.heal.weights == "all" else (),
@@ -119,12 +121,14 @@ class Variant:
     def axes(self, stage: str) -> dict[str, list[str]]:
         """Of inputs that are not always there, or of one cell only: wildcard → its folder names."""
         settings = self.settings
-        if stage == "train":
+        if stage in ("train", "evaluate_identity"):
             return {"ranking": [] if settings.train.ranked_budget is None else ["ranking"]}
         if stage == "transpile":
             return {"exact": ["circuits"] if SYNTHESES[settings.transpile.synthesis].compared else []}
         if stage == "rank":
-            ratio, seed = settings.sweep.compression_ratio[0], settings.sweep.seed[0]
+            # Of the whole model's own ratio 0 there is nothing to repair.
+            ratio = min(settings.sweep.compression_ratio, key=lambda value: (value == 0, value))
+            seed = settings.sweep.seed[0]
             return {"ratio": [f"ratio{ratio:g}"], "block": [f"d{RANKED_BLOCK_DIM}"], "seed": [f"seed{seed}"]}
         return {}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from cayley_adapters.adapters.cayley.loading import load_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
 from cayley_adapters.analysis import MEASUREMENTS
+from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.job import Job
@@ -21,15 +24,25 @@ from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import Arm, make_executor
 from cayley_adapters.stages.common import device_noise, evaluation_windows, use_threads
 
-__all__ = ["AdaptedModel"]
+__all__ = ["AdaptedModel", "trained"]
+
+Adapt = Callable[[Any], tuple[Any, dict[str, BlockCircuits]]]
+
+
+def trained(job: Job) -> Adapt:
+    """A job's trained blocks with their circuits."""
+    inputs = job.inputs
+    return lambda base: (load_adapter(base, inputs["adapter"][0].parent), load_circuits(inputs["angles"][0]))
 
 
 class AdaptedModel:
     """The model of an evaluation's job.
 
     Args:
-        job: its inputs hold the compressed model, the adapter, its circuits and the text.
+        job: its inputs hold the compressed model, the text, and what ``adapt`` reads.
         settings: what the job may read.
+        adapt: makes the model with blocks, and their circuits by projection, of the compressed model.
+        seed: of all shots.
 
     Attributes:
         circuits: projection → synthesised blocks; empty where they are not run as circuits.
@@ -38,16 +51,15 @@ class AdaptedModel:
         windows: the text.
     """
 
-    def __init__(self, job: Job, settings: Settings) -> None:
+    def __init__(self, job: Job, settings: Settings, adapt: Adapt, seed: int) -> None:
         inputs, self._options = job.inputs, settings.evaluate
         use_threads(self._options.threads)
         compressed = inputs["compressed"][0].parent
         base = place(load_compressed(compressed), device_named(self._options.device))
-        self._model = load_adapter(base, inputs["adapter"][0].parent)
+        self._model, self.circuits = adapt(base)
         layers = adapted_layers(self._model)
         self._blocks = trained_blocks(self._model)
-        self._device, self._seed = device_noise(settings.noise), job.seed
-        self.circuits = load_circuits(inputs["angles"][0])
+        self._device, self._seed = device_noise(settings.noise), seed
         self.block_dim = next(iter(self._blocks.values())).shape[-1]
         self.parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
         self.windows = evaluation_windows(inputs["tokens"][0], self._options)

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from cayley_adapters.analysis.repair import adaptation, repair
 from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.reading import damaged
-from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, read_baselines, read_cells, write_table
+from cayley_adapters.core.tables import (
+    BASELINE_COLUMNS,
+    CELL_COLUMNS,
+    IDENTITY_COLUMNS,
+    read_baselines,
+    read_cells,
+    read_table,
+    write_table,
+)
 from cayley_adapters.pipeline.provenance import gather, write_json
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 
 __all__ = ["run"]
+
+ARM = ["executor", "readout", "mitigation", "shots"]
+ADAPTER = [*ARM, "block_dim", "seed"]
+CONTROL = ["method", "matched_block_dim", "seed"]
+"""What one adapter has in common whatever model it is trained on."""
 
 
 def run(job: Job, settings: Settings) -> Outcome:
@@ -22,14 +37,22 @@ def run(job: Job, settings: Settings) -> Outcome:
     references = [*inputs["reference"], *inputs["rows"], *inputs["controls"]]
     baselines = pd.concat([read_baselines(path) for path in references], ignore_index=True)
     uncompressed = baselines.query("method == 'uncompressed'").perplexity.iloc[0]
-    compressed = baselines.query("method == 'compressed'").set_index("compression_ratio").perplexity
+    references = baselines.query("method == 'compressed'").set_index("compression_ratio")
+    compressed, damaged_nll = references.perplexity, references.nll
+    plain = baselines.query("method == 'uncompressed'").nll.iloc[0]
     cells = pd.concat([_own_cells(path) for path in inputs["cells"]], ignore_index=True)
     cells["recovery"] = _recovery(cells, cells.compression_ratio.map(compressed), uncompressed)
+    learnt = _on_the_whole_model(cells[cells.noise_scale == 0], cells, ADAPTER)
+    cells["repair"] = _repair(cells, learnt, damaged_nll, plain)
+    cells = _with_identities(cells, inputs["identities"])
     # A processor's rows are of a text of their own, on which their recovery is known already.
     cells = pd.concat([cells, *(read_cells(path) for path in inputs["device"])], ignore_index=True)
     order = ["compression_ratio", "block_dim", "seed", "executor", "shots", "noise_scale"]
     write_table(cells.sort_values(order, kind="stable"), outputs["cells"], CELL_COLUMNS)
 
+    learnt = _on_the_whole_model(baselines, baselines, CONTROL)
+    baselines["adaptation"] = adaptation(plain, learnt)
+    baselines["repair"] = _repair(baselines, learnt, damaged_nll, plain)
     baselines["recovery"] = _recovery(baselines, baselines.compression_ratio.map(compressed), uncompressed)
     write_table(baselines, outputs["baselines"], BASELINE_COLUMNS)
 
@@ -53,3 +76,25 @@ def _recovery(cells: pd.DataFrame, compressed: pd.Series, uncompressed: float) -
     """(ppl_compressed − ppl) / (ppl_compressed − ppl_uncompressed), empty where nothing was removed."""
     lost = (compressed - uncompressed).where(cells.compression_ratio > 0)
     return (compressed - cells.perplexity) / lost
+
+
+def _on_the_whole_model(of: pd.DataFrame, rows: pd.DataFrame, adapter: list[str]) -> pd.Series:
+    """For each row the nll of the uncompressed model with the same adapter, where ``of`` has it."""
+    known = of[(of.compression_ratio == 0) & of.seed.notna()][[*adapter, "nll"]]
+    found = rows[adapter].merge(known, how="left", on=adapter)["nll"]
+    return found.set_axis(rows.index).where(rows.seed.notna())
+
+
+def _repair(rows: pd.DataFrame, learnt: pd.Series, compressed: pd.Series, plain: float) -> pd.Series:
+    """Repair of each row; ``compressed`` is the compressed model's nll by ratio, ``plain`` the uncompressed one's."""
+    share = repair(rows.nll, learnt, rows.compression_ratio.map(compressed), plain)
+    return pd.Series(share, rows.index).where(rows.compression_ratio > 0)
+
+
+def _with_identities(cells: pd.DataFrame, paths: Sequence[Path]) -> pd.DataFrame:
+    """Cells beside what blocks that have learnt nothing give in the same circuits; refined noise scales have none."""
+    known = pd.concat([read_table(path, IDENTITY_COLUMNS) for path in paths], ignore_index=True)
+    key = ["compression_ratio", "block_dim", "noise_scale", *ARM]
+    known = known[[*key, "nll", "perplexity"]].rename(columns={n: f"{n}_identity" for n in ("nll", "perplexity")})
+    kinds = {name: cells[name].dtype for name in key}
+    return cells.drop(columns=["nll_identity", "perplexity_identity"]).merge(known.astype(kinds), how="left", on=key)

@@ -23,16 +23,16 @@ from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell_config, evaluation_files
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import EXACT, Arm
-from cayley_adapters.stages.adapted_model import AdaptedModel
+from cayley_adapters.stages.adapted_model import AdaptedModel, trained
 from cayley_adapters.stages.common import device_noise, method_of
 
-__all__ = ["run"]
+__all__ = ["device_arms", "run"]
 
 
 def run(job: Job, settings: Settings) -> Outcome:
     """Write one row a noise scale, shots and readout, the loss of each test token in each row, and the noise budget."""
     inputs, outputs, options, train = job.inputs, job.outputs, settings.evaluate, settings.train
-    model = AdaptedModel(job, settings)
+    model = AdaptedModel(job, settings, trained(job), job.seed)
     counts = read_table(inputs["blocks"][0], ["cz"], ["cz"])["cz"]
     common = {
         "model": settings.model.name,
@@ -56,7 +56,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         "layout": _layout_text(settings.noise.layout),
     }
     windows = model.windows
-    arms = list(_arms(settings, model.block_dim))
+    arms = [EXACT, *device_arms(settings, model.block_dim)]
     total = len(arms) + options.refine
     progress, rows, losses = Progress(job.label), [], []
 
@@ -125,10 +125,9 @@ def _is_main(row: dict[str, Any], shots: float) -> bool:
     return bool(row["executor"] != "exact" and row["shots"] == shots)
 
 
-def _arms(settings: Settings, block_dim: int) -> Iterator[Arm]:
-    """What is evaluated: exact arithmetic, then every noise scale with every number of shots."""
+def device_arms(settings: Settings, block_dim: int) -> Iterator[Arm]:
+    """What is evaluated beside exact arithmetic: every noise scale with every number of shots."""
     options = settings.evaluate
-    yield EXACT
     shots = {float(value) for value in options.shots}
     if block_dim in options.unlimited_shots_block_dims:
         shots.add(math.inf)

@@ -27,11 +27,11 @@ from cayley_adapters.settings import Settings
 from cayley_adapters.stages.common import device_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from cayley_adapters.circuits.blocks import BlockCircuits
 
-__all__ = ["circuits_of", "run", "synthesis_of"]
+__all__ = ["circuits_of", "identity_circuits", "run", "synthesis_of"]
 
 COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 
@@ -72,6 +72,29 @@ def run(job: Job, settings: Settings) -> Outcome:
     save_circuits(circuits, outputs["angles"])
     write_table(rows, outputs["blocks"], COLUMNS)
     return Outcome()
+
+
+def identity_circuits(
+    thetas: Mapping[str, torch.Tensor], config: CayleyConfig, settings: Settings
+) -> dict[str, BlockCircuits]:
+    """Circuits of identity blocks, with the gates that trained blocks have, by projection.
+
+    Of ``noise_aware`` synthesis, which would leave all gates of an identity out, they are the exact ones.
+
+    Args:
+        thetas: projection → parameters, all 0.
+        config: of the blocks.
+        settings: a job's.
+    """
+    synthesis = SYNTHESES[settings.transpile.synthesis]
+    if not synthesis.circuits or config.block_dim > LARGEST_NOISY_BLOCK:
+        return {}
+    count = _qiskit_gates(config, settings.transpile.compared_blocks) if synthesis.compared else 0
+    found = {}
+    for name, theta in thetas.items():
+        exact = circuits_of(theta.double(), config, load(SYNTHESES["exact"].synthesis_builder))
+        found[name] = lengthened(exact, count) if count else exact
+    return found
 
 
 def _qiskit_gates(config: CayleyConfig, compared: int) -> int:

@@ -222,6 +222,7 @@ COSTS: dict[str, Cost] = {
     "transpile": Cost(_transpile, disk_mb=lambda job: 1e-6 * job.inputs * CIRCUIT_BYTES.get(job.block_dim, 0)),
     "reference": Cost(_reference, _model(), _losses(lambda job: 1)),
     "evaluate": Cost(_evaluate, _model(), _losses(lambda job: 2 * len(job.settings.sweep.noise_scale))),
+    "evaluate_identity": Cost(_evaluate, _model()),
     "answer_questions": Cost(_answer_questions, _model(1)),
     "rank": Cost(_rank, _model()),
     "levers": Cost(_curves(5)),
