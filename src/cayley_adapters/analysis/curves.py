@@ -19,6 +19,10 @@ __all__ = ["Curve", "make_curves", "select_cells"]
 _SAME = ("model", "compression", "ansatz", "executor", "backend", "layout", "mitigation", "targets")
 
 
+CENSORED = {-1: "below", 0: None, 1: "above"}
+"""What tables say of a critical noise that lies beyond an end of the axis."""
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """One block dimension at one compression ratio.

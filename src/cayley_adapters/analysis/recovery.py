@@ -129,6 +129,6 @@ def _difference(one: tuple[Any, ...], other: tuple[Any, ...], values: np.ndarray
     return named | estimate | _interval("ci95", values[1:], clusters)
 
 
-def _interval(name: str, drawn: np.ndarray, clusters: int) -> dict[str, float | None]:
-    low, high = interval(drawn, clusters)
-    return {f"{name}_low": low, f"{name}_high": high}
+def _interval(name: str, drawn: np.ndarray, clusters: int) -> dict[str, float]:
+    ends = zip(("low", "high"), interval(drawn, clusters), strict=True)
+    return {f"{name}_{end}": np.nan if value is None else value for end, value in ends}

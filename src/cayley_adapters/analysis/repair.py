@@ -12,11 +12,17 @@ could be had. Nothing is left of the repair where nll(c + a) has risen to nll(c)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-__all__ = ["adaptation", "repair"]
+from cayley_adapters.analysis.crossing import critical_noise
+from cayley_adapters.analysis.curves import CENSORED, Curve
+from cayley_adapters.analysis.resampling import finite, interval
+
+__all__ = ["adaptation", "identity_of", "repair", "repair_of"]
 
 
 def adaptation(uncompressed: Any, adapted: Any) -> Any:
@@ -39,3 +45,35 @@ def repair(nll: Any, adapted: Any, compressed: Any, uncompressed: Any) -> np.nda
     damage = np.asarray(compressed) - np.asarray(uncompressed)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(damage > 0, 1 - (np.asarray(nll) - np.asarray(adapted)) / damage, np.nan)
+
+
+def repair_of(curve: Curve, plain: Curve | None, clusters: int) -> dict[str, Any]:
+    """Adaptation and repair of blocks; None where the same ones were not trained on the uncompressed model."""
+    names = ("adaptation", "adaptation_ci95", "repair", "repair_ci95")
+    found: dict[str, Any] = dict.fromkeys((*names, "lambda_repair", "lambda_repair_ci95", "lambda_repair_censored"))
+    if plain is None:
+        return found
+    adapts = adaptation(plain.level, plain.nll[0])
+    found |= {"adaptation": finite(adapts[0]), "adaptation_ci95": interval(adapts[1:], clusters)}
+    if curve is plain:
+        return found
+    share = repair(curve.nll[0], plain.nll[0], curve.level, plain.level)
+    beyond = replace(curve, level=curve.level - adapts)
+    critical, censored = beyond.critical()
+    return found | {
+        "repair": finite(share[0]),
+        "repair_ci95": interval(share[1:], clusters),
+        "lambda_repair": finite(critical[0]),
+        "lambda_repair_ci95": beyond.critical_interval(clusters),
+        "lambda_repair_censored": CENSORED[int(censored[0])],
+    }
+
+
+def identity_of(curve: Curve, unlearnt: Mapping[float, float]) -> float | None:
+    """The first noise scale at which the circuits alone cost the gain, with blocks in them that have learnt nothing."""
+    axis = np.array(sorted(unlearnt))
+    if len(axis) < 2 or axis[0] != 0:
+        return None
+    cost = np.array([unlearnt[scale] for scale in axis]) - unlearnt[0.0]
+    value, censored = critical_noise(axis, cost[None] + curve.nll[0, 0], curve.level[:1])
+    return None if censored[0] else finite(value[0])

@@ -12,21 +12,19 @@ noise λ_c(n) is the first λ at which the two are equal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis.curves import Curve, make_curves, select_cells
-from cayley_adapters.analysis.repair import adaptation, repair
+from cayley_adapters.analysis.curves import CENSORED, Curve, make_curves, select_cells
+from cayley_adapters.analysis.repair import identity_of, repair_of
 from cayley_adapters.analysis.resampling import finite, interval, resampled
 from cayley_adapters.analysis.scaling import describe_scaling
 from cayley_adapters.circuits.noise.budget import Circuit
 
 __all__ = ["not_excluded", "transition"]
 
-_CENSORED = {-1: "below", 0: None, 1: "above"}
 _DEFINITION = (
     "lambda_c is the first noise scale at which the model with blocks has the nll of the compressed model without "
     "blocks, at the same test tokens; nll is averaged over training seeds, and between positive grid points the cost "
@@ -53,6 +51,8 @@ _UNITS = {
     "adaptation": "nats a token: gain of the same blocks trained on the uncompressed model",
     "repair": "share of nll_compressed - nll_uncompressed that is gone once both models have learnt the text",
     "lambda_repair": "noise scale at which nothing of the repair is left; censored as lambda_c is",
+    "lambda_identity": "noise scale at which the same circuits, with blocks that have learnt nothing, cost the gain; "
+    "null beyond the axis",
     "recovery_nll": "share: (nll_compressed - nll) / (nll_compressed - nll_uncompressed)",
     "nll_difference": "nats a token: nll - nll_compressed at the same documents, below 0 where blocks help",
     "nll_se_shots": "nats a token: standard error from shots alone, part of ci95 as well",
@@ -85,6 +85,7 @@ def transition(
     executor: str | None = None,
     circuits: Sequence[Circuit] = (),
     readout_costs: Mapping[tuple[float, int], float] | None = None,
+    identities: Mapping[tuple[float, int], Mapping[float, float]] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -100,6 +101,8 @@ def transition(
             where only one has that readout and shots.
         circuits: circuits of the blocks, evaluated or not, on the device: what costs are compared with.
         readout_costs: (ratio, block dimension) → cost of readout errors alone at noise scale 1, nats a token.
+        identities: (ratio, block dimension) → noise scale → nll of blocks that have learnt nothing, in the same
+            circuits.
         bootstrap: replicates for the 95 % intervals.
         seed: of the bootstrap.
 
@@ -115,16 +118,11 @@ def transition(
     curves = make_curves(chosen, losses, documents, compressed, bootstrap=bootstrap, seed=seed)
     clusters = len(np.unique(documents))
     known = {circuit.block_dim: circuit for circuit in circuits}
+    alone = identities or {}
     plain = {curve.block_dim: curve for curve in curves if curve.compression_ratio == 0}
     return {
         "ratios": [
-            _ratio(
-                [curve for curve in curves if curve.compression_ratio == ratio],
-                plain,
-                known,
-                nll_uncompressed,
-                clusters,
-            )
+            _ratio([c for c in curves if c.compression_ratio == ratio], plain, known, nll_uncompressed, clusters, alone)
             for ratio in sorted({curve.compression_ratio for curve in curves})
         ],
         "scaling": describe_scaling(curves, circuits, clusters, readout_costs),
@@ -150,6 +148,7 @@ def _ratio(
     circuits: Mapping[int, Circuit],
     uncompressed: float,
     clusters: int,
+    identities: Mapping[tuple[float, int], Mapping[float, float]],
 ) -> dict[str, Any]:
     """One entry of ``ratios``; ``plain`` are the curves of the uncompressed model."""
     level = curves[0].level
@@ -158,8 +157,11 @@ def _ratio(
         "compression_ratio": curves[0].compression_ratio,
         "nll_compressed": finite(level[0]),
         "blocks": [
-            _block(curve, circuits.get(curve.block_dim), clusters)
-            | _repair(curve, plain.get(curve.block_dim), clusters)
+            {
+                **_block(curve, circuits.get(curve.block_dim), clusters),
+                **repair_of(curve, plain.get(curve.block_dim), clusters),
+                "lambda_identity": identity_of(curve, identities.get((curve.compression_ratio, curve.block_dim), {})),
+            }
             for curve in curves
         ],
         "best_block": _best_blocks(curves, clusters),
@@ -190,7 +192,7 @@ def _block(curve: Curve, circuit: Circuit | None, clusters: int) -> dict[str, An
         "block_dim": curve.block_dim,
         "lambda_c": finite(critical[0]),
         "ci95": curve.critical_interval(clusters),
-        "censored": _CENSORED[int(censored[0])],
+        "censored": CENSORED[int(censored[0])],
         "two_qubit_gates": finite(curve.two_qubit_gates),
         "gain": finite(curve.gain[0]),
         "gain_ci95": interval(curve.gain[1:], clusters),
@@ -200,28 +202,6 @@ def _block(curve: Curve, circuit: Circuit | None, clusters: int) -> dict[str, An
         "depth": None if circuit is None else finite(circuit.depth),
         "error_budget": None if circuit is None else finite(circuit.budget),
         "seeds": curve.seeds,
-    }
-
-
-def _repair(curve: Curve, plain: Curve | None, clusters: int) -> dict[str, Any]:
-    """Adaptation and repair of blocks; None where the same ones were not trained on the uncompressed model."""
-    names = ("adaptation", "adaptation_ci95", "repair", "repair_ci95")
-    found: dict[str, Any] = dict.fromkeys((*names, "lambda_repair", "lambda_repair_ci95", "lambda_repair_censored"))
-    if plain is None:
-        return found
-    adapts = adaptation(plain.level, plain.nll[0])
-    found |= {"adaptation": finite(adapts[0]), "adaptation_ci95": interval(adapts[1:], clusters)}
-    if curve is plain:
-        return found
-    share = repair(curve.nll[0], plain.nll[0], curve.level, plain.level)
-    beyond = replace(curve, level=curve.level - adapts)
-    critical, censored = beyond.critical()
-    return found | {
-        "repair": finite(share[0]),
-        "repair_ci95": interval(share[1:], clusters),
-        "lambda_repair": finite(critical[0]),
-        "lambda_repair_ci95": beyond.critical_interval(clusters),
-        "lambda_repair_censored": _CENSORED[int(censored[0])],
     }
 
 

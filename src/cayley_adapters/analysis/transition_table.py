@@ -26,7 +26,8 @@ TRANSITION_COLUMNS = [
     "gain", "gain_ci95_low", "gain_ci95_high", "lambda_c", "lambda_c_ci95_low", "lambda_c_ci95_high", "censored",
     "bracket_low", "bracket_high", "crossover_decades", "crossover_ci95_low", "crossover_ci95_high",
     "lambda_c_predicted", "lambda_c_predicted_ci95_low", "lambda_c_predicted_ci95_high", *_PREDICTED,
-    *(f"{name}{end}" for name in _REPAIR for end in ("", "_ci95_low", "_ci95_high")), "lambda_repair_censored",
+    *(f"{name}{end}" for name in _REPAIR for end in ("", "_ci95_low", "_ci95_high")),
+    "lambda_repair_censored", "lambda_identity",
 ]  # fmt: skip
 """Units are those of ``transition.json``; ``lambda_c_predicted`` follows from the costs of the other blocks alone."""
 
@@ -58,6 +59,7 @@ class _Block(TypedDict):
     lambda_repair: _Number
     lambda_repair_ci95: _Interval | None
     lambda_repair_censored: Literal["below", "above"] | None
+    lambda_identity: _Number
 
 
 @_checked

@@ -47,6 +47,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         readout=settings.evaluate.readout,
         circuits=model_circuits(budgets, noise, settings.train.ansatz),
         readout_costs=alone["cost"].mean().dropna().to_dict(),
+        identities=_identities(cells, settings),
     )
     write_file(outputs["transition"], json.dumps(result, indent=1, allow_nan=False) + "\n")
     given = {"phase_diagram": cells, "baselines": baselines, "transition": result}
@@ -58,6 +59,16 @@ def run(job: Job, settings: Settings) -> Outcome:
                 f"ratio {ratio['compression_ratio']}, d = {block['block_dim']}: λ_c = {block['lambda_c']:.3g}{censored}"
             )
     return Outcome(tracked=[*_tracked(job, cells, baselines, result)])
+
+
+def _identities(cells: pd.DataFrame, settings: Settings) -> dict[tuple[float, int], dict[float, float]]:
+    """(ratio, block dimension) → noise scale → nll with blocks that have learnt nothing, of the map's own cells."""
+    options = settings.evaluate
+    shots = pd.to_numeric(cells["shots"]) == options.map_shots
+    known = cells[shots & (cells["readout"] == options.readout) & cells["nll_identity"].notna()]
+    keys = [known["compression_ratio"].astype(float), known["block_dim"].astype(int)]
+    groups = known.groupby(keys)
+    return {key: dict(zip(group["noise_scale"], group["nll_identity"], strict=True)) for key, group in groups}
 
 
 def _tracked(job: Job, cells: pd.DataFrame, baselines: pd.DataFrame, result: dict[str, Any]) -> Iterator[TrackedRun]:

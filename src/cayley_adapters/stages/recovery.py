@@ -43,11 +43,15 @@ def run(job: Job, settings: Settings) -> Outcome:
     model = str(baselines["model"].iloc[0])
     given = {"recovery": table, "recovery_differences": differences, "references": known, "model": model}
     draw_figures(RECOVERY, outputs, given)
-    for row in table.itertuples():
+    if not (table["compression_ratio"] == 0).any():
+        say("what of this is repair, and what adaptation to the text, is not known: add 0 to sweep.compression_ratio")
+    for row in table[table["compression_ratio"] > 0].itertuples():
         size = "" if np.isnan(row.block_dim) else f" d = {row.block_dim:.0f}"
         say(
             f"ratio {row.compression_ratio:g}, {row.method}{size}, {row.readout}: perplexity {row.perplexity:.4g}, "
-            f"recovery {row.recovery:.3f} ({row.recovery_ci95_low:.3f} to {row.recovery_ci95_high:.3f})"
+            f"recovery {row.recovery:.3f} ({row.recovery_ci95_low:.3f} to {row.recovery_ci95_high:.3f}), "
+            f"adaptation {row.adaptation:.3f}, repair {row.repair:.3f} ({row.repair_ci95_low:.3f} to "
+            f"{row.repair_ci95_high:.3f})"
         )
     tracked = TrackedRun(
         "recovery",

@@ -31,7 +31,10 @@ def phase_diagram_caption(evidence: Evidence) -> list[str]:
         "Numbers are perplexities, colours the recovered share of nll within ±1. Left of the black line (λ_c; "
         "the bar is "
         "its 95 % interval) blocks help: expressive, gain G above cost C. Right of it the compressed model is better "
-        "without them: noise-dominated, C above G, marked by crosses (hatched in print)."
+        "without them: noise-dominated, C above G, marked by crosses (hatched in print). "
+        "The thin dashed line is where nothing is left of the repair: what the same blocks gain on the uncompressed "
+        "model is adaptation to the text. The thin dotted line is where the same circuits cost the gain with blocks in "
+        "them that have learnt nothing."
     )
     if (evidence.cells["executor"] == "qpu").any():
         marks += " A star is what a processor measured, on blocks and a text of its own: white where they helped there."

@@ -199,7 +199,8 @@ def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFr
 
     Returns:
         ``compression_ratio, block_dim, two_qubit_gates, lambda_c, censored, low, high, low_text, high_text, x, x_low,
-        x_high``; ``censored`` is ``no``, ``below`` or ``above``, and an interval that is open above ends with the axis.
+        x_high, x_repair, x_identity, repair_text, identity_text``; ``censored`` is ``no``, ``below`` or ``above``, and
+        an interval that is open above ends with the axis.
     """
     rows = []
     for part in transition["ratios"]:
@@ -227,9 +228,26 @@ def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFr
                     "x": x,
                     "x_low": x_low,
                     "x_high": x_high,
+                    **{f"x_{name}": _place(axis, block, name) for name in ("repair", "identity")},
+                    **{f"{name}_text": _scale_text(block, name) for name in ("repair", "identity")},
                 }
             )
     return pd.DataFrame(rows).sort_values(["compression_ratio", "block_dim"], ignore_index=True)
+
+
+def _place(axis: np.ndarray, block: Mapping[str, Any], name: str) -> float:
+    """Where a further boundary of a block lies; not a number where it is unknown or beyond the axis."""
+    value = block.get(f"lambda_{name}")
+    if value is None or block.get(f"lambda_{name}_censored") is not None:
+        return float("nan")
+    return column_of(axis, value)
+
+
+def _scale_text(block: Mapping[str, Any], name: str) -> str:
+    value, censored = block.get(f"lambda_{name}"), block.get(f"lambda_{name}_censored")
+    if value is None:
+        return "–"
+    return f"{ {'above': '> ', 'below': '< '}.get(censored or '', '') }{value:.3g}"
 
 
 def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0, more: str = "") -> str:

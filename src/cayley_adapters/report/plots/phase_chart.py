@@ -70,7 +70,8 @@ def phase_diagram_chart(
         subtitle=[
             *describe(table, transition, width=170, more=mark_note(measured)).splitlines(),
             "Number: perplexity. White cross: noise-dominated, nll above the compressed model (C > G). Black line: "
-            "critical noise λ_c; bar: its 95 % interval.",
+            "critical noise λ_c; bar: its 95 % interval. Thin black line: nothing is left of the repair. Thin "
+            "grey one: the circuits alone, with blocks that have learnt nothing, cost the gain.",
         ],
         anchor="start",
         fontSize=16,
@@ -119,7 +120,11 @@ def _heat_map(
         y=rows,
         tooltip=[alt.Tooltip("block", title="Block"), alt.Tooltip("lambda_c", title="λ_c", format=".3g")]
         + [alt.Tooltip(f"{name}_text", title=f"95 % {name}") for name in ("low", "high")]
-        + [alt.Tooltip("censored", title="Beyond the axis")],
+        + [
+            alt.Tooltip("censored", title="Beyond the axis"),
+            alt.Tooltip("repair_text", title="Nothing left of the repair at λ"),
+            alt.Tooltip("identity_text", title="The circuit alone costs the gain at λ"),
+        ],
     )
     marks = [
         line.mark_tick(orient="vertical", size=CELL[1], thickness=width, color=colour, opacity=1).encode(
@@ -128,6 +133,12 @@ def _heat_map(
         for width, colour in ((6, "white"), (3, "black"))
     ]
     bar = line.mark_rule(strokeWidth=2, color="black", yOffset=13).encode(x=_columns(alt, axis, "x_low"), x2="x_high:Q")
+    marks += [
+        line.mark_tick(orient="vertical", size=CELL[1], thickness=1.5, color=colour, opacity=1)
+        .transform_filter(f"isValid(datum.x_{name})")
+        .encode(x=_columns(alt, axis, f"x_{name}"))
+        for name, colour in (("repair", "black"), ("identity", "#777"))
+    ]
     known = references.set_index("method")["perplexity_text"]
     heading = alt.TitleParams(
         f"Compression ratio {table['compression_ratio'].iloc[0]:g}",

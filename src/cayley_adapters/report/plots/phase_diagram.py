@@ -33,6 +33,7 @@ _WIDTHS = (4.9, 6.4)  # inches: the least, and from where the legend has three c
 _PANELS_A_ROW = 3
 _HEADING = 2.35  # inches, of a panel's heading and axis label, where another panel is beside it
 _MAP = "viridis"  # luminance rises along it, so that grey print keeps the order
+_THIN = {"repair": (0, (4, 1.5)), "identity": (0, (1, 1.2))}
 _MARK = -0.27  # where in a cell the boundary's marker and interval lie, in row heights
 
 
@@ -72,7 +73,7 @@ def phase_diagram_figure(
     width = beside + across * panel[0]
     note = describe(table, transition, width=int(width * 21.5), more=mark_note(measured))
     caption = _LINE * (2 + note.count("\n"))
-    bottom = caption + (0.3 if width >= _WIDTHS[1] else 0.45) + _AXIS
+    bottom = caption + (0.43 if width >= _WIDTHS[1] else 0.58) + _AXIS
     size = np.array([width, _TOP + down * panel[1] + (down - 1) * _ROWS_APART + bottom])
     with canvas(*size) as figure:
         for place, ratio in enumerate(ratios):
@@ -141,6 +142,18 @@ def _draw_boundary(axes: Axes, bounds: pd.DataFrame, dims: list[int], columns: i
     rows = [(dims.index(bound.block_dim), bound) for bound in bounds.itertuples()]
     line = np.array([(bound.x, y + side) for y, bound in rows for side in (-0.5, 0.5)])
     axes.plot(*line.T, color="black", linewidth=1.9, path_effects=halo, zorder=4, clip_on=False, gid="boundary")
+    for name, dashes in _THIN.items():
+        for y, bound in rows:
+            axes.plot(
+                [getattr(bound, f"x_{name}")] * 2,
+                [y - 0.5, y + 0.5],
+                color="black",
+                linewidth=0.9,
+                linestyle=dashes,
+                path_effects=[withStroke(linewidth=2.2, foreground="white"), Normal()],
+                zorder=4,
+                gid=name,
+            )
     for y, bound in rows:
         mark = y + _MARK
         axes.plot(
@@ -230,10 +243,14 @@ def _legend(figure: Figure, corner: tuple[float, float], wide: bool, measured: b
         "number: perplexity, bold for the best block at this λ": bold,
         "λ$_c$ beyond the axis": beyond,
         "device (λ = 1)": device,
+        "nothing left of the repair": Line2D([], [], color="black", linewidth=0.9, linestyle=_THIN["repair"]),
+        "the circuit alone, nothing learnt, costs G": Line2D(
+            [], [], color="black", linewidth=0.9, linestyle=_THIN["identity"]
+        ),
     }
     if measured:
         entries["device (λ = 1); star: measured"] = (entries.pop("device (λ = 1)"), mark_handle())
-    order = [0, 3, 1, 4, 2, 5] if wide else [0, 3, 5, 1, 2, 4]  # a legend is filled column by column
+    order = [0, 3, 5, 1, 2, 4, 6, 7] if wide else [0, 3, 5, 7, 1, 2, 4, 6]  # a legend is filled column by column
     names = list(entries)
     figure.legend(
         [entries[names[index]] for index in order],
