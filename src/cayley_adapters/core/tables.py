@@ -19,6 +19,7 @@ __all__ = [
     "BASELINE_COLUMNS",
     "CELL_COLUMNS",
     "IDENTITY_COLUMNS",
+    "TRIAL_COLUMNS",
     "parse_table",
     "read_baselines",
     "read_cells",
@@ -33,13 +34,16 @@ CELL_COLUMNS = [
     *("executor", "backend", "layout", "mitigation", "targets"),
     *("brickwork_depth", "trained_noise_scale", "synthesis", "idle", "layers"),
     *("nll_se_shots", "refined", "nll_compressed", "word_perplexity", "bits_per_byte"),
-    *("repair", "nll_identity", "perplexity_identity"),
+    *("repair", "nll_identity", "perplexity_identity", "learning_rate"),
 ]
 _TEXTS = {"question_set_version": str}
 """Columns of text that may look like numbers: a version is a digest."""
 
 SIZES = ("compression_ratio", "adapter_parameters", "tokens", "nll")
 CELL_NUMBERS = (*SIZES, "block_dim", "qubits", "noise_scale", "seed")
+TRIAL_COLUMNS = [
+    *("compression_ratio", "method", "block_dim", "learning_rate", "steps", "validation", "chosen", "at_end"),
+]
 IDENTITY_COLUMNS = [
     *("compression_ratio", "block_dim", "noise_scale", "shots", "readout", "executor", "mitigation"),
     *("tokens", "nll", "nll_se", "perplexity"),
@@ -47,7 +51,7 @@ IDENTITY_COLUMNS = [
 BASELINE_COLUMNS = [
     *("model", "compression", "compression_ratio", "method", "adapter_parameters", "seed"),
     *("tokens", "nll", "nll_se", "perplexity", "recovery", "matched_block_dim"),
-    *("word_perplexity", "bits_per_byte", "adaptation", "repair"),
+    *("word_perplexity", "bits_per_byte", "adaptation", "repair", "learning_rate", "trials"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.pipeline.paths import (
     ADAPTER,
     ANSWERS,
@@ -9,12 +10,14 @@ from cayley_adapters.pipeline.paths import (
     CIRCUITS,
     COMPRESSED,
     CONTROL_ADAPTER,
+    CONTROL_RATE,
     CONTROL_ROW,
     EVALUATION,
     IDENTITY,
     PREPARED,
     PROVENANCE,
     QUESTION_SET,
+    RATE,
     REFERENCE,
     REPORTED,
     TABLES,
@@ -37,10 +40,13 @@ GATHERING: tuple[Stage, ...] = (
             "controls": CONTROL_ROW["row"],
             "reference": REFERENCE["row"],
             "identities": IDENTITY["identity"],
+            "rates": RATE["rate"].replace("rate.json", "trials.csv"),
+            "control_rates": CONTROL_RATE["rate"].replace("rate.json", "trials.csv"),
             # Once there are any, or where they are asked for, see cayley_adapters.pipeline.jobs.
             "device": "{base}/{device}/cells.csv",
         },
-        outputs=TABLES | PROVENANCE,
+        outputs=TABLES | PROVENANCE | {"rates": "{base}/learning_rates.csv"},
+        leaves=("train.learning_rate", *(f"control.{control.rate}" for control in CONTROLS.values() if control.rate)),
         internal=True,
     ),
 )

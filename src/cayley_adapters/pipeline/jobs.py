@@ -88,7 +88,8 @@ def make_job(stage: str, variant: Variant, cell: Mapping[str, str], device: bool
         axes = {"arm": list(dict.fromkeys(folder for _, folder in told["arms"])), "ratio": axes["ratio"]}
     bases = {maker: _bases(other, maker, control, axes) for _, maker, other in variant.sources(stage)}
     if stage == "aggregate":  # which tells of all that the map rests on
-        before = [name for name in stages_before(stage, healed=variant.healed) if STAGES[name].stored]
+        absent = [axis for axis, names in axes.items() if not names]
+        before = [name for name in stages_before(stage, absent, variant.healed) if STAGES[name].stored]
         bases |= {name: _bases(variant, name, control, axes) for name in before}
     leaves = variant.leaves(stage, control)
     threads = _threads(row.threads, leaves)

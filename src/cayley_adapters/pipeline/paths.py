@@ -14,6 +14,7 @@ __all__ = [
     "COMPRESSED",
     "CONTROL",
     "CONTROL_ADAPTER",
+    "CONTROL_RATE",
     "CONTROL_ROW",
     "COUNTS",
     "DEVICE_RESULTS",
@@ -25,6 +26,7 @@ __all__ = [
     "PROVENANCE",
     "QUESTION_SET",
     "RANKING",
+    "RATE",
     "REFERENCE",
     "REPORTED",
     "SUBMITTED",
@@ -84,6 +86,10 @@ EXACT_CIRCUITS = {"exact": f"{{base}}/{{exact}}/{CELL}/angles.safetensors"}
 
 RANKING = {"ranking": "{base}/{ranking}/ranking.csv"}
 """Projections by gain and cost, where blocks act on the best-ranked."""
+
+RATE = {"rate": "{base}/{rates}/{ratio}/{block}/rate.json"}
+CONTROL_RATE = {"rate": "{base}/{tried}/{ratio}/{control}/rate.json"}
+"""Step sizes that were chosen, where none is given."""
 
 WORKLOAD = {"workload": "{base}/qpu/workload.safetensors", "calibration": "{base}/qpu/calibration.json"}
 SUBMITTED = {"submitted": "{base}/qpu/submitted.json"}

@@ -187,7 +187,8 @@ def gather(job: Job) -> dict[str, Any]:
 
 def _records(job: Job) -> Iterator[tuple[str, Path]]:
     """Label and record of every job before ``job``, told by the folders of its inputs' cells."""
-    for stage in stages_before(job.stage, bool(job.axes.get("device")), "heal" in job.bases):
+    absent = [axis for axis, names in job.axes.items() if not names]
+    for stage in stages_before(job.stage, absent, "heal" in job.bases):
         if stage == job.stage:
             continue
         for chosen in itertools.product(*(job.axes.get(name, ()) for name in STAGES[stage].wildcards)):

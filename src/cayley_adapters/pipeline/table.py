@@ -6,6 +6,8 @@ given only the leaves named here: it cannot read another one, and a change of an
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from cayley_adapters.pipeline.analysis_stages import ANALYSIS_STAGES, GATHERING
 from cayley_adapters.pipeline.lever_stages import LEVER_STAGES
 from cayley_adapters.pipeline.map_stages import MAP_STAGES
@@ -22,8 +24,17 @@ STAGES: dict[str, Stage] = {
 
 _HEALED = {COMPRESSED[name]: HEALED[name] for name in COMPRESSED}
 _MAKERS = {pattern: name for name, stage in STAGES.items() for pattern in stage.outputs.values()}
-_OPTIONAL = {"{device}": "qpu", "{ranking}": "ranking", "{exact}": "circuits", "{comparison}": ""}
+_OPTIONAL = {
+    "{device}": "qpu",
+    "{ranking}": "ranking",
+    "{exact}": "circuits",
+    "{rates}": "rates",
+    "{tried}": "rates",
+    "{comparison}": "",
+}
 """Wildcards of inputs that are not always there, and the folder that they stand for."""
+
+_NOT_ALWAYS = ("device", "rates", "tried")
 
 
 def maker_of(pattern: str) -> str | None:
@@ -44,12 +55,13 @@ def inputs_of(stage: str, healed: bool = False) -> dict[str, str]:
     return {name: _HEALED.get(path, path) for name, path in read.items()} if healed and stage != "heal" else read
 
 
-def stages_before(stage: str, measured: bool = False, healed: bool = False) -> list[str]:
+def stages_before(stage: str, absent: Collection[str] = _NOT_ALWAYS, healed: bool = False) -> list[str]:
     """A stage and all that its inputs come from, in the order of the pipeline.
 
     Args:
         stage: its name.
-        measured: whether a processor's results are among its inputs.
+        absent: wildcards of inputs that are not there: ``device`` of a processor's results, ``rates`` and ``tried`` of
+            step sizes that are given.
         healed: whether models are healed.
     """
     found: set[str] = set()
@@ -61,6 +73,6 @@ def stages_before(stage: str, measured: bool = False, healed: bool = False) -> l
         found.add(name)
         for pattern in inputs_of(name, healed).values():
             maker = maker_of(pattern)
-            if maker and (measured or "{device}" not in pattern) and "{ranking}" not in pattern:
+            if maker and not any(f"{{{axis}}}" in pattern for axis in ("ranking", *absent)):
                 waiting.append(maker)
     return [name for name in STAGES if name in found]

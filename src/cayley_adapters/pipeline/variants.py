@@ -101,7 +101,7 @@ class Variant:
         undirected = () if synthesis.directed else ("noise", "transpile.noise_scale")
         uncounted = () if synthesis.compared else ("transpile.compared_blocks",)
         unread: tuple[str, ...] = {
-            "train": ("noise",) if settings.train.noise_scale == 0 else (),
+            **dict.fromkeys(("search", "train"), () if settings.train.noise_scale else ("noise",)),
             "teacher": ("train.distillation_top_k",) if settings.train.distillation == 0 else (),
             "transpile": undirected + uncounted,
             "evaluate_identity": uncounted,
@@ -112,17 +112,32 @@ class Variant:
         if not self.healed:
             unread += tuple(leaf for leaf in row.leaves if leaf.startswith("heal."))
         leaves = settings.leaves(*(leaf for leaf in row.leaves if leaf not in unread))
-        if control is not None and stage == "control":
+        if control is not None and stage in ("control", "search_control"):
             own = CONTROLS[control_of(control)[0]].rate
-            mine = f"control.{own}" if own else "train.learning_rate"
-            leaves = {key: value for key, value in leaves.items() if key == mine or not key.endswith("learning_rate")}
+            mine = (f"control.{own}", f"search.{own}") if own else ("train.learning_rate", "search.learning_rate")
+            leaves = {key: value for key, value in leaves.items() if key in mine or not key.endswith("learning_rate")}
         return leaves
+
+    @cached_property
+    def _rates_given(self) -> bool:
+        """Whether the step size of each control is given."""
+        control, own = self.settings.control, {CONTROLS[name].rate for name in self.settings.control.methods}
+        return all(getattr(control, rate) if rate else self.settings.train.learning_rate for rate in own)
 
     def axes(self, stage: str) -> dict[str, list[str]]:
         """Of inputs that are not always there, or of one cell only: wildcard → its folder names."""
         settings = self.settings
-        if stage in ("train", "evaluate_identity"):
-            return {"ranking": [] if settings.train.ranked_budget is None else ["ranking"]}
+        ranking = {"ranking": [] if settings.train.ranked_budget is None else ["ranking"]}
+        rates = {"rates": [] if settings.train.learning_rate else ["rates"]}
+        tried = {"tried": [] if self._rates_given else ["rates"]}
+        if stage == "train":
+            return ranking | rates
+        if stage in ("search", "evaluate_identity"):
+            return ranking
+        if stage == "control":
+            return tried
+        if stage == "aggregate":
+            return rates | tried
         if stage == "transpile":
             return {"exact": ["circuits"] if SYNTHESES[settings.transpile.synthesis].compared else []}
         if stage == "rank":

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.analysis import GOALS
 from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.circuits.ansatz import ANSATZES
@@ -172,6 +173,21 @@ def levers_have_their_cells(settings: Settings) -> Iterator[str]:
             )
 
 
+def a_search_needs_validation(settings: Settings) -> Iterator[str]:
+    train, control = settings.train, settings.control
+    used = [CONTROLS[name].rate for name in control.methods]
+    keys = ["train.learning_rate"] * (train.learning_rate is None) + [
+        f"control.{rate}" for rate in used if rate and getattr(control, rate) is None
+    ]
+    if keys and not train.validation_windows:
+        yield (
+            f"train.validation_windows=0: {keys[0]}=null is chosen by the loss on such windows; type {keys[0]}=0.01, "
+            "or train.validation_windows=4"
+        )
+    if train.learning_rate is None and settings.levers.names:
+        yield "train.learning_rate=null: levers scale a step size that is given; type train.learning_rate=0.04"
+
+
 def context_leaves_something_to_score(settings: Settings) -> Iterator[str]:
     context, window = settings.evaluate.context, settings.data.window
     if context >= window:
@@ -196,5 +212,6 @@ CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     levers_change_the_plain,
     levers_have_their_cells,
     context_leaves_something_to_score,
+    a_search_needs_validation,
 )
 """In this order; the first that yields a sentence refuses the configuration with it."""

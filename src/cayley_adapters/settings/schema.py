@@ -24,6 +24,7 @@ from cayley_adapters.settings.heal import Heal
 from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
+from cayley_adapters.settings.search import Search
 from cayley_adapters.settings.sections import Compress, Control, Data, Model, Section, Track, Train, Transpile
 
 __all__ = ["Settings", "fields", "holds", "load_settings", "partial", "sections", "validate"]
@@ -49,6 +50,7 @@ class Settings(Section):
     data: Data
     compress: Compress
     heal: Heal
+    search: Search
     train: Train
     control: Control
     transpile: Transpile

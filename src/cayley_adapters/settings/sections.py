@@ -219,8 +219,8 @@ class Train(Section):
     )
     steps: Annotated[int, Between(0, 10_000_000)] = Field(description="Optimiser steps.")
     batch_windows: Annotated[int, Between(1, 100_000)] = Field(description="Windows a step.")
-    learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(
-        description="Step size; that of block dimension d is learning_rate / d."
+    learning_rate: Annotated[float, Between(0, 10, above=True)] | None = Field(
+        description="Step size; that of block dimension d is learning_rate / d. null is chosen, see search."
     )
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(
         description="How the step size falls to zero, or does not."
@@ -265,8 +265,12 @@ class Control(Section):
     block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
         description="Block dimensions whose number of parameters they are to have; IA3 has one size."
     )
-    lora_learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(description="Step size of LoRA.")
-    ia3_learning_rate: Annotated[float, Between(0, 10, above=True)] = Field(description="Step size of IA3.")
+    lora_learning_rate: Annotated[float, Between(0, 10, above=True)] | None = Field(
+        description="Step size of LoRA; null is chosen, see search."
+    )
+    ia3_learning_rate: Annotated[float, Between(0, 10, above=True)] | None = Field(
+        description="Step size of IA3; null is chosen, see search."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Control:

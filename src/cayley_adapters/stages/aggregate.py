@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.analysis.repair import adaptation, repair
 from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.reading import damaged
@@ -14,6 +15,7 @@ from cayley_adapters.core.tables import (
     BASELINE_COLUMNS,
     CELL_COLUMNS,
     IDENTITY_COLUMNS,
+    TRIAL_COLUMNS,
     read_baselines,
     read_cells,
     read_table,
@@ -43,6 +45,9 @@ def run(job: Job, settings: Settings) -> Outcome:
     cells = pd.concat([_own_cells(path) for path in inputs["cells"]], ignore_index=True)
     cells["recovery"] = _recovery(cells, cells.compression_ratio.map(compressed), uncompressed)
     learnt = _on_the_whole_model(cells[cells.noise_scale == 0], cells, ADAPTER)
+    trials = [read_table(path, TRIAL_COLUMNS) for path in (*inputs["rates"], *inputs["control_rates"])]
+    rates = write_table(pd.concat(trials) if trials else [], outputs["rates"], TRIAL_COLUMNS)
+    cells["learning_rate"] = _chosen(cells.assign(method="cayley"), "block_dim", rates, job)["learning_rate"]
     cells["repair"] = _repair(cells, learnt, damaged_nll, plain)
     cells = _with_identities(cells, inputs["identities"])
     # A processor's rows are of a text of their own, on which their recovery is known already.
@@ -53,6 +58,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     learnt = _on_the_whole_model(baselines, baselines, CONTROL)
     baselines["adaptation"] = adaptation(plain, learnt)
     baselines["repair"] = _repair(baselines, learnt, damaged_nll, plain)
+    baselines[["learning_rate", "trials"]] = _chosen(baselines, "matched_block_dim", rates, job)
     baselines["recovery"] = _recovery(baselines, baselines.compression_ratio.map(compressed), uncompressed)
     write_table(baselines, outputs["baselines"], BASELINE_COLUMNS)
 
@@ -76,6 +82,26 @@ def _recovery(cells: pd.DataFrame, compressed: pd.Series, uncompressed: float) -
     """(ppl_compressed − ppl) / (ppl_compressed − ppl_uncompressed), empty where nothing was removed."""
     lost = (compressed - uncompressed).where(cells.compression_ratio > 0)
     return (compressed - cells.perplexity) / lost
+
+
+def _chosen(rows: pd.DataFrame, size: str, trials: pd.DataFrame, job: Job) -> pd.DataFrame:
+    """Step size of each row's adapter and how many were tried for it: 0 of one that the configuration gives.
+
+    Args:
+        rows: with ``compression_ratio, method, seed`` and the column ``size``, a block dimension.
+        trials: rows of :data:`TRIAL_COLUMNS`.
+        job: the one that gathers them.
+    """
+    key = ["compression_ratio", "method", "block_dim"]
+    counts = trials.groupby(key, dropna=False).size().rename("trials").reset_index()
+    known = trials[trials["chosen"].astype(bool)][[*key, "learning_rate"]].merge(counts, on=key)
+    asked = rows[["compression_ratio", "method", size]].rename(columns={size: "block_dim"}).astype({"block_dim": float})
+    found = asked.merge(known.astype({"block_dim": float, "compression_ratio": float}), how="left", on=key)
+    own = [CONTROLS[name].rate if name in CONTROLS else None for name in rows["method"]]
+    given = [job.leaves[f"control.{rate}" if rate else "train.learning_rate"] for rate in own]
+    found = found.set_axis(rows.index)
+    found["learning_rate"] = found["learning_rate"].fillna(pd.Series(given, rows.index, dtype=float))
+    return found.fillna({"trials": 0})[["learning_rate", "trials"]].where(rows["seed"].notna(), axis=0)
 
 
 def _on_the_whole_model(of: pd.DataFrame, rows: pd.DataFrame, adapter: list[str]) -> pd.Series:

@@ -12,9 +12,9 @@ from cayley_adapters.models.losses import perplexity_row
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 from cayley_adapters.stages.adapted_model import AdaptedModel
+from cayley_adapters.stages.adapters import block_config
 from cayley_adapters.stages.evaluate import device_arms
 from cayley_adapters.stages.transpile import identity_circuits
-from cayley_adapters.stages.untrained import block_config
 
 __all__ = ["run"]
 

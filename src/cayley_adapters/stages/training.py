@@ -28,7 +28,7 @@ from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell
 from cayley_adapters.settings.sections import Train
 from cayley_adapters.stages.common import windows_healed_on
 
-__all__ = ["HISTORY", "adapted_shapes", "checkpoint_of", "plain_attention", "train_and_save"]
+__all__ = ["HISTORY", "adapted_shapes", "checkpoint_of", "plain_attention", "recipe_of", "text_of", "train_and_save"]
 
 SHORT_WINDOW = 512
 """Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
@@ -68,28 +68,10 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
         seed: of the order of the text.
     """
     inputs, outputs = job.inputs, job.outputs
-    wanted = options.steps * options.batch_windows
-    healed = windows_healed_on(job)
-    windows, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows, healed)
-    tokens, first = windows.tokens, first_adapted_layer(model)
-    # Beside the compressed model: they vanish with it when it is made anew.
-    hidden = inputs["compressed"][0].parent / "hidden"
-    states = hidden_states(model, tokens, first, hidden) if first else None
-    targets = load_targets(inputs["targets"][0]) if options.distillation > 0 else None
-    text = TrainingText(tokens, train, targets, first, states, windows.scored)
-    recipe = Recipe(
-        learning_rate=learning_rate,
-        seed=seed,
-        steps=options.steps,
-        batch_windows=options.batch_windows,
-        schedule=options.schedule,
-        warmup=options.warmup,
-        max_grad_norm=options.max_grad_norm,
-        distillation=options.distillation,
-        validate_every=options.validate_every,
-    )
+    text = text_of(job, model, options)
     checkpoint = checkpoint_of(job)
-    plain_attention(model.get_base_model(), tokens)
+    plain_attention(model.get_base_model(), text.tokens)
+    recipe = recipe_of(options, learning_rate, seed)
     history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
     # Where the base model lies is this machine's matter; its name and the digest of its weights say which it is.
     config = model.peft_config["default"]
@@ -102,10 +84,29 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
         model.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink()  # PEFT's template of a model card, all blanks
         if isinstance(config, CayleyConfig):
-            write_card(folder, config, _training(options, train, tokens.shape[1], about), base=LOADING)
+            write_card(folder, config, _training(options, text.train, text.tokens.shape[1], about), base=LOADING)
         write_table(history, folder / outputs["history"].name, HISTORY)
     checkpoint.remove()
     return Outcome(tracked=[_tracked(job, learning_rate, history)])
+
+
+def text_of(job: Job, model: Any, options: Train) -> TrainingText:
+    """The text that a job's model is trained on, with what was computed of it once for all trainings."""
+    inputs, wanted = job.inputs, options.steps * options.batch_windows
+    windows, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows, windows_healed_on(job))
+    first = first_adapted_layer(model)
+    # Beside the compressed model: they vanish with it when it is made anew.
+    hidden = inputs["compressed"][0].parent / "hidden"
+    states = hidden_states(model, windows.tokens, first, hidden) if first else None
+    targets = load_targets(inputs["targets"][0]) if options.distillation > 0 else None
+    return TrainingText(windows.tokens, train, targets, first, states, windows.scored)
+
+
+def recipe_of(options: Train, learning_rate: float, seed: int, **changes: Any) -> Recipe:
+    """How the ``train`` group, or as much of it as controls are given, says that adapters are trained."""
+    given = ("steps", "batch_windows", "schedule", "warmup", "max_grad_norm", "distillation", "validate_every")
+    values = {name: getattr(options, name) for name in given} | changes
+    return Recipe(learning_rate=learning_rate, seed=seed, **values)
 
 
 def _training(options: Train, windows: int, window: int, about: Mapping[str, Any]) -> str:

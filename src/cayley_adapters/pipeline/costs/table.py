@@ -109,6 +109,14 @@ def _train(job: Sizes) -> float:
     return passes * (job.upper + job.adapter + surrogate) + job.leads * job.seen * job.lower + LOADED * job.stored
 
 
+def _search(job: Sizes) -> float:
+    """Short trainings, each validated at its start and its end."""
+    search, train, window = job.settings.search, job.settings.train, job.window
+    steps = min(search.steps, train.steps) * train.batch_windows * window
+    passes = len(search.learning_rate) * (2 * steps + 2 * train.validation_windows * window)
+    return passes * (job.upper + job.adapter) + job.seen * job.lower + LOADED * job.stored
+
+
 def _heal(job: Sizes) -> float:
     """Forward, and twice as much backward; the uncompressed model beside; Adam's passes over all that is trained."""
     heal, validated = job.settings.heal, job.settings.train.validation_windows * job.window
@@ -217,6 +225,7 @@ COSTS: dict[str, Cost] = {
     ),
     "compress": Cost(_compress, _compress_memory, lambda job: 1e-6 * job.bytes * job.stored + 2),
     "heal": Cost(_heal, _heal_memory, lambda job: 4e-6 * job.stored + 2),
+    "search": Cost(_search, lambda job: job.weights_mb + job.kept_mb),
     "train": Cost(_train, lambda job: job.weights_mb + job.kept_mb, _adapter_disk),
     "control": Cost(_train, lambda job: job.weights_mb + job.kept_mb, _adapter_disk),
     "transpile": Cost(_transpile, disk_mb=lambda job: 1e-6 * job.inputs * CIRCUIT_BYTES.get(job.block_dim, 0)),

@@ -80,7 +80,8 @@ class Folder:
     def jobs(self) -> list[Job]:
         """The job that gathers the map, and all before it."""
         [gathering] = self.jobs_of("aggregate")
-        stages = stages_before("aggregate", bool(gathering.axes["device"]), self.variant.healed)
+        absent = [axis for axis, names in gathering.axes.items() if not names]
+        stages = stages_before("aggregate", absent, self.variant.healed)
         return [job for name in stages for job in self.jobs_of(name)]
 
     @cached_property

@@ -157,15 +157,27 @@ def _training(evidence: Evidence) -> str:
         if train.validation_windows
         else "the last state was taken"
     )
+    search = settings.search
+    tried = (
+        f"the best of {listing(search.learning_rate)} after {count(min(search.steps, train.steps), 'step')} on the "
+        "validation windows"
+    )
+    rate = f"{train.learning_rate:g}" if train.learning_rate else f"({tried})"
     noise = f", under noise of scale {train.noise_scale:g} by a smooth surrogate" if train.noise_scale else ""
     return (
         f"Blocks start at the identity and were trained for {count(train.steps, 'step')} of "
-        f"{count(train.batch_windows, 'window')} with Adam{{adam}}, step size {train.learning_rate:g}/d "
+        f"{count(train.batch_windows, 'window')} with Adam{{adam}}, step size {rate}/d "
         f"{schedule}{warm}, "
         f"gradients clipped to norm {train.max_grad_norm:g}, on {loss}, readout "
         f"{READOUTS[train.readout].title}{noise}; {kept}; "
         f"seed{'s' * (len(settings.sweep.seed) > 1)} {listing(settings.sweep.seed)}."
     )
+
+
+def _rate(evidence: Evidence, key: str) -> str:
+    """A control's step size as the configuration gives it, or those that it was chosen of."""
+    given = getattr(evidence.settings.control, key)
+    return f"{given:g}" if given else f"chosen alike of {listing(getattr(evidence.settings.search, key))}"
 
 
 def _controls(evidence: Evidence) -> str:
@@ -174,7 +186,7 @@ def _controls(evidence: Evidence) -> str:
         return ""
     chosen = [CONTROLS[name] for name in control.methods]
     named = listing(
-        item.sentence + (f" with step size {getattr(control, item.rate):g}" if item.rate else "") for item in chosen
+        item.sentence + (f" with step size {_rate(evidence, item.rate)}" if item.rate else "") for item in chosen
     )
     sized = any(item.sized for item in chosen)
     sizes = f", as many parameters as d = {listing(control.block_dims)}" if sized else ""
