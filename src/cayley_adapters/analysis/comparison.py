@@ -156,7 +156,7 @@ def _numbers(one: Map, scales: Sequence[float]) -> list[dict[str, Any]]:
                 | {"two_qubit_gates": block["two_qubit_gates"]}
                 | dict(zip(("lambda_c_low", "lambda_c_high"), block["ci95"], strict=True))
                 | dict(zip(("gain_low", "gain_high"), block["gain_ci95"], strict=True))
-                | {f"perplexity_at_{scale:g}": _perplexity(level, above[d, scale]) for scale in (0.0, *scales)}
+                | {f"perplexity_at_{at:g}": _perplexity(level, above.get((d, at))) for at in (0.0, *scales)}
                 | seconds.get((f"ratio{ratio:g}", f"d{d}"), {})
             )
     return rows

@@ -14,7 +14,7 @@ from cayley_adapters.analysis.resampling import bootstrap_means, interval, seed_
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["Curve", "make_curves", "select_cells"]
+__all__ = ["CENSORED", "Curve", "along_the_axis", "make_curves", "select_cells"]
 
 _SAME = ("model", "compression", "ansatz", "executor", "backend", "layout", "mitigation", "targets")
 
@@ -109,6 +109,15 @@ def select_cells(cells: pd.DataFrame, readout: str, shots: float, executor: str 
         if column in cells and len(values := cells.loc[chosen, column].astype(str).unique()) > 1:
             raise CayleyError(f"the cells mix {column} {', '.join(values)}; give one of them at a time")
     return np.flatnonzero(chosen)
+
+
+def along_the_axis(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of the compression ratios that were run under noise; all where none was.
+
+    The uncompressed model may have been run without noise alone, as a yardstick.
+    """
+    noisy = cells.loc[cells["noise_scale"] > 0, "compression_ratio"].unique()
+    return cells[cells["compression_ratio"].isin(noisy)] if len(noisy) else cells
 
 
 def make_curves(

@@ -82,7 +82,7 @@ def shared_scales(maps: Sequence[Map], asked: Iterable[float] = ()) -> list[floa
     Raises:
         CayleyError: the maps share none, or not those asked for.
     """
-    axes = [set.intersection(*one.blocks.values()) for one in maps]
+    axes = [set.intersection(*_noisy(one.blocks.values())) for one in maps]
     shared = sorted(scale for scale in set.intersection(*axes) if scale > 0)
     if not shared:
         told = "; ".join(f"{one.name} has {_listed(axis)}" for one, axis in zip(maps, axes, strict=True))
@@ -97,6 +97,12 @@ def shared_scales(maps: Sequence[Map], asked: Iterable[float] = ()) -> list[floa
     if 1.0 in shared and 1.0 not in chosen:
         chosen[int(np.argmin(np.abs(np.log(chosen))))] = 1.0
     return chosen
+
+
+def _noisy(axes: Iterable[set[float]]) -> list[set[float]]:
+    """Those that go beyond 0, if any does: the uncompressed model may have been run without noise alone."""
+    every = list(axes)
+    return [axis for axis in every if axis != {0.0}] or every
 
 
 def unpaired(maps: Sequence[Map], reference: Map) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis.curves import select_cells
+from cayley_adapters.analysis.curves import along_the_axis, select_cells
 from cayley_adapters.core.tables import parse_table
 from cayley_adapters.report.plots.grid import average_seeds
 from cayley_adapters.settings import Settings
@@ -61,11 +61,11 @@ class Evidence:
 
     @property
     def map(self) -> pd.DataFrame:
-        """The cells at the map's readout and shots, averaged over seeds."""
+        """The cells at the map's readout and shots, averaged over seeds, of the ratios that were run under noise."""
         chosen = select_cells(
             self.cells, self.transition["readout"], float(self.transition["shots"]), self.transition["executor"]
         )
-        return average_seeds(self.cells.iloc[chosen])
+        return average_seeds(along_the_axis(self.cells.iloc[chosen]))
 
     @property
     def clusters(self) -> int:

@@ -173,6 +173,16 @@ def levers_have_their_cells(settings: Settings) -> Iterator[str]:
             )
 
 
+def some_model_is_run_under_noise(settings: Settings) -> Iterator[str]:
+    sweep = settings.sweep
+    quiet = sweep.compression_ratio == (0.0,) and not settings.evaluate.uncompressed_noise
+    if quiet and sweep.noise_scale != (0.0,):
+        yield (
+            "evaluate.uncompressed_noise=false: sweep.compression_ratio=0 has no other model, so that none is "
+            "run under noise; type evaluate.uncompressed_noise=true, or add a ratio"
+        )
+
+
 def a_search_needs_validation(settings: Settings) -> Iterator[str]:
     train, control = settings.train, settings.control
     used = [CONTROLS[name].rate for name in control.methods]
@@ -212,6 +222,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     levers_change_the_plain,
     levers_have_their_cells,
     context_leaves_something_to_score,
+    some_model_is_run_under_noise,
     a_search_needs_validation,
 )
 """In this order; the first that yields a sentence refuses the configuration with it."""

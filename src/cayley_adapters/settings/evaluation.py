@@ -44,6 +44,9 @@ class Evaluate(Section):
     mitigation: Literal[tuple(MITIGATIONS)] = Field(  # type: ignore[valid-type]  # of a table
         description=choices("What is undone in measured frequencies, from the calibration", MITIGATIONS)
     )
+    uncompressed_noise: bool = Field(
+        description="Whether the uncompressed model (ratio 0) is run along the noise axis too, or without noise only."
+    )
     executor: Literal[tuple(SIMULATORS)] = Field(  # type: ignore[valid-type]  # of a table
         description=choices("What runs circuits; Aer is thousands of times slower", SIMULATORS)
     )

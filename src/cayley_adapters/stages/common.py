@@ -13,11 +13,12 @@ from cayley_adapters.core.job import Job
 from cayley_adapters.core.reading import damaged, load_json
 from cayley_adapters.models.base import load_model, locate, set_threads
 from cayley_adapters.models.windows import Windows, load_windows
-from cayley_adapters.settings import Model
+from cayley_adapters.settings import Model, Settings
 from cayley_adapters.settings.evaluation import Evaluate, Noise
 from cayley_adapters.settings.fields import explain
 
 __all__ = [
+    "axis_of",
     "base_model",
     "device_noise",
     "evaluation_windows",
@@ -81,6 +82,11 @@ def evaluation_windows(tokens: Path, evaluate: Evaluate) -> Windows:
             "stand between documents; raise evaluate.windows or data.window"
         )
     return windows
+
+
+def axis_of(job: Job, settings: Settings) -> tuple[float, ...]:
+    """The noise scales that a job's cell is run at: 0 alone where the uncompressed model is but a yardstick."""
+    return settings.sweep.noise_scale if job.ratio or settings.evaluate.uncompressed_noise else (0.0,)
 
 
 def windows_healed_on(job: Job) -> int:

@@ -24,7 +24,7 @@ from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import EXACT, Arm
 from cayley_adapters.stages.adapted_model import AdaptedModel, trained
-from cayley_adapters.stages.common import device_noise, method_of
+from cayley_adapters.stages.common import axis_of, device_noise, method_of
 
 __all__ = ["device_arms", "run"]
 
@@ -55,9 +55,10 @@ def run(job: Job, settings: Settings) -> Outcome:
         "idle": settings.noise.idle,
         "layout": _layout_text(settings.noise.layout),
     }
-    windows = model.windows
-    arms = [EXACT, *device_arms(settings, model.block_dim)]
-    total = len(arms) + options.refine
+    windows, axis = model.windows, axis_of(job, settings)
+    arms = [EXACT, *device_arms(settings, model.block_dim, axis)]
+    refine = options.refine if axis != (0.0,) else 0
+    total = len(arms) + refine
     progress, rows, losses = Progress(job.label), [], []
 
     def measure(arm: Arm, **further: Any) -> np.ndarray:
@@ -75,15 +76,17 @@ def run(job: Job, settings: Settings) -> Outcome:
     first_shots = options.map_shots
     main = next(arm for arm in arms if arm.executor != "exact" and arm.shots == first_shots)
     known = {row["noise_scale"]: loss for row, loss in zip(rows, losses, strict=True) if _is_main(row, first_shots)}
-    for _ in range(options.refine):
-        axis, (compressed,) = sorted(known), load_arrays(inputs["compressed_losses"][0], "losses")
-        scale = next_noise_scale(axis, np.stack([known[a] for a in axis]), compressed, windows.clusters)
+    for _ in range(refine):
+        scales, (compressed,) = sorted(known), load_arrays(inputs["compressed_losses"][0], "losses")
+        scale = next_noise_scale(scales, np.stack([known[a] for a in scales]), compressed, windows.clusters)
         if scale is None:
             break
         known[scale] = measure(replace(main, noise_scale=scale), refined=True)
-    budget = _budget(
-        model, settings, main, known, lambda done, of: progress(len(rows) + done, len(rows) + of, "noise budget")
-    )
+
+    def progress_of_budget(done: int, of: int) -> None:
+        progress(len(rows) + done, len(rows) + of, "noise budget")
+
+    budget = _budget(model, settings, main, known, axis != (0.0,), progress_of_budget)
     save_arrays({"losses": np.stack(losses), "documents": windows.clusters}, outputs["losses"])
     key = {name: common[name] for name in ("compression_ratio", "block_dim", "qubits", "seed")}
     write_table([key | row for row in budget], outputs["budget"], BUDGET_COLUMNS)
@@ -125,14 +128,14 @@ def _is_main(row: dict[str, Any], shots: float) -> bool:
     return bool(row["executor"] != "exact" and row["shots"] == shots)
 
 
-def device_arms(settings: Settings, block_dim: int) -> Iterator[Arm]:
-    """What is evaluated beside exact arithmetic: every noise scale with every number of shots."""
+def device_arms(settings: Settings, block_dim: int, axis: Sequence[float]) -> Iterator[Arm]:
+    """What is evaluated beside exact arithmetic: every noise scale of ``axis`` with every number of shots."""
     options = settings.evaluate
     shots = {float(value) for value in options.shots}
     if block_dim in options.unlimited_shots_block_dims:
         shots.add(math.inf)
     for count in sorted(shots):
-        for scale in settings.sweep.noise_scale:
+        for scale in axis:
             yield Arm(options.executor, options.readout, scale, count, options.mitigation)
 
 
@@ -141,6 +144,7 @@ def _budget(
     settings: Settings,
     arm: Arm,
     known: dict[float, np.ndarray],
+    noisy: bool,
     progress: Callable[[int, int], None],
 ) -> Iterator[dict[str, Any]]:
     """Errors of the circuits by source, and what each costs alone at noise scale 1, and all together.
@@ -152,7 +156,7 @@ def _budget(
     errors = circuit_errors(list(model.circuits.values()), device_noise(settings.noise))
     wanted = settings.evaluate.noise_budget_windows
     windows = model.windows[:wanted]
-    measured = len(windows.tokens) > 0 and settings.sweep.noise_scale != (0,)
+    measured = len(windows.tokens) > 0 and noisy
     alone = [source for source in SOURCES if measured and errors[source]["gates"]]
     documents = windows.clusters
     at: list[Any] = [known[scale][: documents.size] if scale in known else None for scale in (0.0, 1.0)]

@@ -13,6 +13,7 @@ from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 from cayley_adapters.stages.adapted_model import AdaptedModel
 from cayley_adapters.stages.adapters import block_config
+from cayley_adapters.stages.common import axis_of
 from cayley_adapters.stages.evaluate import device_arms
 from cayley_adapters.stages.transpile import identity_circuits
 
@@ -31,7 +32,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         return model, identity_circuits(thetas, config, settings)
 
     model = AdaptedModel(job, settings, adapt, 0)
-    arms = list(device_arms(settings, job.block_dim)) if model.circuits else []
+    arms = list(device_arms(settings, job.block_dim, axis_of(job, settings))) if model.circuits else []
     progress, rows = Progress(job.label), []
     for arm in arms:
         row = arm.columns | perplexity_row(model.losses(arm), model.windows)

@@ -148,7 +148,9 @@ def _transpile(job: Sizes) -> float:
 
 def _evaluate(job: Sizes) -> float:
     """Noise scales and sources of errors, each with finite shots partly twice, on every test token."""
-    options, scales, d = job.settings.evaluate, len(job.settings.sweep.noise_scale), job.block_dim
+    options, d = job.settings.evaluate, job.block_dim
+    quiet = job.cell["ratio"] == "ratio0" and not options.uncompressed_noise
+    scales = 1 if quiet else len(job.settings.sweep.noise_scale)
     characterised, circuits = READOUTS[options.readout].once, SYNTHESES[job.settings.transpile.synthesis].circuits
     share = min(options.batch_windows, options.windows) / options.windows
     limited = float(scales * sum(shots != "inf" for shots in options.shots) + options.refine)

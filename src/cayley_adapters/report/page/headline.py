@@ -44,6 +44,12 @@ def verdict(block: Mapping[str, Any], axis: Sequence[float]) -> str:
     return "harms" if high is not None and (high < 1 or high == 1 == first) else "undecided"
 
 
+def drawn_ratios(evidence: Evidence) -> list[Mapping[str, Any]]:
+    """The entries of ``transition.json`` of the map's own ratios."""
+    drawn = set(evidence.map["compression_ratio"])
+    return [part for part in evidence.transition["ratios"] if part["compression_ratio"] in drawn]
+
+
 def verdicts(evidence: Evidence) -> pd.DataFrame:
     """One row a compression ratio and block dimension: perplexities, λ_c and what it means at λ = 1.
 
@@ -55,7 +61,7 @@ def verdicts(evidence: Evidence) -> pd.DataFrame:
     table = evidence.map.set_index(["compression_ratio", "block_dim", "noise_scale"])["perplexity"]
     axis = sorted(float(scale) for scale in evidence.map["noise_scale"].unique())
     rows = []
-    for part in evidence.transition["ratios"]:
+    for part in drawn_ratios(evidence):
         ratio = part["compression_ratio"]
         for block in part["blocks"]:
             dim = block["block_dim"]
@@ -88,7 +94,7 @@ def critical_noise(block: Mapping[str, Any], end: float) -> str:
 def headline(evidence: Evidence) -> str:
     """One paragraph computed from the tables."""
     table, one = verdicts(evidence), evidence.cells.iloc[0]
-    ratios = [part["compression_ratio"] for part in evidence.transition["ratios"]]
+    ratios = [part["compression_ratio"] for part in drawn_ratios(evidence)]
     lost = listing(f"{perplexity(evidence.perplexity('compressed', ratio))} at ratio {ratio:g}" for ratio in ratios)
     text = [
         f"{one['model']} has perplexity {perplexity(evidence.perplexity('uncompressed'))} uncompressed; compressed by "
@@ -97,7 +103,7 @@ def headline(evidence: Evidence) -> str:
         else f"{one['model']} has perplexity {perplexity(evidence.perplexity('uncompressed'))}; nothing was compressed."
     ]
     text += [_at_the_device(evidence, table), _critical(table)] if evidence.noisy else [_without_noise(table)]
-    return " ".join([*text, *_controls(evidence)])
+    return " ".join([*text, *_repaired(evidence), *_controls(evidence)])
 
 
 def _at_the_device(evidence: Evidence, table: pd.DataFrame) -> str:
@@ -140,11 +146,31 @@ def _without_noise(table: pd.DataFrame) -> str:
     return f"With blocks, and without noise, it is {'; '.join(parts)}. No noise was evaluated, so there is no λ_c."
 
 
+def _repaired(evidence: Evidence) -> list[str]:
+    """What of the gain is repair."""
+    parts = []
+    for part in evidence.transition["ratios"]:
+        for block in part["blocks"]:
+            if block["repair"] is not None and part["compression_ratio"] > 0:
+                low, high = (None if end is None else 100 * end for end in block["repair_ci95"])
+                parts.append(
+                    f"{100 * block['repair']:.0f} % ({interval(low, high)}) for n = {int(np.log2(block['block_dim']))} "
+                    f"at ratio {part['compression_ratio']:g}"
+                )
+    if not parts:
+        return []
+    return [
+        "The same blocks gain on the uncompressed model as well, which is adaptation to the text; what they repair of "
+        f"the damage beyond it is, without noise, {listing(parts)}."
+    ]
+
+
 def _controls(evidence: Evidence) -> list[str]:
     """What the best classical adapter reaches, where there are any."""
     trained = evidence.baselines[~evidence.baselines["method"].isin(["uncompressed", "compressed"])]
     parts = []
-    for ratio, group in trained.groupby("compression_ratio"):
+    drawn = set(evidence.map["compression_ratio"])
+    for ratio, group in trained[trained["compression_ratio"].isin(drawn)].groupby("compression_ratio"):
         nll = group.groupby(["method", "adapter_parameters"])["nll"].mean()  # over seeds
         (method, size), best = nll.idxmin(), nll.min()
         name = CONTROLS[method].title

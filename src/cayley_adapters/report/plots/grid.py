@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.analysis.curves import select_cells
+from cayley_adapters.analysis.curves import along_the_axis, select_cells
 from cayley_adapters.core.errors import CayleyError
 
 __all__ = [
@@ -121,7 +121,8 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
         (nll above the compressed model's), ``best`` (the best block at its noise scale), ``label`` (the block's),
         ``text`` (its perplexity) and ``variant`` (readout and shots).
     """
-    cells = cells[cells["executor"] != "qpu"]  # measured on a processor, on a text of its own: marks on the map
+    # What a processor measured is of a text of its own: marks on the map.
+    cells = along_the_axis(cells[cells["executor"] != "qpu"])
     main = cells.iloc[select_cells(cells, transition["readout"], transition["shots"], transition.get("executor"))]
     axis = _shared_axis(main)
     shots = pd.to_numeric(cells["shots"] if every else main["shots"])
