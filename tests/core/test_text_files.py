@@ -29,9 +29,9 @@ def test_folders_and_globs_stand_for_their_files(folder, monkeypatch):
     (folder / "[odd].txt").write_text("text")
     assert expand(["[odd].txt"]) == ["[odd].txt"]
     (folder / "empty").mkdir()
-    for nothing in ("*.doc", "empty"):
-        with pytest.raises(ValueError, match="holds no file of text"):
-            expand([nothing])
+    assert expand(["*.doc"]) == ["*.doc"]
+    with pytest.raises(ValueError, match="empty holds no file of text"):
+        expand(["empty"])
 
 
 @pytest.mark.parametrize(

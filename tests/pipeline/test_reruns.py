@@ -10,9 +10,12 @@ from cayley_adapters.pipeline.fingerprint import ROOT, fingerprint, reached
 from cayley_adapters.pipeline.table import STAGES
 
 GROUPS = {"nothing": ""}
-GROUPS["TRAIN"] = "train"
+# A step size is chosen by short trainings.
+GROUPS["TRAIN"] = "train search"
+GROUPS["CONTROL"] = "control search_control"
 GROUPS["TRANSPILE"] = "transpile"
-GROUPS["EVALUATE"] = "evaluate"
+# Of trained blocks, and of such as have learnt nothing.
+GROUPS["EVALUATE"] = "evaluate evaluate_identity"
 # They load the model whose blocks are sent to a processor.
 GROUPS["PROCESSOR"] = "qpu_plan qpu_evaluate"
 # They talk to a processor: its offline twin, which runs the simulator, answers within them.
@@ -27,9 +30,9 @@ GROUPS["DRAWN"] = "qpu_plan"
 # They measure what a model loses on the test text.
 GROUPS["LOSSES"] = "EVALUATE rank REFERENCE qpu_evaluate"
 # They load the compressed model, and with it what a method put in place of a projection.
-GROUPS["LOAD"] = "TRAIN PROCESSOR ARMS control REFERENCE heal"
+GROUPS["LOAD"] = "TRAIN PROCESSOR ARMS CONTROL REFERENCE heal"
 # They load PEFT, which is then told of our method: its classes know what to do with an adapter.
-GROUPS["PEFT"] = "TRAIN PROCESSOR ARMS TRANSPILE entanglement control REFERENCE heal"
+GROUPS["PEFT"] = "TRAIN PROCESSOR ARMS TRANSPILE entanglement CONTROL REFERENCE heal"
 # They bring blocks to gates, or run the simulator, which makes circuits of blocks that come without.
 GROUPS["SYNTHESISE"] = "TRANSPILE PROCESSOR ARMS TWIN compare_circuits"
 
@@ -58,18 +61,18 @@ simulation/measurement.py
     readout errors undone: < 1e6 → < 1e3 ⇒ SIMULATE
     background undone: background[blocks] = shares → background[blocks] = 2 * shares ⇒ SIMULATE
 adapters/training/controls.py
-    lora: lora_alpha=rank → lora_alpha=1 ⇒ control
-    oft: use_cayley_neumann=False → use_cayley_neumann=True ⇒ control
-    boft: boft_n_butterfly_factor=1 → boft_n_butterfly_factor=2 ⇒ control
-    ia3: name == "down_proj" → name == "up_proj" ⇒ control
+    lora: lora_alpha=rank → lora_alpha=1 ⇒ CONTROL
+    oft: use_cayley_neumann=False → use_cayley_neumann=True ⇒ CONTROL
+    boft: boft_n_butterfly_factor=1 → boft_n_butterfly_factor=2 ⇒ CONTROL
+    ia3: name == "down_proj" → name == "up_proj" ⇒ CONTROL
 adapters/cayley/transform.py
     full blocks: def cayley( → def cayley(*_, ⇒ PEFT
     brickwork's blocks: d, pairs = 2**n → d, pairs = 3**n ⇒ PEFT
 circuits/synthesis.py
     exact synthesis: angles = _search(q)[0] → angles = _search(q)[1] ⇒ SYNTHESISE
-    noise-aware synthesis: costs = shrunk**2 → costs = shrunk**3 ⇒ TRANSPILE PROCESSOR
-    brickwork's synthesis: slot = n + 4 * g → slot = n + 5 * g ⇒ TRANSPILE PROCESSOR
-    as many gates as Qiskit's: pairs = -(-( → pairs = +(-( ⇒ TRANSPILE
+    noise-aware synthesis: costs = shrunk**2 → costs = shrunk**3 ⇒ TRANSPILE PROCESSOR evaluate_identity
+    brickwork's synthesis: slot = n + 4 * g → slot = n + 5 * g ⇒ TRANSPILE PROCESSOR evaluate_identity
+    as many gates as Qiskit's: pairs = -(-( → pairs = +(-( ⇒ TRANSPILE evaluate_identity
 kernels/rotation.py
     kernel of rotations: total += q[i, j, b] * row[b * d + j] → total -= 1 ⇒ PEFT
 kernels/pauli.py
@@ -83,11 +86,15 @@ kernels/schmidt.py
 kernels/descent.py
     kernel of the search: if square > 1e-4: → if square > 1e-3: ⇒ SYNTHESISE
 adapters/training/loop.py
-    training's loop: if self.first_layer == 0: → if self.first_layer < 1: ⇒ TRAIN control
+    training's loop: if self.first_layer == 0: → if self.first_layer < 1: ⇒ TRAIN CONTROL
 models/losses.py
     losses: def token_losses( → def token_losses(*_, ⇒ LOSSES
 stages/evaluate.py
-    evaluation: len(arms) + options → 1 + options ⇒ EVALUATE
+    evaluation: len(arms) + refine → 1 + refine ⇒ evaluate
+stages/evaluate_identity.py
+    nothing learnt: job, settings, adapt, 0 → job, settings, adapt, 1 ⇒ evaluate_identity
+stages/searching.py
+    choice of a step size: losses.argmin() → losses.argmax() ⇒ search search_control
 stages/aggregate.py
     gathering: cells.compression_ratio > 0 → cells.compression_ratio >= 0 ⇒ aggregate
 questions/encyclopedia.py
@@ -122,7 +129,9 @@ stages/compress.py
     message: parameters removed → parameters gone ⇒ nothing
 stages/train.py
     docstring: Write the trained adapter, on → Write it, on ⇒ nothing
-    comment: # A block's rotation grows → # Its rotation grows ⇒ nothing
+stages/control_adapter.py
+    comment: # parameters half → # half ⇒ nothing
+stages/block_adapter.py
     layout: readout=options.readout, → readout=options.readout,⏎ ⇒ nothing
     annotation: -> dict[str, Any]: → -> dict: ⇒ nothing
 settings/sections.py

@@ -26,10 +26,10 @@ def expand(paths: Sequence[str]) -> list[str]:
 
     Args:
         paths: a folder stands for all files of :data:`SUFFIXES` below it, hidden ones left out; what is neither a
-            folder nor a glob is taken for a file, there or not.
+            folder nor a glob of any file is taken for a file, there or not.
 
     Raises:
-        ValueError: a folder or a glob has no such file.
+        ValueError: a folder has no such file.
     """
     found: dict[str, None] = {}
     for path in paths:
@@ -38,7 +38,7 @@ def expand(paths: Sequence[str]) -> list[str]:
             files = [os.path.join(path, name) for name in below if not any(p[0] == "." for p in Path(name).parts)]
             files = [file for file in files if os.path.isfile(file)]
         elif glob.has_magic(path) and not os.path.lexists(path):
-            files = sorted(file for file in glob.glob(path, recursive=True) if os.path.isfile(file))
+            files = sorted(file for file in glob.glob(path, recursive=True) if os.path.isfile(file)) or [path]
         else:
             files = [path]
         if not files:

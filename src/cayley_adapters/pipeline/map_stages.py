@@ -132,7 +132,6 @@ MAP_STAGES: tuple[Stage, ...] = (
         ),
         wildcards=("ratio", "control"),
         threads="train.threads",
-        runs="search",
         memory_mb=3000,
         internal=True,
     ),
@@ -160,7 +159,6 @@ MAP_STAGES: tuple[Stage, ...] = (
         ),
         wildcards=("ratio", "control", "seed"),
         threads="train.threads",
-        runs="train",
         memory_mb=3000,
     ),
     Stage(

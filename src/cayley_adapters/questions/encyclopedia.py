@@ -33,7 +33,7 @@ def encyclopedia_questions(parts: Mapping[str, Sequence[Mapping[str, str]]]) -> 
     that every machine makes the same set.
 
     Args:
-        parts: articles by part, see :func:`cayley_adapters.models.corpus.encyclopedia`.
+        parts: articles by part, see :func:`cayley_adapters.models.texts.encyclopedia`.
     """
     held_out = [*parts["test"], *parts["calibration"][CALIBRATED_ON:]]
     held_out.sort(key=lambda article: _rank(article["title"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import Arm, make_executor
 from cayley_adapters.stages.common import device_noise, evaluation_windows, use_threads
 
-__all__ = ["AdaptedModel", "trained"]
+__all__ = ["AdaptedModel", "device_arms", "trained"]
 
 Adapt = Callable[[Any], tuple[Any, dict[str, BlockCircuits]]]
 
@@ -33,6 +33,17 @@ def trained(job: Job) -> Adapt:
     """A job's trained blocks with their circuits."""
     inputs = job.inputs
     return lambda base: (load_adapter(base, inputs["adapter"][0].parent), load_circuits(inputs["angles"][0]))
+
+
+def device_arms(settings: Settings, block_dim: int, axis: Sequence[float]) -> Iterator[Arm]:
+    """What is evaluated beside exact arithmetic: every noise scale of ``axis`` with every number of shots."""
+    options = settings.evaluate
+    shots = {float(value) for value in options.shots}
+    if block_dim in options.unlimited_shots_block_dims:
+        shots.add(math.inf)
+    for count in sorted(shots):
+        for scale in axis:
+            yield Arm(options.executor, options.readout, scale, count, options.mitigation)
 
 
 class AdaptedModel:

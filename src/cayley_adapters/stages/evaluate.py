@@ -23,10 +23,10 @@ from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell_config, evaluation_files
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import EXACT, Arm
-from cayley_adapters.stages.adapted_model import AdaptedModel, trained
+from cayley_adapters.stages.adapted_model import AdaptedModel, device_arms, trained
 from cayley_adapters.stages.common import axis_of, device_noise, method_of
 
-__all__ = ["device_arms", "run"]
+__all__ = ["run"]
 
 
 def run(job: Job, settings: Settings) -> Outcome:
@@ -126,17 +126,6 @@ def _tracked(job: Job, rows: list[dict[str, Any]], shots: float) -> TrackedRun:
 def _is_main(row: dict[str, Any], shots: float) -> bool:
     """Whether a row is one of the map's."""
     return bool(row["executor"] != "exact" and row["shots"] == shots)
-
-
-def device_arms(settings: Settings, block_dim: int, axis: Sequence[float]) -> Iterator[Arm]:
-    """What is evaluated beside exact arithmetic: every noise scale of ``axis`` with every number of shots."""
-    options = settings.evaluate
-    shots = {float(value) for value in options.shots}
-    if block_dim in options.unlimited_shots_block_dims:
-        shots.add(math.inf)
-    for count in sorted(shots):
-        for scale in axis:
-            yield Arm(options.executor, options.readout, scale, count, options.mitigation)
 
 
 def _budget(

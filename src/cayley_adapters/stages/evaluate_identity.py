@@ -11,11 +11,10 @@ from cayley_adapters.core.tables import IDENTITY_COLUMNS, write_table
 from cayley_adapters.models.losses import perplexity_row
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.adapted_model import AdaptedModel
-from cayley_adapters.stages.adapters import block_config
+from cayley_adapters.stages.adapted_model import AdaptedModel, device_arms
+from cayley_adapters.stages.block_adapter import block_config
+from cayley_adapters.stages.block_circuits import identity_circuits
 from cayley_adapters.stages.common import axis_of
-from cayley_adapters.stages.evaluate import device_arms
-from cayley_adapters.stages.transpile import identity_circuits
 
 __all__ = ["run"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,39 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
+from cayley_adapters.core.reading import load_json
 from cayley_adapters.core.tables import write_table
-from cayley_adapters.models.base import projections
+from cayley_adapters.models.base import projections, set_threads
+from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.files import read_json
+from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.pipeline.provenance import identity
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell_config, compressed_files
+from cayley_adapters.settings import Settings
 from cayley_adapters.settings.sections import Train
 from cayley_adapters.stages.common import windows_healed_on
 
-__all__ = ["HISTORY", "adapted_shapes", "checkpoint_of", "plain_attention", "recipe_of", "text_of", "train_and_save"]
+__all__ = [
+    "HISTORY",
+    "adapted_shapes",
+    "checkpoint_of",
+    "plain_attention",
+    "rate_of",
+    "recipe_of",
+    "text_of",
+    "train_and_save",
+]
 
 SHORT_WINDOW = 512
 """Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
 
 LOADING = 'cayley_adapters.load_compressed("folder of the compressed model")'
 """How a run's base model is loaded, in the words of a card."""
+
+Adapt = Callable[[Job, Settings, Any], Any]
+"""Makes a PEFT model of a job, its settings and the compressed model, which is changed in place."""
 
 HISTORY = ["step", "learning_rate", "loss", "cross_entropy", "distillation", "gradient_norm", "validation"]
 
@@ -57,17 +73,31 @@ def adapted_shapes(model: Any, targets: Sequence[str], layers: Sequence[int] | N
     ]
 
 
-def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, seed: int) -> Outcome:
-    """Train an adapted model and write it as PEFT saves it, with the curve of its training.
+def rate_of(job: Job, given: float | None) -> float:
+    """The step size of a job's adapter: the one that was chosen, where the job reads that, or else the given one."""
+    if job.inputs.get("rate"):
+        return float(load_json(job.inputs["rate"][0], "learning_rate")["learning_rate"])
+    if given is None:
+        raise CayleyError(f"{job.label}: no step size is given, and none was chosen")
+    return given
+
+
+def train_and_save(job: Job, settings: Settings, adapt: Adapt, learning_rate: float, seed: int) -> Outcome:
+    """Train an adapter and write it as PEFT saves it, with the curve of its training.
 
     Args:
-        job: a training job; its inputs hold the text and the teacher's predictions.
-        model: a PEFT model on the job's compressed model.
-        options: the ``train`` group, or as much of it as controls are given.
+        job: a training job; its inputs hold the compressed model, the text and the teacher's predictions.
+        settings: what it may read.
+        adapt: puts the adapter on the compressed model.
         learning_rate: the largest step size.
         seed: of the order of the text.
     """
-    inputs, outputs = job.inputs, job.outputs
+    import torch
+
+    inputs, outputs, options = job.inputs, job.outputs, settings.train
+    set_threads(options.threads)
+    torch.manual_seed(seed)
+    model = adapt(job, settings, place(load_compressed(inputs["compressed"][0].parent), device_named(options.device)))
     text = text_of(job, model, options)
     checkpoint = checkpoint_of(job)
     plain_attention(model.get_base_model(), text.tokens)

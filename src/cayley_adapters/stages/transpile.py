@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import read_adapter
-from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
-from cayley_adapters.circuits.ansatz import ANSATZES, full
 from cayley_adapters.circuits.files import load_circuits, save_circuits
 from cayley_adapters.circuits.gates import circuit_summary
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.circuits.synthesis import lengthened
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress, say
-from cayley_adapters.core.registry import load
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.common import device_noise
+from cayley_adapters.stages.block_circuits import circuits_of, qiskit_gates, synthesis_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    pass
 
-    from cayley_adapters.circuits.blocks import BlockCircuits
-
-__all__ = ["circuits_of", "identity_circuits", "run", "synthesis_of"]
+__all__ = ["run"]
 
 COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 
@@ -51,7 +44,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         say(f"{job.label}: no circuits are asked for (transpile.synthesis=none)")
     elif config.block_dim <= LARGEST_NOISY_BLOCK:
         synthesise = synthesis_of(settings, config.block_dim.bit_length() - 1)
-        count = _qiskit_gates(config, settings.transpile.compared_blocks) if synthesis.compared else 0
+        count = qiskit_gates(config, settings.transpile.compared_blocks) if synthesis.compared else 0
         progress = Progress(job.label)
         for index, (name, theta) in enumerate(stored.items()):
             projection = name.removeprefix("base_model.model.").removesuffix(".cayley_theta")
@@ -72,66 +65,3 @@ def run(job: Job, settings: Settings) -> Outcome:
     save_circuits(circuits, outputs["angles"])
     write_table(rows, outputs["blocks"], COLUMNS)
     return Outcome()
-
-
-def identity_circuits(
-    thetas: Mapping[str, torch.Tensor], config: CayleyConfig, settings: Settings
-) -> dict[str, BlockCircuits]:
-    """Circuits of identity blocks, with the gates that trained blocks have, by projection.
-
-    Of ``noise_aware`` synthesis, which would leave all gates of an identity out, they are the exact ones.
-
-    Args:
-        thetas: projection → parameters, all 0.
-        config: of the blocks.
-        settings: a job's.
-    """
-    synthesis = SYNTHESES[settings.transpile.synthesis]
-    if not synthesis.circuits or config.block_dim > LARGEST_NOISY_BLOCK:
-        return {}
-    count = _qiskit_gates(config, settings.transpile.compared_blocks) if synthesis.compared else 0
-    found = {}
-    for name, theta in thetas.items():
-        exact = circuits_of(theta.double(), config, load(SYNTHESES["exact"].synthesis_builder))
-        found[name] = lengthened(exact, count) if count else exact
-    return found
-
-
-def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
-    """CZ gates that Qiskit's synthesis leaves for a block, less those of our preparation; 0 where it has none longer.
-
-    Every block but special ones, such as the identity, needs as many; the mean over a few random blocks is taken, each
-    of which takes Qiskit a tenth of a second and more.
-    """
-    from cayley_adapters.circuits.qiskit import qiskit_circuit
-
-    d = config.block_dim
-    if d < 4 or ANSATZES[config.ansatz].circuits_builder or not compared:
-        return 0
-    rng, exact = np.random.default_rng(0), full(d.bit_length() - 1)
-    blocks = cayley(torch.from_numpy(rng.normal(size=(compared, d * (d - 1) // 2)))).numpy()
-    mean = np.mean([qiskit_circuit(q, rng.normal(size=d)).count_ops().get("cz", 0) for q in blocks])
-    return round(float(mean)) - circuit_summary(exact).cz + len(exact.couplers)
-
-
-def synthesis_of(settings: Settings, qubits: int) -> Callable[[np.ndarray], BlockCircuits]:
-    """What turns blocks of so many qubits into circuits; a processor takes exact ones where the map has none."""
-    synthesis = SYNTHESES[settings.transpile.synthesis]
-    make: Callable[..., BlockCircuits] = load(synthesis.synthesis_builder)
-    if not synthesis.directed:
-        return make
-    return partial(make, line=device_noise(settings.noise, settings.transpile.noise_scale).line(qubits))
-
-
-def circuits_of(
-    theta: torch.Tensor, config: CayleyConfig, synthesise: Callable[[np.ndarray], BlockCircuits]
-) -> BlockCircuits:
-    """The circuits of a projection's blocks."""
-    if closed := ANSATZES[config.ansatz].circuits_builder:
-        # Products of two-qubit rotations are short already: there is nothing to search for, and nothing to leave out.
-        rotations = cayley(theta).numpy()
-        made: BlockCircuits = load(closed)(rotations, config.block_dim.bit_length() - 1, config.brickwork_depth)
-        return made
-    # Blocks that training never turned are all the same, and one search does for them.
-    q, places = np.unique(blocks_of(theta, config).numpy(), axis=0, return_inverse=True)
-    return synthesise(q)[places]

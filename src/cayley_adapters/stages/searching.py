@@ -1,0 +1,87 @@
+"""Choosing a step size by short trainings: what that of blocks and of classical controls share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cayley_adapters.adapters.training.loop import train_adapter
+from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.files import write_file
+from cayley_adapters.core.job import Job
+from cayley_adapters.core.messages import Progress, say
+from cayley_adapters.core.tables import TRIAL_COLUMNS, write_table
+from cayley_adapters.models.base import set_threads
+from cayley_adapters.models.compression.storage import load_compressed
+from cayley_adapters.models.placement import device_named, place
+from cayley_adapters.pipeline.stage import Outcome
+from cayley_adapters.settings import Settings
+from cayley_adapters.stages.training import Adapt, plain_attention, recipe_of, text_of
+
+__all__ = ["choose_rate"]
+
+SEED = 0
+"""Of the trials' order of text, whatever seeds are trained with what they choose."""
+
+
+def choose_rate(
+    job: Job, settings: Settings, key: str, adapt: Adapt, step: Callable[[Job, float], float], cell: dict[str, Any]
+) -> Outcome:
+    """Write the step size with the lowest validation loss after a short training, and all that were tried.
+
+    Args:
+        job: a job that chooses.
+        settings: what it may read.
+        key: of the configuration that is the step size; it is tried what ``search`` has under its last part.
+        adapt: puts the adapter on the compressed model.
+        step: (job, step size) → the optimiser's step.
+        cell: what the table's rows say of the adapter.
+    """
+    given = job.leaves.get(key)
+    rates = getattr(settings.search, key.partition(".")[2])
+    trials = [] if given is not None else _trials(job, settings, rates, adapt, step)
+    trials = [cell | row for row in trials]
+    losses = np.array([row["validation"] for row in trials])
+    best = int(losses.argmin()) if trials else 0
+    at_end = len(trials) > 1 and best in (0, len(trials) - 1)
+    if trials:
+        if not np.isfinite(losses[best]):
+            raise CayleyError(f"{job.label}: training diverged with every step size that was tried; lower search.{key}")
+        end = "; it is an end of what was tried, and a further one may be better" if at_end else ""
+        say(f"{job.label}: step size {trials[best]['learning_rate']:g} of {len(trials)} that were tried{end}")
+    rate = trials[best]["learning_rate"] if trials else given
+    rows = [row | {"chosen": place == best, "at_end": place == best and at_end} for place, row in enumerate(trials)]
+    write_table(rows, job.outputs["trials"], TRIAL_COLUMNS)
+    write_file(job.outputs["rate"], json.dumps({"learning_rate": rate, "trials": len(trials)}) + "\n")
+    return Outcome()
+
+
+def _trials(
+    job: Job, settings: Settings, rates: tuple[float, ...], adapt: Adapt, step: Callable[[Job, float], float]
+) -> list[dict[str, Any]]:
+    """A row a step size; one with which training diverges has an infinite loss."""
+    import torch
+
+    options = settings.train
+    set_threads(options.threads)
+    base = place(load_compressed(job.inputs["compressed"][0].parent), device_named(options.device))
+    steps = min(settings.search.steps, options.steps)
+    progress, rows = Progress(job.label), []
+    for rate in rates:
+        torch.manual_seed(SEED)
+        model = adapt(job, settings, base)
+        text = text_of(job, model, options)
+        plain_attention(model.get_base_model(), text.tokens)
+        recipe = recipe_of(options, step(job, rate), SEED, steps=steps, validate_every=steps)
+        try:
+            last = train_adapter(model, text, recipe)[-1]["validation"]
+        except CayleyError:
+            last = np.inf
+        loss = last if np.isfinite(last) else np.inf
+        rows.append({"learning_rate": rate, "steps": steps, "validation": loss})
+        progress(len(rows), len(rates), f"step size {rate:g}: validation {loss:.4f}")
+        base = model.unload()
+    return rows
