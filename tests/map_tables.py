@@ -46,6 +46,8 @@ def small_map() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     )
     unknown: dict[str, Any] = dict.fromkeys(("bracket", "crossover_decades", "depth", "error_budget"))
     unknown["crossover_ci95"] = [None, None]
+    unknown |= dict.fromkeys(("adaptation", "adaptation_ci95", "repair", "repair_ci95", "lambda_identity"))
+    unknown |= dict.fromkeys(("lambda_repair", "lambda_repair_ci95", "lambda_repair_censored"))
     known = {"block_dim": 2, "noise_scale": 1.0, "value": 0.5, "cost": 0.1, "cost_ci95": [0.05, None]}
     known |= {"nll_difference": 0.1, "nll_difference_ci95": [0.05, None]}
     ratios = [

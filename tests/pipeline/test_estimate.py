@@ -49,7 +49,7 @@ def test_the_table_has_every_stage_and_ends_with_the_whole(measured, tmp_path):
     lines = cayley("estimate", "experiment=ci", "--cores", "1", cwd=tmp_path).stdout.splitlines()
     stages = [line.split()[0] for line in lines[2:] if line and line[0].isalpha()]
     assert {"prepare", "compress", "train", "control", "evaluate", "phase_diagram", "recovery"} <= set(stages)
-    assert lines[-1].startswith("25 jobs, ")
+    assert lines[-1].startswith("27 jobs, ")
     assert " on 1 core, " in lines[-1]
     assert not list(tmp_path.iterdir())
 
@@ -82,7 +82,7 @@ def test_what_is_there_is_left_out_where_the_rest_is_asked_for(measured, tmp_pat
         for options in ((), ("--remaining",))
     )
     said = cayley("estimate", "experiment=ci", cwd=tmp_path).stdout
-    assert "2 of these are there already; what is left: 23 jobs, " in said
+    assert "2 of these are there already; what is left: 25 jobs, " in said
     assert {row["stage"] for row in whole["stages"]} - {row["stage"] for row in rest["stages"]} == {
         "prepare",
         "compress",

@@ -79,8 +79,11 @@ def test_no_record_is_none(tmp_path):
 def test_the_map_rests_on_what_makes_numbers():
     before = stages_before("aggregate")
     assert {"prepare", "compress", "train", "evaluate", "evaluate_control"} <= set(before)
-    assert not {"phase_diagram", "report", "question_set", "rank", "qpu_collect"} & set(before)
-    assert {"qpu_plan", "qpu_collect"} <= set(stages_before("aggregate", measured=True))
+    assert not {"phase_diagram", "report", "question_set", "rank", "qpu_collect", "search", "search_control"} & set(
+        before
+    )
+    assert {"search", "search_control"} <= set(stages_before("aggregate", absent=("device",)))
+    assert {"qpu_plan", "qpu_collect"} <= set(stages_before("aggregate", absent=("rates", "tried")))
 
 
 def test_jobs_of_different_machines_are_told_apart(recorded):

@@ -50,4 +50,4 @@ def test_a_job_that_failed_leaves_none(tmp_path):
 
 def test_cells_have_records_of_their_own():
     job = next(jobs(compose(), "train"))
-    assert record_path(job) == Path(job.base, "logs", "train-ratio0.2-d2-seed0.json")
+    assert record_path(job) == Path(job.base, "logs", "train-ratio0-d2-seed0.json")

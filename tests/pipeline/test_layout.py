@@ -21,7 +21,12 @@ def test_every_input_is_made_by_an_earlier_stage():
     made: set[str] = set()
     for name, stage in STAGES.items():
         chosen = {"{device}": "qpu", "{comparison}": "", "{arm}": f"{{base}}/evaluations/{CELL}", "{map}": "{base}"}
-        chosen |= {"{prepared}": "{base}", "{plain}": "{base}/baselines/{ratio}/compressed"}
+        chosen |= {
+            "{rates}": "rates",
+            "{tried}": "rates",
+            "{prepared}": "{base}",
+            "{plain}": "{base}/baselines/{ratio}/compressed",
+        }
         for pattern in stage.inputs.values():
             for wildcard, folder in chosen.items():
                 pattern = pattern.replace(wildcard, folder)
@@ -61,10 +66,10 @@ def test_jobs_and_paths_of_the_default():
     settings = compose()
     assert len(list(jobs(settings, "train"))) == 6 + 1  # with that for the processor
     job = next(jobs(settings, "train"))
-    assert job.label == "train ratio0.2 d2 seed0"
+    assert job.label == "train ratio0 d2 seed0"
     path = job.outputs["adapter"].as_posix()
     assert re.fullmatch(
-        r"results/store/train/smollm2_135m-[0-9a-f]{12}/adapters/ratio0.2/d2/seed0/adapter_model.safetensors", path
+        r"results/store/train/smollm2_135m-[0-9a-f]{12}/adapters/ratio0/d2/seed0/adapter_model.safetensors", path
     )
     (aggregate,) = jobs(settings, "aggregate")
     assert len(aggregate.inputs["cells"]) == 6
@@ -110,10 +115,12 @@ def test_questions_are_put_to_one_cell():
         "control": [],  # LoRA is trained to match d = 4 alone
         "seed": ["seed1"],
     }
-    chosen = asked("questions.block_dim=8", "questions.compression_ratio=0.3", "control.block_dims=[4,8]")
-    assert [folders[0] for folders in chosen.axes.values()] == ["ratio0.3", "d8", "lora-d8", "seed0"]
+    chosen = asked("questions.block_dim=8", "questions.compression_ratio=0", "control.block_dims=[4,8]")
+    assert [folders[0] for folders in chosen.axes.values()] == ["ratio0", "d8", "lora-d8", "seed0"]
     assert asked("control=none").inputs["control"] == []
-    assert asked("compress=none", "sweep.compression_ratio=0").axes["ratio"] == ["ratio0"]
+    assert asked("compress=none", "sweep.compression_ratio=0", "evaluate.uncompressed_noise=true").axes["ratio"] == [
+        "ratio0"
+    ]
 
 
 def test_a_swept_model_adds_a_level():

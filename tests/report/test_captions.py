@@ -37,6 +37,7 @@ def test_captions_state_the_configuration_and_no_other_number(overrides):
     text = {name: " ".join(caption(name, evidence)) for name in SECTIONS if name not in ("levers", "processor")}
     axes = {*sweep.block_dim, *sweep.noise_scale, *sweep.compression_ratio}
     counts = {*map(float, settings.evaluate.shots), *sweep.seed, *(train.layers or ()), 240, 8}
+    counts |= {settings.data.window}
     assert axes | counts <= numbers(text["phase-diagram"])
     assert numbers(text["phase-diagram"]) <= axes | counts | {0, 1, 95}
     steps = {train.steps, train.batch_windows * settings.data.window, *settings.control.block_dims}
@@ -53,7 +54,7 @@ def test_captions_state_the_configuration_and_no_other_number(overrides):
         assert name in text["phase-diagram"]
     assert ("with idle noise" in text["phase-diagram"]) == settings.noise.idle
     assert "1,000 paired bootstrap" not in text["transition"]
-    assert "200 paired bootstrap replicates over 8 documents" in text["transition"]
+    assert "200 paired bootstrap replicates over 8 test documents" in text["transition"]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_leaves_are_plain_json(ci: Settings) -> None:
 def test_every_field_has_a_description_and_bounds_reach_the_json_schema() -> None:
     assert [key for key, field in fields().items() if not field.description] == []
     definitions = Settings.model_json_schema()["$defs"]
-    steps, rate = definitions["Train"]["properties"]["steps"], definitions["Train"]["properties"]["learning_rate"]
+    steps, rate = definitions["Train"]["properties"]["steps"], definitions["Heal"]["properties"]["learning_rate"]
     assert (steps["minimum"], steps["maximum"]) == (0, 10_000_000)
     assert (rate["exclusiveMinimum"], rate["maximum"]) == (0, 10)
 

@@ -213,7 +213,7 @@ def preset(tmp_path: Path) -> Preset:
 
 TWO = """
   - {name: few, title: Few steps, overrides: [train.steps=2]}
-  - {name: many, overrides: [train.steps=9, noise.idle=true]}"""
+  - {name: many, overrides: [train.steps=9, noise.idle=false]}"""
 
 
 def test_a_preset_names_variants(preset: Preset) -> None:
@@ -237,7 +237,7 @@ def test_what_is_swept_is_combined_with_a_preset_s_variants(preset: Preset) -> N
 
 def test_what_is_typed_wins_over_a_preset_s_variant(preset: Preset) -> None:
     found = compose("mine", ["train.steps=5"], preset(TWO))
-    assert [(item.train.steps, item.noise.idle) for item in found] == [(5, False), (5, True)]
+    assert [(item.train.steps, item.noise.idle) for item in found] == [(5, True), (5, False)]
     by_key = "[{name: a, overrides: [noise.backend=FakeFez]}, {name: b, overrides: [train.steps=5]}]"
     found = compose("mine", ["noise=fake_torino"], preset(by_key))
     assert [item.noise.backend for item in found] == ["FakeTorino", "FakeTorino"]

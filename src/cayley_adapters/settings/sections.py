@@ -142,7 +142,7 @@ class Data(Section):
         description="What stands between the documents of a file: blank_lines, form_feed, or a regular expression; "
         "null is one document a file; with source text."
     )
-    field: Text | None = Field(description="Key of JSON lines that holds a document; with source text.")
+    field: Text = Field(description="Key of JSON lines that holds a document; with source text.")
     id: HubId | None = Field(description="Hub id of the dataset; with source wikitext2.")
     config: Name | None = Field(description="Configuration of the dataset on the hub; with source wikitext2.")
     revision: Revision | None = Field(description="Hub revision, best a commit hash; with source wikitext2.")
@@ -152,9 +152,8 @@ class Data(Section):
     @model_validator(mode="after")
     def _check(self) -> Data:
         files: dict[str, Any] = {"train": self.train, "test": self.test}
-        within: dict[str, Any] = {"separator": self.separator, "field": self.field}
         hub: dict[str, Any] = {"id": self.id, "config": self.config, "revision": self.revision}
-        wanted = {"text": files | {"field": self.field}, "wikitext2": hub}.get(self.source, {})
+        wanted = {"text": files, "wikitext2": hub}.get(self.source, {})
         refused = (
             {} if self.source == "text" else {key: (value, "data=text") for key, value in (files | within).items()}
         )

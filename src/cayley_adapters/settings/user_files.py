@@ -42,7 +42,7 @@ def _text(settings: Settings) -> Iterator[str]:
     for part, paths in files.items():
         for file in paths:
             try:
-                texts[part] += ["\n".join(read_documents(file, f"data.{part}", data.separator, data.field or ""))]
+                texts[part] += ["\n".join(read_documents(file, f"data.{part}", data.separator, data.field))]
             except CayleyError as error:
                 yield str(error)
     if any(len(texts[part]) < len(files[part]) for part in files):
