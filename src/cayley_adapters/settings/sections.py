@@ -154,9 +154,8 @@ class Data(Section):
         files: dict[str, Any] = {"train": self.train, "test": self.test}
         hub: dict[str, Any] = {"id": self.id, "config": self.config, "revision": self.revision}
         wanted = {"text": files, "wikitext2": hub}.get(self.source, {})
-        refused = (
-            {} if self.source == "text" else {key: (value, "data=text") for key, value in (files | within).items()}
-        )
+        own = {} if self.source == "text" else files | {"separator": self.separator}
+        refused = {key: (value, "data=text") for key, value in own.items()}
         if self.source != "wikitext2":
             refused |= {key: (value, "data=wikitext2") for key, value in hub.items()}
         needs("data", self.source, wanted, refused)
