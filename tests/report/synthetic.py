@@ -38,7 +38,8 @@ VARIED = (
 
 def evidence_of(*overrides: str, experiment: str = "quickstart", files: dict[str, bytes] | None = None, **columns: str):
     """A small run of a configuration: its tables come from the library's own functions, with made-up losses."""
-    ratios = [] if any("compression_ratio" in text for text in overrides) else ["sweep.compression_ratio=0.2,0.3"]
+    own = experiment != "quickstart" or any("compression_ratio" in text for text in overrides)
+    ratios = [] if own else ["sweep.compression_ratio=0.2,0.3"]
     [settings] = compose(experiment, [*ratios, *overrides])
     rng, documents = np.random.default_rng(3), np.repeat(np.arange(8), 30)
     text = rng.normal(size=8)[documents] * 0.3 + rng.normal(size=240)
