@@ -23,6 +23,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "questions.chosen": {"questions.limit": None},
     "sweep.block_dim": {"sweep.noise_scale": [0], "evaluate.mitigation": "none"},
     "heal.distillation": {"heal.cross_entropy": 1},
+    "evaluate.context": {"data.window": 32768},
     "control.block_dims": {"control.methods": ["lora"]},
 }
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from windows import windows_of
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, write_table
+from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, IDENTITY_COLUMNS, write_table
+from cayley_adapters.models.windows import save_windows
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.locks import hold_alone
 from cayley_adapters.pipeline.replacing import claim
@@ -28,6 +29,7 @@ BASE = Path("results/ci")
 [COMPRESS] = jobs(compose("ci", WORDS[1:]), "compress")
 [CELLS], [ROW], [REFERENCE], [ADAPTER] = (AGGREGATE.inputs[name] for name in ("cells", "rows", "reference", "adapters"))
 [TOKENS], [MODEL] = (COMPRESS.inputs[name] for name in ("tokens", "model"))
+[IDENTITY] = AGGREGATE.inputs["identities"]
 LEDGER = BASE / "qpu/ledger.sqlite"
 
 
@@ -38,6 +40,7 @@ def results(tmp_path: Path) -> Path:
     measured = {"model": "m", "tokens": 62, "nll": 5.5, "nll_se": 0.1, "perplexity": math.exp(5.5)}
     rows = [cell | measured | {"noise_scale": scale, "readout": "sign_constrained"} for scale in (0.0, 1.0)]
     write_table(rows, tmp_path / CELLS, CELL_COLUMNS)
+    write_table(rows, tmp_path / IDENTITY, IDENTITY_COLUMNS)
     row = measured | {"compression": "svd", "compression_ratio": 0.3, "method": "compressed", "adapter_parameters": 0}
     write_table([row], tmp_path / ROW, BASELINE_COLUMNS)
     plain = row | {"compression_ratio": 0.0, "method": "uncompressed"}
@@ -46,9 +49,8 @@ def results(tmp_path: Path) -> Path:
     adapter.parent.mkdir(parents=True)
     adapter.write_bytes(b"not read here")
     (tmp_path / TOKENS).parent.mkdir(parents=True)
-    windows = np.ones((8, 32), dtype=np.int32)
-    names = [f"{part}.{name}" for part in ("calibration", "train", "test") for name in ("tokens", "documents")]
-    save_file(dict.fromkeys(names, windows), tmp_path / TOKENS)
+    windows = windows_of(np.ones((8, 32), dtype=np.int32))
+    save_windows(dict.fromkeys(("calibration", "train", "test"), windows), tmp_path / TOKENS)
     model = {"name": "t", "source": "random", "id": None, "revision": None, "path": None, "seed": 0, "dtype": "float32"}
     (tmp_path / MODEL).write_text(json.dumps(model))
     ledger = Ledger(tmp_path / LEDGER)

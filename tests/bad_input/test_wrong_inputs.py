@@ -39,7 +39,7 @@ def test_the_table_is_large_and_its_names_are_its_own() -> None:
 def test_a_wrong_input_says_what_is_allowed(row: dict[str, Any], material: Path, refused: Callable[..., str]) -> None:
     text = refused(material, "train", "--", "experiment=ci", *split_overrides(row["given"]))
     assert missing(row, text) == [], text
-    assert len(text) < 2500
+    assert len(text) < 2800
 
 
 @pytest.mark.parametrize("row", WHOLE, ids=[row["id"] for row in WHOLE])

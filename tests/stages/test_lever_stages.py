@@ -30,7 +30,7 @@ from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.settings import compose
 from cayley_adapters.settings.schema import partial
 from cayley_adapters.simulation.arms import Arm
-from cayley_adapters.stages.adapted_model import AdaptedModel
+from cayley_adapters.stages.adapted_model import AdaptedModel, trained
 
 OVERRIDES = [
     *("model=tiny_random", "data.window=32", "data.calibration_windows=8", "control=none", "sweep.block_dim=4,8"),
@@ -86,7 +86,7 @@ def test_what_shots_of_one_measurement_leave_open_is_seen_by_measuring_again(run
     job = make_job("evaluate", arm.variant, arm.cell)
     own = read_cells(run / f"levers/characterised/evaluations/{CELL}/cells.csv").set_index("noise_scale").loc[2.0]
     arm = Arm(own["executor"], own["readout"], 2.0, own["shots"], own["mitigation"])
-    model = AdaptedModel(job, partial(job.leaves))
+    model = AdaptedModel(job, partial(job.leaves), trained(job), job.seed)
     draws = [model.losses(arm, repeat=repeat).mean() for repeat in range(MEASUREMENTS)]
     assert draws[0] == pytest.approx(own["nll"], rel=1e-6)
     assert own["nll_se_shots"] == pytest.approx(np.std(draws, ddof=1), rel=1e-3)

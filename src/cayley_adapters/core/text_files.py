@@ -61,7 +61,7 @@ def read_documents(path: str, key: str, separator: str | None, field: str) -> It
         CayleyError: as :func:`cayley_adapters.core.reading.read_text`; a line is no JSON object with that field; or
             nothing is left between separators.
     """
-    text = read_text(Path(path).absolute(), key)
+    text = read_text(path, key)
     if path.endswith(".jsonl"):
         parts = [
             _field(line, field, f"{key}={path}: line {n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()

@@ -198,6 +198,17 @@ def a_search_needs_validation(settings: Settings) -> Iterator[str]:
         yield "train.learning_rate=null: levers scale a step size that is given; type train.learning_rate=0.04"
 
 
+def every_search_is_as_wide(settings: Settings) -> Iterator[str]:
+    train, control, search = settings.train, settings.control, settings.search
+    rates = {CONTROLS[name].rate for name in control.methods} - {None}
+    searched = {rate for rate in rates if rate and getattr(control, rate) is None}
+    searched |= {"learning_rate"} if train.learning_rate is None else set()
+    counts = {name: len(getattr(search, name)) for name in sorted(searched)}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"search.{name} has {count}" for name, count in counts.items())
+        yield f"{told}: every method is to try as many step sizes; give each list as many"
+
+
 def context_leaves_something_to_score(settings: Settings) -> Iterator[str]:
     context, window = settings.evaluate.context, settings.data.window
     if context >= window:
@@ -224,5 +235,6 @@ CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     context_leaves_something_to_score,
     some_model_is_run_under_noise,
     a_search_needs_validation,
+    every_search_is_as_wide,
 )
 """In this order; the first that yields a sentence refuses the configuration with it."""
