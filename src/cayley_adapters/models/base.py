@@ -86,7 +86,8 @@ def check_model(model: Mapping[str, Any], folder: Path) -> None:
     check_folder(folder)
     if model["source"] == "hub" and not check_download(folder):
         say(f"warning: {folder} holds copies without hashes, so they cannot be compared with the hub's")
-    weights, empty = Weights.of_model(folder), empty_model(folder, torch.float32)
+    weights = Weights.of_model(folder)
+    empty = empty_model(folder, torch.float32, weights)
     if not hasattr(getattr(empty, "model", None), "layers"):
         raise CayleyError(
             f"{folder} is a {type(empty).__name__}, which has no model.layers; models of the Llama family are "
@@ -106,31 +107,18 @@ def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
 
     Args:
         folder: the model.
-        dtype: ``float32``, all of which is read; or ``bfloat16``, whose weights are mapped, see
-            :class:`cayley_adapters.models.weights.Weights`.
+        dtype: ``float32`` or ``bfloat16``; weights that have it in their files are mapped, see
+            :class:`cayley_adapters.models.weights.Weights`. Compressed models are loaded in the same way.
 
     Raises:
         CayleyError: it is no such model.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
-
     from cayley_adapters.models.weights import DTYPES, Weights, empty_model
 
     weights = Weights.of_model(folder)
-    empty: PreTrainedModel = empty_model(folder, DTYPES[dtype])
-    weights.check(empty)
-    if dtype != "float32":
-        weights.fill(empty, DTYPES[dtype])
-        return empty
-    try:
-        with _no_progress_bars():
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-            )
-    except Exception as error:  # transformers, torch and safetensors each raise classes of their own
-        raise CayleyError(f"{folder} is no causal language model that transformers can load: {error}") from error
-    model.eval().requires_grad_(False)
+    model: PreTrainedModel = empty_model(folder, DTYPES[dtype], weights)
+    weights.check(model)
+    weights.fill(model, DTYPES[dtype])
     return model
 
 

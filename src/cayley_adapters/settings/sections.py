@@ -108,7 +108,7 @@ class Model(Section):
     path: Path | None = Field(description="Model folder as transformers saves it; with source local.")
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = Field(description="Seed of the weights; with source random.")
     dtype: Literal["float32", "bfloat16"] = Field(
-        description="Precision of the weights; bfloat16 is mapped from disk instead of read. Blocks stay float32."
+        description="Precision of the weights; they are mapped from disk where the files have it. Blocks stay float32."
     )
 
     @model_validator(mode="after")

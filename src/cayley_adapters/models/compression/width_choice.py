@@ -13,7 +13,7 @@ import torch
 
 from cayley_adapters.models.compression.allocation import SPREAD, shares_by_sensitivity
 from cayley_adapters.models.compression.methods.width import Removal, regular_moments
-from cayley_adapters.models.compression.observation import layer_inputs, observe, second_moments, text_loss
+from cayley_adapters.models.compression.observation import observe, second_moments, text_loss
 from cayley_adapters.models.compression.pruning import (
     prune_attention,
     prune_mlp,
@@ -32,6 +32,7 @@ from cayley_adapters.models.compression.widths import (
     require_given,
     units,
 )
+from cayley_adapters.models.layerwise import layer_inputs
 
 __all__ = ["Survey", "choose_widths"]
 
@@ -63,19 +64,19 @@ class Survey:
     def run(self, layers: Collection[int], visit: Visitor) -> None:
         """Visit some layers, from below."""
         chosen = self.tokens[:SURVEYED]
-        batches, kwargs = layer_inputs(self.model, np.array_split(chosen, -(-len(chosen) // self.batch_windows)))
+        batches, calls = layer_inputs(self.model, np.array_split(chosen, -(-len(chosen) // self.batch_windows)))
         probe = torch.as_tensor(chosen[: min(PROBED, len(batches[0]))], dtype=torch.long)
         decoder, last = self.model.model.layers, max(layers)
         for index in range(last + 1):
             with self.lend(index):
                 layer = decoder[index]
-                attention = second_moments(layer, layer.self_attn.o_proj, batches, kwargs)
+                attention = second_moments(layer, layer.self_attn.o_proj, batches, calls[index])
                 watched = {".mlp.down_proj": layer.mlp.down_proj}
-                grams, advance = observe(layer, watched, batches, kwargs, of_inputs=True)
+                grams, advance = observe(layer, watched, batches, calls[index], of_inputs=True)
                 states = batches[0][: len(probe)]
 
                 def loss(index: int = index, states: torch.Tensor = states) -> float:
-                    return text_loss(self.model, index, states, kwargs, probe, self.lend)
+                    return text_loss(self.model, index, states, calls, probe, self.lend)
 
                 if index in layers:
                     pairs = {
