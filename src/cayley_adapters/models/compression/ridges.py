@@ -20,7 +20,7 @@ __all__ = ["LEAST_RIDGE", "with_ridge"]
 T = TypeVar("T")
 
 LEAST_RIDGE = 1e-9
-"""Inputs that never occur have no second moments to whiten with; this is enough to factor, and too little to be seen."""
+"""Inputs that never occur have no second moments to whiten with; this is enough, and too little to be seen."""
 
 LARGER = (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 """Ridges that are tried in place of one that is too small."""
