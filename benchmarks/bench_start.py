@@ -22,7 +22,7 @@ from peft import get_peft_model
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.adapters.cayley.transform import cayley, inverse_cayley
-from cayley_adapters.models.base import PROJECTIONS, load_model, locate, set_threads
+from cayley_adapters.models.base import load_model, locate, set_threads
 from cayley_adapters.models.compression.sequential import compress
 from cayley_adapters.models.corpus import load_windows
 from cayley_adapters.models.layerwise import LayerCall, layer_inputs, run_layer
@@ -30,6 +30,7 @@ from cayley_adapters.models.losses import token_losses
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose
+from cayley_adapters.settings.fields import PROJECTIONS
 
 RIDGES = (1e-2, 1.0)
 """Added to W'ᵀW', relative to its mean diagonal: a large one corrects only what W' passes on strongly."""

@@ -12,13 +12,15 @@ from families import FAMILIES, FUSED, made, saved
 from torch import nn
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.models.base import check_model, load_model
+from cayley_adapters.models.base import check_model, load_model, projections
 from cayley_adapters.models.compression.observation import text_loss
 from cayley_adapters.models.compression.sequential import compress
 from cayley_adapters.models.compression.storage import load_compressed, save_compressed
 from cayley_adapters.models.compression.streaming import compress_folder
 from cayley_adapters.models.layerwise import from_layer, layer_inputs, run_layer
 from cayley_adapters.models.proof import prove_layers
+from cayley_adapters.pipeline.feasibility import require_feasible
+from cayley_adapters.settings import compose
 
 
 @pytest.fixture(params=FAMILIES)
@@ -144,3 +146,38 @@ def test_the_files_say_whether_there_is_a_head(kind, tiny_folder, tokens, tmp_pa
     assert torch.equal(load_compressed(tmp_path / "c")(ids(tokens)).logits, reference)
     save_compressed(theirs, tmp_path / "s", [], {"method": "none"})
     assert torch.equal(load_compressed(tmp_path / "s")(ids(tokens)).logits, reference)
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_projections_that_are_stored_as_one_are_named_before_any_work(kind, tiny_folder, tmp_path):
+    folder = saved(kind, tmp_path / "m", tiny_folder)
+    with pytest.raises(CayleyError) as refused:
+        require_feasible(compose("ci", ["model=local", f"model.path={folder}"]))
+    first, second = str(refused.value).splitlines()
+    assert "compress.targets=[gate_proj,up_proj,down_proj]: m has no gate_proj, up_proj; its layers have" in first
+    assert "gate_up_proj" in first
+    assert "type compress.targets=[o_proj,down_proj]" in first
+    assert "train.targets=[v_proj,o_proj]: m has no v_proj" in second
+    able = ["compress.targets=[down_proj]", "train.targets=[o_proj]"]
+    require_feasible(compose("ci", ["model=local", f"model.path={folder}", *able]))
+    with pytest.raises(CayleyError, match=r"no projection named gate_proj; its layers have o_proj, qkv_proj"):
+        projections(load_model(folder), ["gate_proj", "down_proj"])
+
+
+ALL = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@pytest.mark.parametrize("allocation", ["uniform", "sensitivity"])
+@pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind not in FUSED])
+def test_a_family_is_pruned_or_refused(model, kind, tokens, allocation):
+    def prune(targets: tuple[str, ...]) -> None:
+        compress(model, 0.4, tokens=tokens, method="width", allocation=allocation, targets=targets)
+
+    if kind == "Olmo2":
+        with pytest.raises(CayleyError, match=r"q_norm\.weight, which spans all heads.*leave q_proj, k_proj"):
+            prune(ALL)
+        prune(ALL[4:])
+    else:
+        prune(ALL)
+    assert model.model.layers[0].mlp.down_proj.in_features < model.config.intermediate_size
+    assert torch.isfinite(model(ids(tokens)).logits).all()

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cached_folder", "check_model", "load_model", "load_tokenizer", "locate", "projections", "set_threads"]
 
-PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
 
 def locate(model: Mapping[str, Any]) -> Path:
     """Return the folder that holds ``model``, fetching and converting it on first use.
@@ -143,12 +141,21 @@ def projections(model: Any, targets: list[str] | tuple[str, ...]) -> dict[str, A
     """Map full module names to the modules whose last name is in ``targets``, in the model's order.
 
     Raises:
-        CayleyError: a target names no module of the model.
+        CayleyError: a target names no module of the model; those that there are of its layers are told.
     """
+    from torch import nn
+
     found = {name: module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in targets}
     present = {name.rsplit(".", 1)[-1] for name in found}
     if missing := [target for target in targets if target not in present]:
-        raise CayleyError(f"{type(model).__name__} has no projection named {', '.join(missing)}; known: {PROJECTIONS}")
+        linear = [
+            name for name, module in model.named_modules() if isinstance(module, nn.Linear) and ".layers." in name
+        ]
+        there = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in linear))
+        raise CayleyError(
+            f"{type(model).__name__} has no projection named {', '.join(missing)}; its layers have {', '.join(there)}: "
+            "leave the others out of the targets"
+        )
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["LIMITS", "bounded", "check_download", "check_folder", "read_json", "weight_files"]
+__all__ = ["LIMITS", "bounded", "check_download", "check_folder", "read_json", "stored_projections", "weight_files"]
 
 LARGEST_JSON = 256 * 2**20
 """Bytes; the largest tokenizers have some 40 MB."""
@@ -103,6 +103,18 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def stored_projections(folder: Path) -> list[str]:
+    """Last names of the matrices in a model's decoder layers, from its files' headers: no number is read.
+
+    Raises:
+        CayleyError: the folder is no whole model.
+    """
+    headers = [item for path in weight_files(folder) for item in _check_header(path).items()]
+    names = (name for name, about in headers if len(about.get("shape", ())) == 2)
+    found = (re.fullmatch(r"model\.layers\.\d+\.(?:self_attn|mlp)\.(\w+)\.weight", name) for name in names)
+    return list(dict.fromkeys(match[1] for match in found if match))
+
+
 def check_folder(folder: Path) -> Path:
     """Refuse what is no whole model folder, or wants to run its own code. No tensor is read.
 
@@ -138,8 +150,12 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def _check_header(path: Path) -> None:
-    """Refuse other formats by name, and headers that readers may take differently; safetensors does the rest."""
+def _check_header(path: Path) -> dict[str, Any]:
+    """Refuse other formats by name, and headers that readers may take differently; safetensors does the rest.
+
+    Returns:
+        Name → what is said of it, its ``shape`` for a tensor.
+    """
     with path.open("rb") as stream:
         start = stream.read(8)
         length, left = int.from_bytes(start, "little"), path.stat().st_size - 8
@@ -155,9 +171,12 @@ def _check_header(path: Path) -> None:
                 f"{path} is no whole safetensors file (a header of {length} bytes); save or fetch it again"
             )
         try:
-            json.loads(stream.read(length), object_pairs_hook=_unique)
+            found: dict[str, Any] = json.loads(stream.read(length), object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             raise CayleyError(f"{path} is no whole safetensors file ({error}); save or fetch it again") from error
+    if not isinstance(found, dict) or not all(isinstance(about, dict) for about in found.values()):
+        raise CayleyError(f"{path} is no whole safetensors file (its header is no table); save or fetch it again")
+    return found
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

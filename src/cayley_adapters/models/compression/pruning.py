@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.compression.methods.width import (
     OUTER,
     Removal,
@@ -32,6 +33,7 @@ __all__ = [
     "prune_mlp",
     "removal_of_groups",
     "removal_of_neurons",
+    "require_separate_heads",
     "shape_of",
 ]
 
@@ -42,6 +44,21 @@ def shape_of(layer: Any) -> LayerShape:
     groups = keys.out_features // head_dim
     queries = layer.self_attn.q_proj.out_features // head_dim // groups
     return LayerShape(keys.in_features, layer.mlp.down_proj.in_features, groups, queries, head_dim)
+
+
+def require_separate_heads(layer: Any) -> None:
+    """Refuse attention with parameters that belong to all heads at once: fewer heads would need others.
+
+    Raises:
+        CayleyError: see there.
+    """
+    attention, projections = layer.self_attn, ("q_proj", "k_proj", "v_proj", "o_proj")
+    for name, value in attention.named_parameters():
+        if name.split(".")[0] not in projections and value.numel() > attention.head_dim:
+            raise CayleyError(
+                f"compress.method=width: the attention of this model has {name}, which spans all heads, so that none "
+                f"can go; leave {', '.join(projections)} out of compress.targets, or use another method"
+            )
 
 
 def plain_config(model: Any) -> Any | None:

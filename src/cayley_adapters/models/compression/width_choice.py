@@ -19,6 +19,7 @@ from cayley_adapters.models.compression.pruning import (
     prune_mlp,
     removal_of_groups,
     removal_of_neurons,
+    require_separate_heads,
     shape_of,
 )
 from cayley_adapters.models.compression.widths import (
@@ -110,6 +111,8 @@ def choose_widths(
             another model's.
     """
     decoder = survey.model.model.layers
+    if units(targets)[1]:
+        require_separate_heads(decoder[min(layers)])
     before = shape_of(decoder[min(layers)])
     if shape is not None:
         require_given(shape, before, len(decoder), ratio)
