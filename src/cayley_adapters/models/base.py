@@ -14,10 +14,11 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory, cache_directory, locked
 from cayley_adapters.core.messages import say
 from cayley_adapters.models import wheels
-from cayley_adapters.models.files import check_download, check_folder
+from cayley_adapters.models.files import LEFT_BEHIND, check_download, check_folder
+from cayley_adapters.models.tokenizers import load_tokenizer, require_reading
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 __all__ = ["cached_folder", "check_model", "load_model", "load_tokenizer", "locate", "projections", "set_threads"]
 
@@ -92,7 +93,9 @@ def check_model(model: Mapping[str, Any], folder: Path) -> None:
             "supported (Llama, Mistral, Qwen2, SmolLM2 and the like)"
         )
     weights.check(empty)
-    if (tokens := len(load_tokenizer(folder))) > (known := empty.get_input_embeddings().num_embeddings):
+    tokenizer = load_tokenizer(folder)
+    require_reading(tokenizer, folder)
+    if (tokens := len(tokenizer)) > (known := empty.get_input_embeddings().num_embeddings):
         raise CayleyError(
             f"the tokenizer of {folder} has {tokens} tokens, its model only {known}: they do not belong together; save "
             "both from one model"
@@ -118,23 +121,6 @@ def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
     weights.check(model)
     weights.fill(model, DTYPES[dtype])
     return model
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer stored beside a model.
-
-    Raises:
-        CayleyError: there is none, or none that needs no code of its own.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # among others the bare Exception of the tokenizers library
-        raise CayleyError(
-            f"{folder} has no tokenizer that transformers can load ({type(error).__name__}: {str(error)[:300]}); save "
-            "it again with tokenizer.save_pretrained(folder)"
-        ) from error
 
 
 def projections(model: Any, targets: list[str] | tuple[str, ...]) -> dict[str, Any]:
@@ -207,9 +193,9 @@ def _from_hub(name: str, revision: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        # Only data: weights as safetensors, configuration and tokenizer; never pickles or Python files.
-        wanted = ["*.safetensors", "*.json", "tokenizer.model", "*.txt"]
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        # Only data: safetensors, configuration, and whatever a tokenizer needs; never pickles or Python files.
+        unwanted = [f"*{ending}" for ending in LEFT_BEHIND] + ["*/*.safetensors", "consolidated*.safetensors"]
+        return Path(snapshot_download(name, revision=revision, ignore_patterns=unwanted))
     except Exception as error:  # the hub client raises its own, requests' and httpx' classes, all meaning the same here
         raise CayleyError(
             f"could not fetch {name} at revision {revision} from the Hugging Face hub ({type(error).__name__}).\n"

@@ -14,7 +14,19 @@ from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["LIMITS", "bounded", "check_download", "check_folder", "read_json", "stored_projections", "weight_files"]
+__all__ = [
+    "LEFT_BEHIND",
+    "LIMITS",
+    "bounded",
+    "check_download",
+    "check_folder",
+    "companions",
+    "has_tokenizer",
+    "model_files",
+    "read_json",
+    "stored_projections",
+    "weight_files",
+]
 
 LARGEST_JSON = 256 * 2**20
 """Bytes; the largest tokenizers have some 40 MB."""
@@ -38,9 +50,60 @@ CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
 LARGEST_HEADER = 100_000_000
 """Bytes, as safetensors has it."""
 
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model")
 OTHERS = {b"PK\x03\x04": "a zip archive, as torch.save writes pickles", b"\x80": "a pickle", b"GGUF": "a GGUF"}
 """How files begin that are often renamed to ``.safetensors``."""
+
+
+LEFT_BEHIND = (
+    *(
+        ".bin",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".pkl",
+        ".pickle",
+        ".gguf",
+        ".h5",
+        ".msgpack",
+        ".onnx",
+        ".tflite",
+        ".npz",
+        ".npy",
+    ),
+    *(".py", ".pyc", ".so", ".sh", ".ipynb", ".zip", ".tar", ".gz", ".lock", ".md"),
+)
+"""How names of files end that are no part of a model as it is used here: other formats of weights, code, and cards."""
+
+TEMPLATES = "additional_chat_templates"
+"""The one folder in a model's folder that a tokenizer reads."""
+
+
+def model_files(folder: Path) -> list[Path]:
+    """All files of a model that something may be read from: weights, configuration, and what goes along with them.
+
+    A tokenizer or a generation configuration may need files of any name, so that those are left out that cannot matter.
+    """
+    return [
+        path
+        for path in sorted([*folder.glob("*"), *(folder / TEMPLATES).glob("*.jinja")])
+        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(LEFT_BEHIND)
+    ]
+
+
+def companions(folder: Path) -> list[Path]:
+    """Those of a model's files that any model made of it needs as well: all but weights and their description."""
+    own = ("config.json", "compression.json")
+    return [
+        path
+        for path in model_files(folder)
+        if path.name not in own and not path.name.endswith((".safetensors", ".safetensors.index.json"))
+    ]
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a model's folder has files of a tokenizer."""
+    return any((folder / name).is_file() for name in TOKENIZERS)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -125,7 +188,7 @@ def check_folder(folder: Path) -> Path:
         raise CayleyError(f"{folder} is no model folder: config.json is missing. Set model.path to a saved model.")
     for path in weight_files(folder):
         _check_header(path)
-    if not any((folder / name).is_file() for name in TOKENIZERS):
+    if not has_tokenizer(folder):
         raise CayleyError(f"{folder} has no tokenizer; add it with tokenizer.save_pretrained(folder).")
     for name in ("config.json", "tokenizer_config.json"):
         settings = read_json(folder / name) if (folder / name).exists() else {}

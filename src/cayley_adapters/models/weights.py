@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
 from cayley_adapters.models.files import bounded, read_json, weight_files
 
 __all__ = ["DTYPES", "EMBEDDING", "HEAD", "Weights", "empty_model", "opened"]
@@ -227,7 +228,7 @@ def empty_model(folder: Path, dtype: torch.dtype, weights: Weights) -> Any:
             library reads.
     """
     from accelerate import init_empty_weights
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     if wrong := bounded(read_json(folder / "config.json")):
         raise CayleyError(f"{folder / 'config.json'}: {wrong}")
@@ -241,7 +242,7 @@ def empty_model(folder: Path, dtype: torch.dtype, weights: Weights) -> Any:
         with init_empty_weights(include_buffers=False):
             model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
         if (folder / "generation_config.json").is_file():
-            model.generation_config = GenerationConfig.from_pretrained(folder)
+            model.generation_config = _generation(folder) or model.generation_config
     except CayleyError:
         raise
     except Exception as error:  # whatever transformers makes of a configuration that it was not written for
@@ -250,3 +251,17 @@ def empty_model(folder: Path, dtype: torch.dtype, weights: Weights) -> Any:
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]})"
         ) from error
     return model.eval().requires_grad_(False)
+
+
+def _generation(folder: Path) -> Any:
+    """How a model generates, such as which tokens end an answer; None where that cannot be read, which is said."""
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(folder)
+    except Exception as error:  # of JSON, of the file system, and what transformers makes of odd values
+        say(
+            f"warning: {folder / 'generation_config.json'} cannot be used ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}); answers end as config.json says"
+        )
+        return None

@@ -35,5 +35,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         difference = prove_layers(load_model(folder, model["dtype"]), windows["calibration"].tokens)
         say(f"layer by layer the model is its own forward pass, to {difference:.1g} (relative)")
     save_windows(windows, outputs["tokens"])
-    write_file(outputs["model"], json.dumps(model, indent=1) + "\n")
-    return Outcome({"model": model_hashes(folder), "text": text_hashes(data)})
+    hashes = model_hashes(folder)
+    # Whatever reads the model is given this file: the hashes tell it from another model of the same place.
+    write_file(outputs["model"], json.dumps(model | {"files": hashes}, indent=1) + "\n")
+    return Outcome({"model": hashes, "text": text_hashes(data)})

@@ -22,7 +22,8 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory
 from cayley_adapters.models.compression.methods import METHODS, method_named
 from cayley_adapters.models.compression.pruning import plain_config
-from cayley_adapters.models.files import read_json
+from cayley_adapters.models.files import companions, has_tokenizer, read_json
+from cayley_adapters.models.tokenizers import require_same_tokenizer
 from cayley_adapters.models.weights import EMBEDDING, HEAD, Weights, empty_model
 
 __all__ = ["PART_BYTES", "Parts", "link_files", "load_compressed", "save_compressed", "write_description"]
@@ -35,14 +36,6 @@ INDEX = "parts.safetensors.index.json"
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, CayleyError)
 """What a damaged folder raises."""
-
-TOKENIZER = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "tokenizer.model",
-    "chat_template.jinja",
-)
 
 
 class Parts:
@@ -106,9 +99,12 @@ def write_description(
     (plain or model.config).save_pretrained(folder)
     if plain:
         _index_parts(folder)
-    for name in TOKENIZER:
-        if source and (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+    for path in companions(source) if source else ():
+        target = folder / path.relative_to(source)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
+    if source and has_tokenizer(source):
+        require_same_tokenizer(source, folder)
     description = about | ({"unchanged": unchanged} if unchanged else {}) | {"projections": list(records)}
     (folder / "compression.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
@@ -137,7 +133,7 @@ def save_compressed(
         folder: appears whole or not at all.
         records: what it returned.
         about: ``method`` and anything else worth knowing.
-        source: folder of the uncompressed model, whose tokenizer is copied.
+        source: folder of the uncompressed model, of which all goes along that a tokenizer may need.
     """
     with atomic_directory(folder) as temporary:
         # A tied output embedding shares its storage with the input embedding and is tied again after loading.
