@@ -247,10 +247,11 @@ def _convert_gguf(model: Mapping[str, Any], target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     gguf = Path(model["path"]).expanduser() if model["source"] == "gguf" else packaged_gguf(model)
-    options = {"gguf_file": gguf.name, "trust_remote_code": False}
     try:
-        source = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **options)
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **options)
+        source = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
+        )
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
     except Exception as error:  # whatever the reader of GGUF makes of a file that is damaged or of another kind
         raise CayleyError(
             f"{gguf} is no GGUF of a language model that transformers can read ({type(error).__name__}: "
