@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.models.base import load_tokenizer, wheels
+from cayley_adapters.models import wheels
+from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.corpus import PARTS, build_windows, load_windows, save_windows
 
 

@@ -66,8 +66,11 @@ def _made_here(model: Mapping[str, Any]) -> Path:
     Raises:
         CayleyError: there is no file that it would be made of.
     """
-    with _readable(model):
-        return cached("models", f"{model['name']}-{_key(model)}")
+    try:
+        key = _key(model)
+    except OSError as error:
+        raise CayleyError(f"model.path={model.get('path')}: cannot be read ({error.strerror}); give a file") from error
+    return cached("models", f"{model['name']}-{key}")
 
 
 def _key(model: Mapping[str, Any]) -> str:
@@ -81,14 +84,6 @@ def _key(model: Mapping[str, Any]) -> str:
     return f"seed{model.get('seed') or 0}" if source == "random" else packaged(model).parts[0].wheel_sha256[:16]
 
 
-@contextmanager
-def _readable(model: Mapping[str, Any]) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CayleyError(f"model.path={model.get('path')}: cannot be read ({error.strerror}); give a file") from error
-
-
 def cached_folder(model: Mapping[str, Any]) -> Path | None:
     """The folder of :func:`locate` if it is on this machine; nothing is fetched or made."""
     if model["source"] == "hub":
@@ -99,7 +94,10 @@ def cached_folder(model: Mapping[str, Any]) -> Path | None:
             return Path(snapshot_download(model["id"], revision=model["revision"], local_files_only=True))
         except LocalEntryNotFoundError:
             return None
-    folder = Path(model["path"]).expanduser() if model["source"] == "local" else _made_here(model)
+    try:
+        folder = Path(model["path"]).expanduser() if model["source"] == "local" else _made_here(model)
+    except CayleyError:  # the file that it was made of is gone
+        return None
     return folder if folder.is_dir() else None
 
 
