@@ -20,6 +20,10 @@ CORES ?= 8
 FAULTS ?= 30
 SEED ?= 0
 VENV := .venv
+# Snakemake and pip look for a home, which a user of a container may not have.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/.home
+endif
 READY := $(VENV)/.ready
 
 .PHONY: phase_diagram test test-faults test-fuzz test-mutation test-peft test-reproducible test-slurm test-gpu coverage audit slurm bench bench-large docs lint rooms browser clean

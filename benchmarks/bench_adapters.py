@@ -26,7 +26,8 @@ from peft import LoraConfig, OFTConfig, get_peft_model
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.rotation import rotate
 from cayley_adapters.adapters.cayley.transform import cayley
-from cayley_adapters.models.base import PROJECTIONS, load_model, locate, set_threads
+from cayley_adapters.models.base import load_model, locate, set_threads
+from cayley_adapters.settings.fields import PROJECTIONS
 
 MODEL = {"name": "smollm2_135m", "source": "embedded"}
 TARGETS = list(PROJECTIONS)

@@ -25,8 +25,9 @@ from cayley_adapters.models.compression.methods.mpo import STEPS, SWEEPS, sites_
 from cayley_adapters.models.compression.methods.mpo_cores import fitted_cores
 from cayley_adapters.models.compression.methods.mpo_layers import Sites, even_sites, largest_bond
 from cayley_adapters.models.compression.methods.whitened_svd import whitened_factors
-from cayley_adapters.models.compression.observation import layer_inputs, observe
+from cayley_adapters.models.compression.observation import observe
 from cayley_adapters.models.compression.sequential import compress
+from cayley_adapters.models.layerwise import layer_inputs
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.models.windows import load_windows
 from cayley_adapters.pipeline.jobs import jobs
@@ -102,9 +103,9 @@ def errors(model: Any, tokens: np.ndarray, ridge: float) -> pd.DataFrame:
     """The ladder for projections of some layers."""
     rows = []
     for index in LAYERS:
-        states, kwargs = layer_inputs(model, np.array_split(tokens, 8), index)
+        states, calls = layer_inputs(model, np.array_split(tokens, 8), index)
         modules = {name: getattr(model.model.layers[index].mlp, name) for name in ("up_proj", "down_proj")}
-        grams, _ = observe(model.model.layers[index], modules, states, kwargs, of_inputs=True)
+        grams, _ = observe(model.model.layers[index], modules, states, calls[index], of_inputs=True)
         for name, module in modules.items():
             for ratio in RATIOS:
                 for found in ladder(module.weight.double(), grams[name], ratio, ridge):

@@ -22,14 +22,15 @@ from peft import get_peft_model
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.adapters.cayley.transform import cayley, inverse_cayley
-from cayley_adapters.models.base import PROJECTIONS, load_model, locate, set_threads
-from cayley_adapters.models.compression.observation import layer_inputs, run_layer
+from cayley_adapters.models.base import load_model, locate, set_threads
 from cayley_adapters.models.compression.sequential import compress
+from cayley_adapters.models.layerwise import LayerCall, layer_inputs, run_layer
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.models.windows import load_windows
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.run import run_job
 from cayley_adapters.settings import compose
+from cayley_adapters.settings.fields import PROJECTIONS
 
 RIDGES = (1e-2, 1.0)
 """Added to W'ᵀW', relative to its mean diagonal: a large one corrects only what W' passes on strongly."""
@@ -43,7 +44,7 @@ def procrustes(cross: torch.Tensor) -> torch.Tensor:
     return (u * signs[..., None, :]) @ vh
 
 
-def watched(layer: Any, modules: dict[str, Any], state: torch.Tensor, kwargs: Any, inputs: bool) -> dict[str, Any]:
+def watched(layer: Any, modules: dict[str, Any], state: torch.Tensor, call: LayerCall, inputs: bool) -> dict[str, Any]:
     """What enters or leaves some modules of a layer, ``(tokens, features)`` each."""
     seen: dict[str, torch.Tensor] = {}
     handles = [
@@ -53,7 +54,7 @@ def watched(layer: Any, modules: dict[str, Any], state: torch.Tensor, kwargs: An
         for name, module in modules.items()
     ]
     try:
-        layer(state, **kwargs)
+        call(layer, state)
     finally:
         for handle in handles:
             handle.remove()
@@ -65,20 +66,21 @@ def start(model: Any, teacher: Any, tokens: np.ndarray, ridge: float, batch_wind
     """Set the blocks of an adapted model, layer after layer."""
     batches = np.array_split(tokens, -(-len(tokens) // batch_windows))
     adapted, base = adapted_layers(model), model.get_base_model()
-    wanted, kwargs = layer_inputs(teacher, batches)
+    wanted, calls = layer_inputs(teacher, batches)
     states, _ = layer_inputs(base, batches)
     for index, (layer, original) in enumerate(zip(base.model.layers, teacher.model.layers, strict=True)):
+        call = calls[index]
         mine = {name: item for name, item in adapted.items() if name.startswith(f"model.layers.{index}.")}
         sums: dict[str, list[torch.Tensor]] = {}
         for position, (state, target) in enumerate(zip(states, wanted, strict=True)):
-            inputs = watched(layer, mine, state, kwargs, inputs=True)
-            outputs = watched(original, {n: teacher.get_submodule(n) for n in mine}, target, kwargs, inputs=False)
+            inputs = watched(layer, mine, state, call, inputs=True)
+            outputs = watched(original, {n: teacher.get_submodule(n) for n in mine}, target, call, inputs=False)
             for name, x in inputs.items():
                 parts = [x.T @ x, outputs[name].T @ x]
                 sums[name] = [old + new for old, new in zip(sums[name], parts, strict=True)] if position else parts
         for name, (gram, cross) in sums.items():
             set_blocks(mine[name], gram.double(), cross.double(), ridge)
-        states, wanted = run_layer(layer, states, kwargs), run_layer(original, wanted, kwargs)
+        states, wanted = run_layer(layer, states, call), run_layer(original, wanted, call)
 
 
 def set_blocks(layer: Any, gram: torch.Tensor, cross: torch.Tensor, ridge: float) -> None:

@@ -69,5 +69,7 @@ def read_run(folder: Path) -> OfflineRun:
 
 
 def read_runs(folder: Path) -> dict[str, OfflineRun]:
-    """All offline runs of a ``wandb`` folder, by their ids."""
-    return {path.name.split("-", 3)[3]: read_run(path) for path in sorted(folder.glob("offline-run-*"))}
+    """All offline runs of a ``wandb`` folder, by their ids without what tells places apart."""
+    return {
+        path.name.split("-", 3)[3].rpartition("-")[0]: read_run(path) for path in sorted(folder.glob("offline-run-*"))
+    }

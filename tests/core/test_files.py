@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from safety import SAFETY
 
+from cayley_adapters.core import files
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_directory, atomic_file, cache_directory, locked, sha256
+from cayley_adapters.core.files import atomic_directory, atomic_file, cache_directory, cached, locked, sha256
 from cayley_adapters.models import wheels
 
 
@@ -117,3 +123,57 @@ def test_what_a_killed_process_left_in_the_cache_goes_when_it_is_made_again(tmp_
         with locked(tmp_path / name):
             pass
     assert [path.name for path in tmp_path.glob(".partial-*")] == [".partial-model-seed0-other-12345678"]
+
+
+@pytest.fixture
+def homeless(monkeypatch, tmp_path):
+    """A user whom the system does not know, without a home, and with a folder for temporary files."""
+    for name in ("HOME", "CAYLEY_CACHE", "XDG_CACHE_HOME", files.SAID):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_: raises(RuntimeError("no home")))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    return tmp_path / f"cayley-adapters-{os.getuid()}"
+
+
+def raises(error: Exception):
+    raise error
+
+
+def test_without_a_home_the_cache_is_temporary_which_is_said_once(homeless, capfd):
+    assert cache_directory() == cache_directory() == homeless
+    assert homeless.stat().st_mode & 0o777 == 0o700
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "there is no home for a cache" in line
+    assert f"{homeless}; CAYLEY_CACHE=FOLDER" in line
+
+
+@pytest.mark.parametrize("why", ["read-only", "full", "a file"])
+def test_a_cache_that_cannot_be_written_to_is_read_and_not_written(homeless, monkeypatch, tmp_path, capfd, why):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "made").write_text("earlier")
+    monkeypatch.setenv("CAYLEY_CACHE", str(cache / "made" if why == "a file" else cache))
+    if why == "read-only":  # root may write all the same, but not to a file system that is mounted so
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+    if why == "full":
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
+    assert cache_directory() == homeless
+    assert f"the cache {os.environ['CAYLEY_CACHE']} cannot be written to" in capfd.readouterr().err
+    if why != "a file":
+        assert cached("made") == cache / "made"
+    assert cached("new", "thing") == homeless / "new" / "thing"
+
+
+def test_what_is_there_needs_no_lock_where_nothing_can_be_written(tmp_path, monkeypatch):
+    (tmp_path / "made").touch()
+    monkeypatch.setattr("filelock.FileLock.acquire", lambda self: raises(OSError(errno.EROFS, "Read-only file system")))
+    with locked(tmp_path / "made"):
+        pass
+    with pytest.raises(CayleyError, match="CAYLEY_CACHE"), locked(tmp_path / "new"):
+        pass
+
+
+def test_another_users_temporary_folder_is_not_used(homeless):
+    homeless.symlink_to("/")
+    with pytest.raises(CayleyError, match="is another user's; set CAYLEY_CACHE"):
+        cache_directory()

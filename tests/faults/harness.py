@@ -246,8 +246,10 @@ def names(results: Path) -> set[str]:
 
 
 def tracked(results: Path) -> list[str]:
-    """Ids of the offline W&B runs."""
-    return sorted(path.name.split("-", 3)[3] for path in (results / "ci" / "wandb").glob("offline-run-*"))
+    """Ids of the offline W&B runs, without what tells places apart."""
+    return sorted(
+        path.name.split("-", 3)[3].rpartition("-")[0] for path in (results / "ci" / "wandb").glob("offline-run-*")
+    )
 
 
 def left_running(folder: Path) -> list[str]:

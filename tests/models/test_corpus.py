@@ -13,7 +13,8 @@ from windows import windows_of
 
 from cayley_adapters.analysis.resampling import resampled
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.models.base import load_tokenizer, wheels
+from cayley_adapters.models import wheels
+from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.corpus import build_windows
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.models.texts import PARTS, articles, encyclopedia

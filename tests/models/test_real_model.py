@@ -13,6 +13,8 @@ from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.models.base import load_model, load_tokenizer, locate
 from cayley_adapters.models.corpus import build_windows
 from cayley_adapters.models.losses import token_losses
+from cayley_adapters.models.packaged import packaged_gguf
+from cayley_adapters.models.proof import prove_layers
 from cayley_adapters.models.texts import encyclopedia
 from cayley_adapters.questions.encyclopedia import encyclopedia_questions
 from cayley_adapters.questions.items import prompted, spread
@@ -32,6 +34,20 @@ def model():
 def window():
     data = {"name": "encyclopedia", "source": "encyclopedia", "window": 128}
     return build_windows(data, load_tokenizer(locate(SMOLLM2)))["test"].tokens[:1]
+
+
+def test_its_layers_run_alone_are_the_model(model, window):
+    assert prove_layers(model, window) < 1e-5
+
+
+def test_the_users_own_gguf_is_the_same_model(tmp_path, monkeypatch):
+    gguf = packaged_gguf(SMOLLM2)
+    monkeypatch.setenv("CAYLEY_CACHE", str(tmp_path))
+    own = locate({"name": "own", "source": "gguf", "path": str(gguf)})
+    assert own.parent == tmp_path / "models"
+    monkeypatch.undo()
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (own / name).read_bytes() == (locate(SMOLLM2) / name).read_bytes()
 
 
 def test_it_is_the_model_that_it_should_be(model):

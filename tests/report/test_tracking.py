@@ -16,7 +16,7 @@ from offline_runs import read_run, read_runs
 from safety import SAFETY
 from wandb_server import KEY, wandb_server
 
-from cayley_adapters.report.wandb.runs import ENVIRONMENT, log_run, track_with, tracking_group
+from cayley_adapters.report.wandb.runs import ENVIRONMENT, log_run, run_id, track_with, tracking_group
 from cayley_adapters.report.wandb.tracked import TrackedFiles, TrackedRun
 
 CONFIG = {"cell": "ratio0.2 d4", "compression_ratio": 0.2, "block_dim": 4, "seed": 0, "train": {"steps": 3}}
@@ -66,7 +66,8 @@ def example(offline, tmp_path):
 def test_a_run_is_named_grouped_and_configured_with_numbers(example):
     (run,) = read_runs(example / "wandb").values()
     group = example.name
-    assert run.run["run_id"] == f"{group}-train-ratio0.2-d4-seed0"
+    assert run.run["run_id"] == run_id(str(example), "train ratio0.2 d4 seed0")
+    assert run.run["run_id"].startswith(f"{group}-train-ratio0.2-d4-seed0-")
     assert (run.run["display_name"], run.run["run_group"]) == ("train ratio0.2 d4 seed0", group)
     assert run.run["job_type"] == "train"
     assert run.run["tags"] == [group, "train", "ratio0.2", "d4", "seed0"]
@@ -124,7 +125,7 @@ def test_a_rerun_replaces_its_run(example):
     log_run(str(example), TrackedRun("evaluate ratio0.2 d4 seed0", "evaluate", {}))
     log_example(example)
     names = sorted(path.name.split("-", 3)[3] for path in (example / "wandb").glob("offline-run-*"))
-    assert names == [f"{example.name}-{stage}-ratio0.2-d4-seed0" for stage in ("evaluate", "train")]
+    assert names == [run_id(str(example), f"{stage} ratio0.2 d4 seed0") for stage in ("evaluate", "train")]
     assert not marker.exists()
 
 
@@ -185,7 +186,7 @@ def test_a_server_is_sent_what_was_logged_and_the_lineage(offline, tmp_path, way
         assert {item["artifactID"] for item in server.variables("CommitArtifact")} == set(ids.values())
         assert server.files[f"{made}/adapter.txt"] == b"bytes of the adapter"
         assert server.files[f"{used}/description.txt"] == b"bytes of the description"
-        table = ids[f"run-{tmp_path.name}-train-ratio0.2-d4-seed0-phase_table"]
+        table = ids[f"run-{run_id(str(tmp_path), 'train ratio0.2 d4 seed0')}-phase_table"]
         files = {name for name in server.files if not name.startswith("run/media/")}
         assert files == {f"{made}/adapter.txt", f"{made}/table.txt", f"{used}/description.txt", "manifest", *CORE} | {
             f"{table}/phase_table.table.json"
@@ -232,3 +233,22 @@ def test_the_group_is_the_folder_below_results():
     assert tracking_group("results/quickstart") == "quickstart"
     assert tracking_group("results/two/alpha") == "two-alpha"
     assert tracking_group("/elsewhere/mine") == "mine"
+
+
+def test_ids_never_collide(tmp_path):
+    """Names too long for W&B, and folders of one name in two places."""
+    base = tmp_path / ("a" * 60) / ("b" * 60)
+    names = [f"train ratio{ratio} d{d} seed{seed}" for ratio in (0.1, 0.2) for d in (2, 16) for seed in range(3)]
+    ids = [run_id(str(base.with_name(f"{'b' * 60}{end}")), name) for end in ("", "c") for name in names]
+    assert len(set(ids)) == len(ids) == 24
+    assert max(map(len, ids)) <= 128
+    assert run_id(str(tmp_path / "one" / "ci"), "prepare") != run_id(str(tmp_path / "two" / "ci"), "prepare")
+    assert run_id(str(base), "train") == run_id(f"{base}/../{base.name}", "train")
+
+
+def test_runs_with_long_names_replace_none_but_their_own(offline, tmp_path):
+    base = tmp_path / ("long" * 20)
+    names = [f"evaluate {'x' * 60} seed{seed}" for seed in (0, 1)]
+    for name in (*names, names[0]):
+        log_run(str(base), TrackedRun(name, "evaluate", {}))
+    assert len(list((base / "wandb").glob("offline-run-*"))) == 2

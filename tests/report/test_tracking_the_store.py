@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from offline_runs import read_runs
 
-from cayley_adapters.report.wandb.runs import ENVIRONMENT, log_earlier, log_job, track_with
+from cayley_adapters.report.wandb.runs import ENVIRONMENT, log_earlier, log_job, run_id, track_with
 from cayley_adapters.report.wandb.tracked import TrackedFiles, TrackedRun
 
 OFFLINE = {"mode": "offline", "project": "p", "entity": None}
@@ -42,7 +42,7 @@ def test_what_was_made_for_another_run_is_shown_once_and_a_lever_told_apart(here
     track_with(OFFLINE, ["results/first"])
     log_job(MAP, "train-d4", [trained(MAP)])
     [run] = read_runs(here / "results/first/wandb").values()
-    assert (run.run["run_id"], run.run["run_group"]) == ("first-train-d4", "first")
+    assert (run.run["run_id"], run.run["run_group"]) == (run_id("results/first", "train d4"), "first")
     track_with(OFFLINE, ["results/second"])
     log_job(LEVER, "train-d4", [trained(LEVER)])
     for _ in range(2):

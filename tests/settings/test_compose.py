@@ -58,6 +58,7 @@ def test_ci_is_a_tiny_random_model() -> None:
 )
 def test_every_option_of_every_group_composes(group: str, local_models: list[str]) -> None:
     needs = {"hub": ["model.id=a/b", "model.revision=abc"], "local": [f"model.path={local_models[0]}"]}
+    needs["gguf"] = [f"model.path={local_models[0]}/config.json"]  # any file: none is read
     texts = [f"{folder}/text.txt" for folder in local_models[:2]]
     for text in texts:
         Path(text).write_text(f"{text} holds more than nine windows of text. " * 600)

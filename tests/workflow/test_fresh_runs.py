@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -41,3 +43,36 @@ def test_an_edited_text_is_prepared_anew(fresh):
     assert "prepare" not in fresh.planned(overrides)
     (fresh.folder / "train.txt").write_text("other words in a line\n" * 400)
     assert "prepare" in fresh.planned(overrides)
+
+
+def test_an_edited_model_is_prepared_and_compressed_anew(fresh, tiny_folder):
+    """Its configuration and its tokenizer, which provenance hashes, count as its weights do."""
+    model = fresh.folder / "a model"
+    shutil.copytree(tiny_folder, model)
+    for name in ("train", "test"):
+        (fresh.folder / f"{name}.txt").write_text(f"some words to {name} in a line\n" * 400)
+    text = "data=text data.train=train.txt data.test=test.txt data.window=32 data.calibration_windows=8"
+    overrides = f"model=local model.path='a model' {text} run=own"
+    asked = ("phase_diagram", "--until", "compress", "--config", "experiment=ci", f"overrides={overrides}")
+
+    def made() -> dict[str, bytes]:
+        fresh.snakemake(*asked)
+        assert "prepare" not in fresh.planned(overrides)
+        folder = fresh.folder / "results" / "own"
+        kinds = ("prepared/tokens.safetensors", "compressed/ratio0.3/model.safetensors")
+        return {name: (folder / name).read_bytes() for name in kinds}
+
+    first = made()
+    config = json.loads((model / "config.json").read_text())
+    config["rms_norm_eps"] = 0.5
+    (model / "config.json").write_text(json.dumps(config))
+    assert {"prepare", "compress"} <= set(fresh.planned(overrides))
+    second = made()
+    assert [name for name in first if first[name] != second[name]] == ["compressed/ratio0.3/model.safetensors"]
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["a"], vocabulary["e"] = vocabulary["e"], vocabulary["a"]
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert "prepare" in fresh.planned(overrides)
+    third = made()
+    assert [name for name in first if second[name] != third[name]] == list(first)

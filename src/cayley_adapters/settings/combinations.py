@@ -187,7 +187,9 @@ def name_models(raws: Sequence[dict[str, Any]]) -> None:
     """Name the models that have no name after their id or folder, with as much of it as tells them apart."""
     models = [raw["model"] for raw in raws if isinstance(raw.get("model"), dict)]
     nameless = [model for model in models if model.get("name") is None]
-    local = [model for model in nameless if model.get("source") == "local" and isinstance(model.get("path"), str)]
+    local = [
+        model for model in nameless if model.get("source") in ("local", "gguf") and isinstance(model.get("path"), str)
+    ]
     paths = dict.fromkeys(model["path"] for model in local if model["path"].isprintable())
     parts = [Path(os.path.realpath(os.path.expanduser(path))).parts for path in paths]
     names: dict[str, str] = {}

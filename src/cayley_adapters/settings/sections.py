@@ -102,23 +102,26 @@ class Model(Section):
     """Which language model."""
 
     name: Name = Field(description="Name of the model in tables, and of its variant when several are swept.")
-    source: Literal["embedded", "hub", "local", "random"] = Field(
-        description="Where it comes from: the embedded package, the Hugging Face hub, a folder, or random weights."
+    source: Literal["embedded", "hub", "local", "gguf", "random"] = Field(
+        description="Where it comes from: a package, the Hugging Face hub, a folder, a GGUF file, or random weights."
     )
-    id: HubId | None = Field(description="Hub id, ORG/NAME; with source hub.")
+    id: HubId | None = Field(description="Hub id, ORG/NAME, with source hub; the package's name with source embedded.")
     revision: Revision | None = Field(description="Hub revision, best a commit hash of 40 digits; with source hub.")
-    path: Path | None = Field(description="Model folder as transformers saves it; with source local.")
+    path: Path | None = Field(
+        description="Model folder as transformers saves it, with source local; or a file, with source gguf."
+    )
     seed: Annotated[int, Between(0, 2**32 - 1)] | None = Field(description="Seed of the weights; with source random.")
     dtype: Literal["float32", "bfloat16"] = Field(
-        description="Precision of the weights; bfloat16 is mapped from disk instead of read. Blocks stay float32."
+        description="Precision of the weights; they are mapped from disk where the files have it. Blocks stay float32."
     )
+    agree: bool = Field(description="Whether you accept the model's licence, where it has to be accepted first.")
 
     @model_validator(mode="after")
     def _check(self) -> Model:
         keys: dict[str, tuple[Any, str, str]] = {
-            "id": (self.id, "hub", "model=hub"),
+            "id": (self.id, "embedded" if self.source == "embedded" else "hub", "model=hub"),
             "revision": (self.revision, "hub", "model=hub"),
-            "path": (self.path, "local", "model=local"),
+            "path": (self.path, self.source if self.source == "gguf" else "local", "model=local or model=gguf"),
             "seed": (self.seed, "random", "model=tiny_random"),
         }
         wanted = {key: value for key, (value, source, _) in keys.items() if source == self.source}

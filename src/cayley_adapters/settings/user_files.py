@@ -19,7 +19,11 @@ def wrong_files(settings: Settings) -> Iterator[str]:
     Text is read whole: a stage that met a fault in it hours later would have wasted them.
     """
     path = settings.model.path
-    if path is not None and not os.path.isfile(os.path.join(path, "config.json")):
+    if path is not None and settings.model.source == "gguf":
+        if not os.path.isfile(os.path.expanduser(path)):
+            what = "is a folder; give a file, or type model=local" if os.path.isdir(path) else "there is no such file"
+            yield f"model.path={show(path)}: {what}"
+    elif path is not None and not os.path.isfile(os.path.join(path, "config.json")):
         what = "has no config.json" if os.path.isdir(path) else "is not there"
         yield f"model.path={show(path)}: the folder {what}; give a folder that transformers' save_pretrained wrote"
     questions = settings.questions.path

@@ -47,7 +47,7 @@ def model_dtype(model_json: Path) -> str:
 
 def _described(model_json: Path) -> dict[str, Any]:
     """The ``model`` group that ``prepare`` wrote down."""
-    found = load_json(model_json)
+    found = {name: value for name, value in load_json(model_json).items() if name != "files"}
     try:
         return Model.model_validate(found).model_dump(mode="json")
     except ValidationError as error:

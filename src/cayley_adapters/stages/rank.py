@@ -12,16 +12,15 @@ import torch
 
 from cayley_adapters.adapters.cayley.loading import load_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
-from cayley_adapters.adapters.training.frozen import from_layer
 from cayley_adapters.analysis.lever_ranking import RANKING_COLUMNS, rank
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.models.base import set_threads
-from cayley_adapters.models.compression.observation import layer_inputs, run_layer
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import training_windows
+from cayley_adapters.models.layerwise import from_layer, layer_inputs, run_layer
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.models.windows import Windows
@@ -83,7 +82,7 @@ def _measured(model: Any, windows: Windows, exact: Executor, noisy: Executor) ->
     base = model.get_base_model()
     decoder = list(base.model.layers)
     set_executor(model, exact)
-    states, kwargs = layer_inputs(base, list(tokens[:, None]))
+    states, calls = layer_inputs(base, list(tokens[:, None]))
     for index, layer in enumerate(decoder):
         entering = torch.cat(list(states))
         with from_layer(model, index):
@@ -99,4 +98,4 @@ def _measured(model: Any, windows: Windows, exact: Executor, noisy: Executor) ->
                     found |= {name: difference.mean(), f"{name}_se": error}
                 yield found
         set_executor(model, exact)
-        states = run_layer(layer, states, kwargs)
+        states = run_layer(layer, states, calls[index])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_file, locked
-from cayley_adapters.models.compression.observation import layer_inputs, run_layer
+from cayley_adapters.models.layerwise import causal_model, from_layer, layer_inputs, run_layer
 from cayley_adapters.models.placement import input_device
 from cayley_adapters.models.weights import opened
 
@@ -23,33 +21,10 @@ __all__ = ["first_adapted_layer", "from_layer", "hidden_states"]
 
 
 def first_adapted_layer(model: Any) -> int:
-    """Index of the lowest decoder layer that holds an adapter of PEFT; 0 if one lies outside all layers.
-
-    It is 0, too, where layers are of several types, such as sliding and full attention: transformers tells them apart
-    by their place in the list, and so the upper ones cannot run alone.
-    """
-    if len(set(getattr(_base(model).config, "layer_types", None) or ())) > 1:
-        return 0
+    """Index of the lowest decoder layer that holds an adapter of PEFT; 0 if one lies outside all layers."""
     adapted = [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
     found = [re.search(r"\.layers\.(\d+)\.", name) for name in adapted]
     return min((int(match[1]) if match else 0 for match in found), default=0)
-
-
-def _base(model: Any) -> Any:
-    """The causal language model within PEFT's wrapper, or without one."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-@contextmanager
-def from_layer(model: Any, first: int) -> Iterator[None]:
-    """Let a model start at one of its layers: it is then called with ``inputs_embeds``, that layer's inputs."""
-    decoder = _base(model).model
-    layers = decoder.layers
-    decoder.layers = layers[first:]
-    try:
-        yield
-    finally:
-        decoder.layers = layers
 
 
 def _whole(path: Path) -> bool:
@@ -82,12 +57,12 @@ def hidden_states(model: Any, tokens: np.ndarray, first: int, folder: Path) -> A
     path = folder / f"layer{first}-{digest}.safetensors"
     with locked(path):
         if not _whole(path):
-            base = _base(model)
+            base = causal_model(model)
             with torch.no_grad():
                 # All windows through one layer, then through the next: weights that come from disk come once.
-                states, kwargs = layer_inputs(base, list(tokens[:, None]))
-                for layer in base.model.layers[:first]:
-                    states = run_layer(layer, states, kwargs)
+                states, calls = layer_inputs(base, list(tokens[:, None]))
+                for layer, call in zip(base.model.layers[:first], calls, strict=False):
+                    states = run_layer(layer, states, call)
             with atomic_file(path) as temporary:
                 save_file({"states": torch.cat(states).cpu().contiguous()}, temporary)
     return safe_open(path, framework="pt").get_slice("states")

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from cayley_adapters.adapters.training.frozen import from_layer
 from cayley_adapters.adapters.training.loop import require_finite
 from cayley_adapters.models.compression.factored import CompressedLinear
+from cayley_adapters.models.layerwise import hidden, output_logits
 from cayley_adapters.models.placement import input_device
 
 __all__ = ["HealingLoss", "HealingObjective", "Teacher", "divergence_and_gradient", "trainable"]
@@ -53,7 +53,7 @@ class Teacher:
 
     Args:
         model: the uncompressed model, a causal language model of transformers.
-        keep: which windows are kept as what enters the last norm, ``(window − 1, hidden)`` float32 each.
+        keep: which windows are kept as what the last layer gives, ``(window − 1, hidden)`` float32 each.
     """
 
     def __init__(self, model: Any, keep: range) -> None:
@@ -73,15 +73,13 @@ class Teacher:
             states = self._run(window)
             if index in self._keep:
                 self._states[index] = states
-        decoder = self._model.model
-        with from_layer(self._model, len(decoder.layers)):
-            logits: torch.Tensor = self._model(inputs_embeds=states, use_cache=False).logits[0].float()
-        return logits
+        return output_logits(self._model, states)[0].float()
 
     def _run(self, window: torch.Tensor) -> torch.Tensor:
-        """What enters the last norm."""
+        """What the last layer gives."""
         met: list[torch.Tensor] = []
-        handle = self._model.model.norm.register_forward_pre_hook(lambda _, given: met.append(given[0]))
+        last = self._model.model.layers[-1]
+        handle = last.register_forward_hook(lambda _, __, output: met.append(hidden(output)))
         try:
             self._model(input_ids=window, use_cache=False, logits_to_keep=1)
         finally:

@@ -6,60 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from cayley_adapters.models.placement import input_device
+from cayley_adapters.models.layerwise import LayerCall, output_logits, run_layer
 
-__all__ = ["layer_inputs", "observe", "run_layer", "second_moments", "text_loss"]
+__all__ = ["observe", "second_moments", "text_loss"]
 
-
-def run_layer(layer: nn.Module, states: Sequence[torch.Tensor], kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    """The hidden states after a layer, batch by batch."""
-    return [_hidden(layer(state, **kwargs)) for state in states]
-
-
-def _hidden(output: Any) -> torch.Tensor:
-    """Decoder layers return hidden states alone or first in a tuple, depending on the architecture."""
-    hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
-    return hidden
-
-
-def layer_inputs(
-    model: Any, batches: Sequence[np.ndarray], index: int = 0
-) -> tuple[list[torch.Tensor], dict[str, Any]]:
-    """Hidden states that enter a decoder layer, with the keyword arguments every layer gets; no higher layer runs."""
-    caught: list[torch.Tensor] = []
-    keywords: dict[str, Any] = {}
-
-    class Caught(Exception):
-        pass
-
-    def catch(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        caught.append(args[0] if args else kwargs.pop("hidden_states"))
-        keywords.update(kwargs)
-        raise Caught
-
-    handle = model.model.layers[index].register_forward_pre_hook(catch, with_kwargs=True)
-    try:
-        for batch in batches:
-            try:
-                ids = torch.as_tensor(batch, dtype=torch.long, device=input_device(model))
-                model(input_ids=ids, use_cache=False)
-            except Caught:
-                continue
-    finally:
-        handle.remove()
-    # A causal mask is made anew from positions; what was caught depends on the window only, not on the batch.
-    return caught, keywords
+COLUMNS = 192
+"""Of a Gram matrix, computed at once: fewer would make products too small to be fast."""
 
 
 def observe(
     layer: Any,
     modules: Mapping[str, nn.Linear],
     batches: Sequence[torch.Tensor],
-    kwargs: dict[str, Any],
+    call: LayerCall,
     of_inputs: bool = False,
 ) -> tuple[dict[str, torch.Tensor], Callable[[], list[torch.Tensor]]]:
     """Run a layer and watch the modules that are to be compressed.
@@ -68,7 +30,7 @@ def observe(
         layer: a decoder layer.
         modules: name → module of the layer.
         batches: hidden states that enter the layer.
-        kwargs: what else it is called with.
+        call: what else it is called with.
         of_inputs: whether the Gram matrices are of inputs wherever there are fewer outputs, too.
 
     Returns:
@@ -98,7 +60,7 @@ def observe(
     try:
         for batch in batches:
             seen.clear()
-            states.append(_hidden(layer(batch, **kwargs)))
+            states.append(call(layer, batch))
     finally:
         for handle in handles:
             handle.remove()
@@ -114,17 +76,15 @@ def observe(
                 added: torch.Tensor = layer.mlp(x)
                 return states[number][:count] - old + added
 
-            again = _hidden(layer(batches[0][:1], **kwargs))
+            again = call(layer, batches[0][:1])
             if torch.allclose(changed(1, 0), again, rtol=1e-4, atol=1e-5 * float(again.abs().max())):
                 return [changed(None, number) for number in range(len(batches))]
-        return run_layer(layer, batches, kwargs)
+        return run_layer(layer, batches, call)
 
     return grams, advance
 
 
-def second_moments(
-    layer: Any, module: nn.Module, batches: Sequence[torch.Tensor], kwargs: dict[str, Any]
-) -> torch.Tensor:
+def second_moments(layer: Any, module: nn.Module, batches: Sequence[torch.Tensor], call: LayerCall) -> torch.Tensor:
     """Sum over tokens of x xᵀ of a module's inputs x, float64; the layer runs no further than to it."""
     total: list[torch.Tensor] = []
 
@@ -140,7 +100,7 @@ def second_moments(
     try:
         for batch in batches:
             with suppress(Caught):
-                layer(batch, **kwargs)
+                call(layer, batch)
     finally:
         handle.remove()
     return total[0]
@@ -150,7 +110,7 @@ def text_loss(
     model: Any,
     index: int,
     states: torch.Tensor,
-    kwargs: dict[str, Any],
+    calls: Sequence[LayerCall],
     ids: torch.Tensor,
     lend: Callable[[int], AbstractContextManager[Any]],
 ) -> float:
@@ -160,19 +120,28 @@ def text_loss(
         model: a Llama-like causal language model.
         index: of the first layer that runs.
         states: ``(windows, tokens, hidden)``.
-        kwargs: what else layers are called with.
+        calls: what else each layer is called with.
         ids: ``(windows, tokens)``.
         lend: what a layer is used within.
     """
     for above, layer in enumerate(model.model.layers):
         if above >= index:
             with lend(above):
-                states = run_layer(layer, [states], kwargs)[0]
-    logits = model.lm_head(model.model.norm(states))[:, :-1].float()
+                states = calls[above](layer, states)
+    logits = output_logits(model, states)[:, :-1].float()
     return float(nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()))
 
 
 def _gram(x: torch.Tensor) -> torch.Tensor:
-    """Sum over tokens of x xᵀ: ``(…, features)`` → float64 ``(features, features)``."""
-    flat = x.flatten(0, -2).float()
-    return (flat.T @ flat).double()
+    """Sum over tokens of x xᵀ: ``(…, features)`` → float64 ``(features, features)``.
+
+    It is summed in float64: in float32 its rounding is above any ridge as soon as few directions hold most of the
+    power, and then it has negative eigenvalues. Only what lies on and above the diagonal is computed.
+    """
+    flat = x.flatten(0, -2).double()
+    gram = flat.new_empty(flat.shape[1], flat.shape[1])
+    for start in range(0, len(gram), COLUMNS):
+        rows = flat[:, start : start + COLUMNS].T @ flat[:, start:]
+        gram[start : start + COLUMNS, start:] = rows
+        gram[start:, start : start + COLUMNS] = rows.T
+    return gram

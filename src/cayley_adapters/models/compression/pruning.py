@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.compression.methods.width import (
     OUTER,
     Removal,
@@ -21,8 +22,9 @@ from cayley_adapters.models.compression.methods.width import (
     removal,
     solved,
 )
-from cayley_adapters.models.compression.observation import observe, run_layer, second_moments
+from cayley_adapters.models.compression.observation import observe, second_moments
 from cayley_adapters.models.compression.widths import LayerShape, Widths
+from cayley_adapters.models.layerwise import LayerCall, run_layer
 
 __all__ = [
     "plain_config",
@@ -31,6 +33,7 @@ __all__ = [
     "prune_mlp",
     "removal_of_groups",
     "removal_of_neurons",
+    "require_separate_heads",
     "shape_of",
 ]
 
@@ -41,6 +44,21 @@ def shape_of(layer: Any) -> LayerShape:
     groups = keys.out_features // head_dim
     queries = layer.self_attn.q_proj.out_features // head_dim // groups
     return LayerShape(keys.in_features, layer.mlp.down_proj.in_features, groups, queries, head_dim)
+
+
+def require_separate_heads(layer: Any) -> None:
+    """Refuse attention with parameters that belong to all heads at once: fewer heads would need others.
+
+    Raises:
+        CayleyError: see there.
+    """
+    attention, projections = layer.self_attn, ("q_proj", "k_proj", "v_proj", "o_proj")
+    for name, value in attention.named_parameters():
+        if name.split(".")[0] not in projections and value.numel() > attention.head_dim:
+            raise CayleyError(
+                f"compress.method=width: the attention of this model has {name}, which spans all heads, so that none "
+                f"can go; leave {', '.join(projections)} out of compress.targets, or use another method"
+            )
 
 
 def plain_config(model: Any) -> Any | None:
@@ -70,7 +88,7 @@ def prune_layer(
     widths: Widths,
     ridge: float,
     batches: list[torch.Tensor],
-    kwargs: dict[str, Any],
+    call: LayerCall,
     further: bool,
 ) -> dict[str, dict[str, Any]]:
     """Prune a decoder layer in place, and where a ``further`` one comes change ``batches`` to its inputs.
@@ -81,7 +99,7 @@ def prune_layer(
         widths: what it keeps.
         ridge: see :func:`~cayley_adapters.models.compression.methods.width.regular_moments`.
         batches: hidden states that enter it, ``(windows, tokens, hidden)`` each.
-        kwargs: what else it is called with.
+        call: what else it is called with.
         further: whether its outputs are needed.
 
     Returns:
@@ -90,17 +108,17 @@ def prune_layer(
     shape = shape_of(layer)
     records: dict[str, dict[str, Any]] = {}
     if widths.groups < shape.groups:
-        gram = second_moments(layer, layer.self_attn.o_proj, batches, kwargs)
+        gram = second_moments(layer, layer.self_attn.o_proj, batches, call)
         moments = regular_moments(layer.self_attn.o_proj.weight, gram, ridge)
         records |= prune_attention(layer, moments, widths.groups)
     if widths.neurons < shape.neurons:
-        grams, advance = observe(layer, {".mlp.down_proj": layer.mlp.down_proj}, batches, kwargs, of_inputs=True)
+        grams, advance = observe(layer, {".mlp.down_proj": layer.mlp.down_proj}, batches, call, of_inputs=True)
         moments = regular_moments(layer.mlp.down_proj.weight, grams.pop(".mlp.down_proj"), ridge)
         records |= prune_mlp(layer, moments, widths.neurons)
         if further:
             batches[:] = advance()
     elif further:
-        batches[:] = run_layer(layer, batches, kwargs)
+        batches[:] = run_layer(layer, batches, call)
     for name in names:
         if name not in records:  # it keeps its width
             linear = layer.get_submodule(name)

@@ -19,10 +19,11 @@ from cayley_adapters.core.registry import load
 from cayley_adapters.models.base import projections
 from cayley_adapters.models.compression.allocation import ALLOCATIONS, SPREAD, shares_by_sensitivity
 from cayley_adapters.models.compression.methods import METHODS, Method, method_named
-from cayley_adapters.models.compression.observation import layer_inputs, observe, run_layer, text_loss
+from cayley_adapters.models.compression.observation import observe, text_loss
 from cayley_adapters.models.compression.pruning import prune_layer
 from cayley_adapters.models.compression.width_choice import Survey, choose_widths
 from cayley_adapters.models.compression.widths import PROBED
+from cayley_adapters.models.layerwise import LayerCall, layer_inputs, run_layer
 
 __all__ = ["Lender", "compress", "sizes_for"]
 
@@ -138,23 +139,23 @@ def compress(
         )
     del modules  # a replaced projection is to be forgotten
     batches: list[torch.Tensor] = []
-    kwargs: dict[str, Any] = {}
+    calls = [LayerCall((), {})] * len(decoder)
     if calibrated:
-        batches, kwargs = layer_inputs(model, np.array_split(given, -(-len(given) // batch_windows)))
+        batches, calls = layer_inputs(model, np.array_split(given, -(-len(given) // batch_windows)))
     records, last = [], max(by_layer)
     for index in range(last + 1):
         with lend(index):
             mine = by_layer.pop(index, {})
             if not mine:
-                batches = run_layer(decoder[index], batches, kwargs)
+                batches = run_layer(decoder[index], batches, calls[index])
             elif widths:
                 prefix = f"model.layers.{index}."
                 names = [name.removeprefix(prefix) for name in mine]
                 mine.clear()  # it holds the weights that are replaced
-                pruned = prune_layer(decoder[index], names, widths[index], ridge, batches, kwargs, index < last)
+                pruned = prune_layer(decoder[index], names, widths[index], ridge, batches, calls[index], index < last)
                 records += [{"projection": prefix + name} | pruned[name] for name in names]
             else:
-                records += _compress_layer(model, index, mine, how, sizes, ridge, batches, kwargs, index < last)
+                records += _compress_layer(model, index, mine, how, sizes, ridge, batches, calls[index], index < last)
             if done:
                 done(index)
         if progress:
@@ -170,12 +171,12 @@ def _compress_layer(
     sizes: dict[str, int],
     ridge: float,
     batches: list[torch.Tensor],
-    kwargs: dict[str, Any],
+    call: LayerCall,
     further: bool,
 ) -> list[dict[str, Any]]:
     """Replace the projections of one layer, and where a ``further`` one comes change ``batches`` to its inputs."""
     records = []
-    grams, advance = observe(model.model.layers[index], modules, batches, kwargs, how.of_inputs)
+    grams, advance = observe(model.model.layers[index], modules, batches, call, how.of_inputs)
     for name in list(modules):
         module = modules[name]
         smaller, error = how.fit(module, grams.get(name), sizes[name], ridge)
@@ -213,18 +214,18 @@ def _sensitive_sizes(
 
     The loss is measured on a few windows, from the layer on: what is below does not change.
     """
-    batches, kwargs = layer_inputs(model, np.array_split(tokens, -(-len(tokens) // batch_windows)))
+    batches, calls = layer_inputs(model, np.array_split(tokens, -(-len(tokens) // batch_windows)))
     probe = torch.as_tensor(tokens[: min(PROBED, len(batches[0]))], dtype=torch.long)
     layers = list(model.model.layers)
 
     def loss(index: int, states: torch.Tensor) -> float:
-        return text_loss(model, index, states, kwargs, probe, lend)
+        return text_loss(model, index, states, calls, probe, lend)
 
     base, spectra, costs = loss(0, batches[0][: len(probe)]), {}, {}
     for index in range(max(by_layer) + 1):
         with lend(index):
             mine = by_layer.get(index, {})
-            grams, advance = observe(layers[index], mine, batches, kwargs, how.of_inputs)
+            grams, advance = observe(layers[index], mine, batches, calls[index], how.of_inputs)
             for name, module in mine.items():
                 spectra[name] = spectrum(module.weight, grams[name])
                 smaller, _ = how.fit(module, grams[name], sizes[name], ridge)

@@ -22,8 +22,9 @@ from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory
 from cayley_adapters.models.compression.methods import METHODS, method_named
 from cayley_adapters.models.compression.pruning import plain_config
-from cayley_adapters.models.files import read_json
-from cayley_adapters.models.weights import Weights, empty_model
+from cayley_adapters.models.files import companions, has_tokenizer, read_json
+from cayley_adapters.models.tokenizers import require_same_tokenizer
+from cayley_adapters.models.weights import EMBEDDING, HEAD, Weights, empty_model
 
 __all__ = ["PART_BYTES", "Parts", "link_files", "load_compressed", "save_compressed", "write_description"]
 
@@ -35,14 +36,6 @@ INDEX = "parts.safetensors.index.json"
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, CayleyError)
 """What a damaged folder raises."""
-
-TOKENIZER = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "tokenizer.model",
-    "chat_template.jinja",
-)
 
 
 class Parts:
@@ -106,9 +99,13 @@ def write_description(
     (plain or model.config).save_pretrained(folder)
     if plain:
         _index_parts(folder)
-    for name in TOKENIZER:
-        if source and (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+    if source:
+        for path in companions(source):
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, target)
+        if has_tokenizer(source):
+            require_same_tokenizer(source, folder)
     description = about | ({"unchanged": unchanged} if unchanged else {}) | {"projections": list(records)}
     (folder / "compression.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
@@ -137,11 +134,13 @@ def save_compressed(
         folder: appears whole or not at all.
         records: what it returned.
         about: ``method`` and anything else worth knowing.
-        source: folder of the uncompressed model, whose tokenizer is copied.
+        source: folder of the uncompressed model, of which all goes along that a tokenizer may need.
     """
     with atomic_directory(folder) as temporary:
         # A tied output embedding shares its storage with the input embedding and is tied again after loading.
-        tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
+        if model.get_output_embeddings().weight is not model.get_input_embeddings().weight:
+            model.config.tie_word_embeddings = False  # whatever it was configured to be
+        tied = {HEAD} if model.config.tie_word_embeddings else set()
         parts = Parts(temporary)
         parts.add({name: value for name, value in model.state_dict().items() if name not in tied})
         parts.close()
@@ -180,7 +179,7 @@ def load_compressed(folder: Path | str) -> Any:
                 raise CayleyError(f"the original model was written to since ({name} is linked to it)")
         parts = [folder / "model.safetensors", *sorted(folder.glob("part-*.safetensors"))]
         weights = Weights([*parts, *(folder / name for name in unchanged)])
-        model = empty_model(folder, _dtype(weights))
+        model = empty_model(folder, _dtype(weights), weights)
         with torch.device("meta"):
             for record in description["projections"]:
                 linear, size = model.get_submodule(record["projection"]), record["size"]
@@ -206,5 +205,5 @@ def load_compressed(folder: Path | str) -> Any:
 
 def _dtype(weights: Weights) -> torch.dtype:
     """The precision of a model's input embedding, which is never compressed, stands for all."""
-    (value,) = weights.tensors(["model.embed_tokens.weight"]).values()
+    (value,) = weights.tensors([EMBEDDING]).values()
     return value.dtype

@@ -18,7 +18,7 @@ from cayley_adapters.core.files import atomic_directory
 from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.models.compression.sequential import compress
 from cayley_adapters.models.compression.storage import PART_BYTES, Parts, link_files, write_description
-from cayley_adapters.models.weights import DTYPES, Weights, empty_model
+from cayley_adapters.models.weights import DTYPES, HEAD, Weights, empty_model
 
 __all__ = ["compress_folder"]
 
@@ -53,7 +53,7 @@ def compress_folder(
         CayleyError: see there; or the folder is no whole model.
     """
     weights, precision = Weights.of_model(source), DTYPES[dtype]
-    model = empty_model(source, precision)
+    model = empty_model(source, precision, weights)
     weights.fill(model, precision, beside="model.layers.")
     with atomic_directory(folder) as temporary:
         # What others are to load holds each weight once; the original's files have those that were pruned as well.
@@ -77,7 +77,7 @@ def compress_folder(
             with lend(index):
                 done(index)
         # A tied output embedding shares its storage with the input embedding and is tied again after loading.
-        tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
+        tied = {HEAD} if model.config.tie_word_embeddings else set()
         parts.add(
             {
                 name: value

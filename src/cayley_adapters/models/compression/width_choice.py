@@ -13,12 +13,13 @@ import torch
 
 from cayley_adapters.models.compression.allocation import SPREAD, shares_by_sensitivity
 from cayley_adapters.models.compression.methods.width import Removal, regular_moments
-from cayley_adapters.models.compression.observation import layer_inputs, observe, second_moments, text_loss
+from cayley_adapters.models.compression.observation import observe, second_moments, text_loss
 from cayley_adapters.models.compression.pruning import (
     prune_attention,
     prune_mlp,
     removal_of_groups,
     removal_of_neurons,
+    require_separate_heads,
     shape_of,
 )
 from cayley_adapters.models.compression.widths import (
@@ -32,6 +33,7 @@ from cayley_adapters.models.compression.widths import (
     require_given,
     units,
 )
+from cayley_adapters.models.layerwise import layer_inputs
 
 __all__ = ["Survey", "choose_widths"]
 
@@ -63,19 +65,19 @@ class Survey:
     def run(self, layers: Collection[int], visit: Visitor) -> None:
         """Visit some layers, from below."""
         chosen = self.tokens[:SURVEYED]
-        batches, kwargs = layer_inputs(self.model, np.array_split(chosen, -(-len(chosen) // self.batch_windows)))
+        batches, calls = layer_inputs(self.model, np.array_split(chosen, -(-len(chosen) // self.batch_windows)))
         probe = torch.as_tensor(chosen[: min(PROBED, len(batches[0]))], dtype=torch.long)
         decoder, last = self.model.model.layers, max(layers)
         for index in range(last + 1):
             with self.lend(index):
                 layer = decoder[index]
-                attention = second_moments(layer, layer.self_attn.o_proj, batches, kwargs)
+                attention = second_moments(layer, layer.self_attn.o_proj, batches, calls[index])
                 watched = {".mlp.down_proj": layer.mlp.down_proj}
-                grams, advance = observe(layer, watched, batches, kwargs, of_inputs=True)
+                grams, advance = observe(layer, watched, batches, calls[index], of_inputs=True)
                 states = batches[0][: len(probe)]
 
                 def loss(index: int = index, states: torch.Tensor = states) -> float:
-                    return text_loss(self.model, index, states, kwargs, probe, self.lend)
+                    return text_loss(self.model, index, states, calls, probe, self.lend)
 
                 if index in layers:
                     pairs = {
@@ -109,6 +111,8 @@ def choose_widths(
             another model's.
     """
     decoder = survey.model.model.layers
+    if units(targets)[1]:
+        require_separate_heads(decoder[min(layers)])
     before = shape_of(decoder[min(layers)])
     if shape is not None:
         require_given(shape, before, len(decoder), ratio)

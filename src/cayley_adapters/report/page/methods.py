@@ -71,9 +71,10 @@ def _model(evidence: Evidence) -> str:
     settings = evidence.settings
     model, data = settings.model, settings.data
     source = {
-        "embedded": "the embedded copy, dequantised",
+        "embedded": "the copy in a package, dequantised",
         "hub": f"{model.id} at revision {model.revision}",
         "local": "a local folder",
+        "gguf": "a GGUF file, dequantised",
         "random": f"random weights of seed {model.seed}",
     }[model.source]
     cited = "{smollm2}" if model.name.lower().startswith("smollm2") else ""

@@ -11,6 +11,7 @@ from typing import Any
 
 from cayley_adapters.core.environment import MACHINE, NUMERIC
 from cayley_adapters.models import wheels
+from cayley_adapters.models.packaged import packaged
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.settings import Settings, compose, validate
 from cayley_adapters.settings.schema import fields
@@ -181,7 +182,8 @@ def _model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     told = [
         (key, str(model[key])) for key in ("name", "source", "id", "revision", "seed") if model.get(key) is not None
     ]
-    return told + (_wheel(wheels.SMOLLM2_135M) if model["source"] == "embedded" else [])
+    parts = packaged(model).parts if model["source"] == "embedded" else ()
+    return told + [item for part in parts for item in _wheel(part)]
 
 
 def _text(settings: Settings) -> list[tuple[str, str]]:

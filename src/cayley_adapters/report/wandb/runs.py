@@ -7,6 +7,8 @@ without the seed, by which they group.
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import json
 import os
 import shutil
@@ -26,9 +28,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import wandb
 
-__all__ = ["ENVIRONMENT", "log_earlier", "log_job", "log_run", "track_with", "tracking_group"]
+__all__ = ["ENVIRONMENT", "log_earlier", "log_job", "log_run", "run_id", "track_with", "tracking_group"]
 
 ENVIRONMENT = "CAYLEY_TRACK"
+
+LONGEST, LONGEST_TAG = 128, 64
+"""Characters that W&B takes of an id or of an artifact's name, and of a tag."""
 
 
 def track_with(track: Mapping[str, Any], folders: Iterable[str] = ()) -> None:
@@ -105,6 +110,23 @@ def tracking_group(base: str) -> str:
     return below.as_posix().replace("/", "-")
 
 
+def run_id(base: str, name: str) -> str:
+    """The id of a run of a results folder: readable, and no other folder's, nor another run's whose name is as long.
+
+    W&B keeps one run an id, and replaces it: two folders of one name in two places end on different letters.
+    """
+    place = hashlib.sha256(os.fsencode(Path(base).resolve())).hexdigest()[:6]
+    return f"{_shortened(f'{tracking_group(base)}-{name}'.replace(' ', '-'), LONGEST - len(place) - 1)}-{place}"
+
+
+def _shortened(name: str, longest: int) -> str:
+    """A name as W&B takes it; the end of one that is too long gives way to a hash of the whole."""
+    if len(name) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:10]
+    return f"{name[: longest - len(digest) - 1]}-{digest}"
+
+
 def log_run(base: str, tracked: TrackedRun) -> bool:
     """Log one run into ``{base}/wandb``, in place of an earlier one of that name.
 
@@ -119,11 +141,13 @@ def log_run(base: str, tracked: TrackedRun) -> bool:
     if track["mode"] == "disabled":
         return False
     group = tracking_group(base)
-    identity = f"{group}-{tracked.name.replace(' ', '-')}"[:128]
+    identity = run_id(base, tracked.name)
     try:
         import wandb
 
-        for stale in Path(base, "wandb").glob(f"offline-run-????????_??????-{identity}"):  # of results now replaced
+        for stale in Path(base, "wandb").glob(
+            f"offline-run-????????_??????-{glob.escape(identity)}"
+        ):  # of results now replaced
             shutil.rmtree(stale)
         run = wandb.init(
             mode=track["mode"],
@@ -137,7 +161,9 @@ def log_run(base: str, tracked: TrackedRun) -> bool:
             job_type=tracked.job_type,
             # `wandb leet` filters by configuration and tags, not by group.
             config={"group": group, "job_type": tracked.job_type, **tracked.config},
-            tags=list(dict.fromkeys([group[:64], tracked.job_type, *tracked.name.split()])),
+            tags=[
+                _shortened(tag, LONGEST_TAG) for tag in dict.fromkeys([group, tracked.job_type, *tracked.name.split()])
+            ],
             settings=_settings(),
         )
         with _finishing(run), _staging_in(Path(run.dir).parent):
@@ -211,7 +237,7 @@ def _log_history(run: wandb.Run, history: Sequence[Mapping[str, Any]], axis: str
 def _artifact(group: str, item: TrackedFiles) -> wandb.Artifact:
     import wandb
 
-    artifact = wandb.Artifact(f"{group}-{item.name}"[:128], type=item.kind, metadata=dict(item.metadata))
+    artifact = wandb.Artifact(_shortened(f"{group}-{item.name}", LONGEST), type=item.kind, metadata=dict(item.metadata))
     for path in item.files:
         # Immutable: uploaded from where it lies. A stage that replaces it replaces this run as well.
         artifact.add_file(str(path), policy="immutable")

@@ -53,7 +53,8 @@ class TrackedRun:
     """One run of W&B.
 
     Attributes:
-        name: such as ``train ratio0.1 d4 seed0``; with ``-`` for spaces and the group before it, its id.
+        name: such as ``train ratio0.1 d4 seed0``; with ``-`` for spaces, the group before it and the place after it,
+            its id.
         job_type: stage.
         config: what was configured, in plain types.
         history: one record a step.

@@ -22,15 +22,12 @@ from cayley_adapters.models.compression.methods.mpo_layers import (
     largest_bond,
     stored,
 )
+from cayley_adapters.models.compression.ridges import LEAST_RIDGE, with_ridge
 
 __all__ = ["METHOD", "bond_spectrum"]
 
 SWEEPS, STEPS = 2, 4
 """Twice as many of both lower the error by less than a hundredth of itself."""
-
-
-LEAST_RIDGE = 1e-9
-"""Inputs that never occur have no second moments to whiten with."""
 
 
 def sites_of(inputs: int, outputs: int) -> Sites:
@@ -56,10 +53,14 @@ def _noisy(weight: torch.Tensor, gram: torch.Tensor, ridge: float) -> torch.Tens
 
 def bond_spectrum(weight: torch.Tensor, gram: torch.Tensor) -> np.ndarray:
     """Squared singular values across the bond of the whitened weight, descending."""
-    w = weight.double()
+    w, g = weight.detach().double(), gram.double()
     sites = sites_of(w.shape[1], w.shape[0])
-    spectrum: np.ndarray = rearranged_spectrum(w, _noisy(w, gram.double(), 0.0), sites).numpy()
-    return spectrum
+
+    def spectrum(ridge: float) -> np.ndarray:
+        values: np.ndarray = rearranged_spectrum(w, _noisy(w, g, ridge), sites).numpy()
+        return values
+
+    return with_ridge(spectrum, LEAST_RIDGE, w)
 
 
 class Mpo:
@@ -80,7 +81,9 @@ class Mpo:
                 "a projection has weights or calibration activations that are not finite; is the model whole?"
             )
         sites = sites_of(linear.in_features, linear.out_features)
-        first, second = fitted_cores(w, _noisy(w, g, ridge), sites, size, SWEEPS, STEPS)
+        first, second = with_ridge(
+            lambda raised: fitted_cores(w, _noisy(w, g, raised), sites, size, SWEEPS, STEPS), ridge, w
+        )
         layer = PivotedMpoLinear.from_cores(sites, first, second, linear.bias)
         lost, power = w - sites.join(first @ second), float(((w @ g) * w).sum())
         error = math.sqrt(max(float(((lost @ g) * lost).sum()) / power, 0.0)) if power > 0 else 0.0

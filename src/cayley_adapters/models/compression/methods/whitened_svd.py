@@ -7,12 +7,15 @@ W·L, G = L Lᵀ, as in SVD-LLM (arXiv:2403.07378).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import nn
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.compression.factored import FactoredLinear, factored_parameters, factored_rank
+from cayley_adapters.models.compression.ridges import LEAST_RIDGE, with_ridge
 
 __all__ = ["METHOD", "whitened_factors", "whitened_spectrum"]
 
@@ -34,13 +37,18 @@ def whitened_factors(
         up ``(out, rank)``, down ``(rank, in)``, both float64, and the relative error ‖(W − W')X‖ / ‖WX‖.
 
     Raises:
-        CayleyError: a weight or an activation is not finite.
+        CayleyError: a weight or an activation is not finite, or no ridge lets the data be factored.
     """
-    w, g = weight.double(), gram.double()
+    w, g = weight.detach().double(), gram.double()
     if not (torch.isfinite(w).all() and torch.isfinite(g).all()):
         raise CayleyError(
             "a projection has weights or calibration activations that are not finite; is the model whole?"
         )
+    return with_ridge(partial(_factors, w, g, rank), ridge, w)
+
+
+def _factors(w: torch.Tensor, g: torch.Tensor, rank: int, ridge: float) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """See :func:`whitened_factors`; all is float64."""
     of_inputs = w.shape[1] < w.shape[0]
     power = ((w @ g) * w).sum() if of_inputs else g.trace()  # ‖WX‖²
     noise = ridge * (power / w.square().sum() if power > 0 else 1.0)
@@ -59,10 +67,15 @@ def whitened_factors(
 
 def whitened_spectrum(weight: torch.Tensor, gram: torch.Tensor) -> np.ndarray:
     """Squared singular values of the whitened weight, descending: what each rank adds to ‖WX‖²."""
-    w, g = weight.double(), gram.double()
+    w, g = weight.detach().double(), gram.double()
+    return with_ridge(partial(_spectrum, w, g), LEAST_RIDGE, w)
+
+
+def _spectrum(w: torch.Tensor, g: torch.Tensor, ridge: float) -> np.ndarray:
+    """See :func:`whitened_spectrum`; all is float64."""
     if w.shape[1] < w.shape[0]:
-        # The eigenvalues of L^T W^T W L for G = L L^T; a little noise keeps the factor regular.
-        noise = 1e-9 * g.diagonal().mean()
+        # The eigenvalues of L^T W^T W L for G = L L^T.
+        noise = ridge * (float(g.diagonal().mean()) or 1.0)
         left = torch.linalg.cholesky(g + noise * torch.eye(len(g), dtype=g.dtype))
         g = left.T @ (w.T @ w) @ left
     spectrum: np.ndarray = np.maximum(torch.linalg.eigvalsh(g).flip(0).numpy(), 0)

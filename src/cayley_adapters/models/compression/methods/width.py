@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.messages import say
 
 __all__ = [
     "METHOD",
@@ -138,10 +139,15 @@ def regular_moments(weight: torch.Tensor, gram: torch.Tensor, ridge: float) -> t
     noise = ridge * (power / float(w.square().sum()) if power > 0 else 1.0)
     scale = float(moments.diagonal().mean()) or 1.0
     moments.diagonal().add_(noise)
-    more = 1e-14 * scale
+    more = added = 1e-14 * scale
     while torch.linalg.cholesky_ex(moments).info:
         moments.diagonal().add_(more)
-        more *= 10
+        added, more = more, 10 * more
+    if added > max(noise, 1e-10 * scale):
+        say(
+            f"warning: calibration inputs depend on one another, so that a ridge of {ridge:g} leaves nothing to solve; "
+            f"{added / scale:.0e} of their power was added. More calibration text would help (data.calibration_windows)"
+        )
     return moments
 
 
