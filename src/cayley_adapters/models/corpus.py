@@ -28,6 +28,7 @@ __all__ = [
     "healing_windows",
     "load_windows",
     "save_windows",
+    "text_windows",
     "training_windows",
 ]
 
@@ -78,6 +79,23 @@ def build_windows(data: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -
     """
     parts = {"encyclopedia": _encyclopedia, "text": _text_files, "wikitext2": _wikitext2}[data["source"]](data)
     return {name: _cut(parts[name], tokenizer, data["window"], name) for name in PARTS}
+
+
+def text_windows(text: str | Sequence[str], tokenizer: PreTrainedTokenizerBase, window: int) -> Windows:
+    """Cut a text into windows, as the parts of the configured one are.
+
+    Args:
+        text: one document, or several.
+        tokenizer: the model's tokenizer.
+        window: tokens of a window; a remainder that is shorter is dropped.
+
+    Raises:
+        CayleyError: it is no text, or too short for one window.
+    """
+    documents = [text] if isinstance(text, str) else list(text)
+    if not documents or not all(isinstance(one, str) for one in documents):
+        raise CayleyError("text is no text; give a str, or a list of them, one a document")
+    return _cut(documents, tokenizer, window, "a model", key="window")
 
 
 def save_windows(parts: Mapping[str, Windows], path: Path) -> None:
@@ -232,7 +250,9 @@ def _paths(given: str | Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def _cut(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, window: int, part: str) -> Windows:
+def _cut(
+    documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, window: int, part: str, key: str = "data.window"
+) -> Windows:
     encoded = tokenizer(list(documents), add_special_tokens=False, verbose=False)["input_ids"]
     end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
     tokens = np.concatenate([np.asarray(ids + end, dtype=np.int32) for ids in encoded])
@@ -240,8 +260,8 @@ def _cut(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, window: i
     count = len(tokens) // window
     if count == 0:
         raise CayleyError(
-            f"too little text for {part}: {len(tokens)} tokens, but one window needs data.window={window}. "
-            "Give more text or lower data.window."
+            f"too little text for {part}: {len(tokens)} tokens, but one window needs {key}={window}. "
+            f"Give more text or lower {key}."
         )
     shape = (count, window)
     return Windows(tokens[: count * window].reshape(shape), owners[: count * window].reshape(shape))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.adapters.training.controls import control_config
+from cayley_adapters.adapters.training.fitting import adapted_shapes
 from cayley_adapters.core.job import Job, control_of
 from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.training import adapted_shapes, train_and_save
+from cayley_adapters.stages.training import train_and_save
 
 __all__ = ["run"]
 

@@ -17,8 +17,9 @@ from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import Windows
 from cayley_adapters.settings import Settings
+from cayley_adapters.simulation.trained_circuits import circuits_of
 from cayley_adapters.stages.common import evaluation_windows, model_folder, use_threads
-from cayley_adapters.stages.transpile import circuits_of, synthesis_of
+from cayley_adapters.stages.transpile import synthesis_of
 
 if TYPE_CHECKING:
     from cayley_adapters.circuits.blocks import BlockCircuits

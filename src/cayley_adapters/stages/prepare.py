@@ -7,9 +7,10 @@ import json
 from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.models.base import check_model, load_tokenizer, locate
+from cayley_adapters.models.base import load_tokenizer
 from cayley_adapters.models.corpus import build_windows, save_windows
 from cayley_adapters.models.hashes import model_hashes, text_hashes
+from cayley_adapters.models.named import fetch
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 
@@ -20,9 +21,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     """Write the model's description and all token windows; used are the model's files and the user's files of text."""
     model, data, outputs = settings.model.model_dump(mode="json"), settings.data.model_dump(mode="json"), job.outputs
     say(f"fetching model {model['name']} ({model['source']})")
-    folder = locate(model)
-    if model["source"] in ("hub", "local"):  # the others are made by this library, from what was compared with a hash
-        check_model(model, folder)
+    folder = fetch(model)
     say(f"model in {folder}; tokenising {data['name']}")
     windows = build_windows(data, load_tokenizer(folder))
     say(", ".join(f"{name}: {len(part.tokens)} windows" for name, part in windows.items()))

@@ -6,6 +6,7 @@ from typing import Any
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
+from cayley_adapters.adapters.training.fitting import adapted_shapes, rate_of_blocks
 from cayley_adapters.analysis.lever_ranking import best_ranked, read_ranking
 from cayley_adapters.core.job import Job
 from cayley_adapters.models.base import set_threads
@@ -15,7 +16,7 @@ from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.surrogate import SurrogateExecutor
 from cayley_adapters.stages.common import device_noise
-from cayley_adapters.stages.training import adapted_shapes, train_and_save
+from cayley_adapters.stages.training import train_and_save
 
 __all__ = ["run"]
 
@@ -41,9 +42,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     if options.noise_scale > 0:
         noise = device_noise(settings.noise, options.noise_scale)
         set_executor(model, SurrogateExecutor(adapted_layers(model), noise))
-    # A block's rotation grows with the number of its parameters that move at once: the same step for every d makes
-    # large blocks diverge.
-    return train_and_save(job, model, options, options.learning_rate / job.block_dim, job.seed)
+    return train_and_save(job, model, options, rate_of_blocks(options.learning_rate, job.block_dim), job.seed)
 
 
 def _where(job: Job, settings: Settings) -> dict[str, Any]:

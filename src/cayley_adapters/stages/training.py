@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cayley_adapters.adapters.cayley.card import write_card
-from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.saving import LOADING, write_adapter
 from cayley_adapters.adapters.training.checkpoint import Checkpoint
 from cayley_adapters.adapters.training.distillation import load_targets
-from cayley_adapters.adapters.training.frozen import first_adapted_layer, hidden_states
-from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
-from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.adapters.training.fitting import fit_adapter
+from cayley_adapters.adapters.training.loop import Recipe
 from cayley_adapters.core.files import atomic_directory
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.tables import write_table
-from cayley_adapters.models.base import projections
 from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.files import read_json
 from cayley_adapters.pipeline.provenance import identity
@@ -28,33 +23,9 @@ from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell
 from cayley_adapters.settings.sections import Train
 from cayley_adapters.stages.common import windows_healed_on
 
-__all__ = ["HISTORY", "adapted_shapes", "checkpoint_of", "plain_attention", "train_and_save"]
-
-SHORT_WINDOW = 512
-"""Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
-
-LOADING = 'cayley_adapters.load_compressed("folder of the compressed model")'
-"""How a run's base model is loaded, in the words of a card."""
+__all__ = ["HISTORY", "checkpoint_of", "train_and_save"]
 
 HISTORY = ["step", "learning_rate", "loss", "cross_entropy", "distillation", "gradient_norm", "validation"]
-
-
-def adapted_shapes(model: Any, targets: Sequence[str], layers: Sequence[int] | None) -> list[tuple[int, int]]:
-    """(in, out) of every projection that is to be adapted.
-
-    Raises:
-        CayleyError: the model lacks a projection or a layer.
-    """
-    count = len(model.model.layers)
-    if missing := [index for index in layers or () if index >= count]:
-        raise CayleyError(f"train.layers={missing}: the model has {count} layers, 0 to {count - 1}")
-    found = projections(model, list(targets))
-    wanted = None if layers is None else {str(index) for index in layers}
-    return [
-        (module.in_features, module.out_features)
-        for name, module in found.items()
-        if wanted is None or name.split(".")[2] in wanted
-    ]
 
 
 def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, seed: int) -> Outcome:
@@ -71,12 +42,7 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
     wanted = options.steps * options.batch_windows
     healed = windows_healed_on(job)
     tokens, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows, healed)
-    first = first_adapted_layer(model)
-    # Beside the compressed model: they vanish with it when it is made anew.
-    hidden = inputs["compressed"][0].parent / "hidden"
-    states = hidden_states(model, tokens, first, hidden) if first else None
     targets = load_targets(inputs["targets"][0]) if options.distillation > 0 else None
-    text = TrainingText(tokens, train, targets, first, states)
     recipe = Recipe(
         learning_rate=learning_rate,
         seed=seed,
@@ -89,20 +55,21 @@ def train_and_save(job: Job, model: Any, options: Train, learning_rate: float, s
         validate_every=options.validate_every,
     )
     checkpoint = checkpoint_of(job)
-    plain_attention(model.get_base_model(), tokens)
-    history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
-    # Where the base model lies is this machine's matter; its name and the digest of its weights say which it is.
-    config = model.peft_config["default"]
+    history = fit_adapter(
+        model,
+        tokens,
+        train,
+        recipe,
+        targets=targets,
+        # Beside the compressed model: they vanish with it when it is made anew.
+        hidden=inputs["compressed"][0].parent / "hidden",
+        checkpoint=checkpoint,
+        progress=Progress(job.label),
+    )
     about = read_json(inputs["compressed"][0].parent / "compression.json")
-    config.base_model_name_or_path, config.task_type = str(about["model"]), "CAUSAL_LM"
-    for field in ("target_modules", "feedforward_modules"):
-        if isinstance(modules := getattr(config, field, None), set):  # whose order differs from process to process
-            setattr(config, field, sorted(modules))
     with atomic_directory(outputs["adapter"].parent) as folder:
-        model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink()  # PEFT's template of a model card, all blanks
-        if isinstance(config, CayleyConfig):
-            write_card(folder, config, _training(options, train, tokens.shape[1], about), base=LOADING)
+        trained_on = _training(options, train, tokens.shape[1], about)
+        write_adapter(model, folder, str(about["model"]), trained_on, base=LOADING)
         write_table(history, folder / outputs["history"].name, HISTORY)
     checkpoint.remove()
     return Outcome(tracked=[_tracked(job, learning_rate, history)])
@@ -137,18 +104,6 @@ def _tracked(job: Job, learning_rate: float, history: list[dict[str, Any]]) -> T
         used=[compressed_files(job)],
         made=[adapter_files(job, job.outputs["adapter"].parent)],
     )
-
-
-def plain_attention(model: Any, tokens: np.ndarray) -> str:
-    """Let a model on a CPU compute attention by plain products where windows are short.
-
-    Returns:
-        The implementation that it had.
-    """
-    before = str(model.config._attn_implementation)
-    if tokens.shape[1] <= SHORT_WINDOW and model.device.type == "cpu":
-        model.set_attn_implementation("eager")
-    return before
 
 
 def checkpoint_of(job: Job) -> Checkpoint:

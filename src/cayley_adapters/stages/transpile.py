@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,18 +19,19 @@ from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.circuits.synthesis import lengthened
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress, say
-from cayley_adapters.core.registry import load
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
+from cayley_adapters.simulation.trained_circuits import circuits_of, synthesis_named
 from cayley_adapters.stages.common import device_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cayley_adapters.circuits.blocks import BlockCircuits
+    from cayley_adapters.circuits.noise.device import DeviceNoise
 
-__all__ = ["circuits_of", "run", "synthesis_of"]
+__all__ = ["run", "synthesis_of"]
 
 COLUMNS = ["projection", "block", "cz", "sx", "rz", "depth", "deviation"]
 
@@ -92,23 +92,9 @@ def _qiskit_gates(config: CayleyConfig, compared: int) -> int:
 
 
 def synthesis_of(settings: Settings, qubits: int) -> Callable[[np.ndarray], BlockCircuits]:
-    """What turns blocks of so many qubits into circuits; a processor takes exact ones where the map has none."""
-    synthesis = SYNTHESES[settings.transpile.synthesis]
-    make: Callable[..., BlockCircuits] = load(synthesis.synthesis_builder)
-    if not synthesis.directed:
-        return make
-    return partial(make, line=device_noise(settings.noise, settings.transpile.noise_scale).line(qubits))
+    """What turns blocks of so many qubits into circuits, as configured."""
 
+    def device() -> DeviceNoise:
+        return device_noise(settings.noise, settings.transpile.noise_scale)
 
-def circuits_of(
-    theta: torch.Tensor, config: CayleyConfig, synthesise: Callable[[np.ndarray], BlockCircuits]
-) -> BlockCircuits:
-    """The circuits of a projection's blocks."""
-    if closed := ANSATZES[config.ansatz].circuits_builder:
-        # Products of two-qubit rotations are short already: there is nothing to search for, and nothing to leave out.
-        rotations = cayley(theta).numpy()
-        made: BlockCircuits = load(closed)(rotations, config.block_dim.bit_length() - 1, config.brickwork_depth)
-        return made
-    # Blocks that training never turned are all the same, and one search does for them.
-    q, places = np.unique(blocks_of(theta, config).numpy(), axis=0, return_inverse=True)
-    return synthesise(q)[places]
+    return synthesis_named(settings.transpile.synthesis, device, qubits)
