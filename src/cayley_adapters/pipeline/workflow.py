@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.core.extras import require_extra
 from cayley_adapters.core.messages import show, suggest
 from cayley_adapters.core.places import run_files
 from cayley_adapters.pipeline.costs import usable_cores
@@ -42,7 +43,8 @@ def snakemake_words(
         further: options of Snakemake's own.
 
     Raises:
-        CayleyError: a target or a profile is unknown, or an override cannot stand among others in one text.
+        CayleyError: a target or a profile is unknown, a package is missing, or an override cannot stand among others in
+            one text.
 
     Example:
         >>> words = snakemake_words(["report"], "ci", ["sweep.block_dim=2,4"], cores=2)
@@ -51,6 +53,8 @@ def snakemake_words(
     """
     for target in targets:
         require_target(target)
+    if profile == "slurm":
+        require_extra("slurm")
     files = run_files()
     words = list(targets)
     if cores or profile in (None, _ONE_MACHINE):

@@ -47,7 +47,7 @@ def noisy(
         seed: of the shots; within one block of code they go on, and another one begins with the same.
         readout: how outputs are had of what is measured: ``sign_constrained``, ``characterised`` or ``ideal_sign``.
         mitigation: what is undone in measured frequencies.
-        layout: as of :meth:`cayley_adapters.DeviceNoise.from_backend`; not read for a device.
+        layout: as of :meth:`cayley_adapters.circuits.noise.device.DeviceNoise.from_backend`; not read for a device.
         synthesis: how blocks become circuits.
 
     Yields:
