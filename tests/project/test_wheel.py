@@ -63,9 +63,7 @@ def test_the_command_works_in_a_folder_that_has_a_configuration_of_its_own(unpac
     assert "This was a dry-run" in done.stdout
 
 
-def test_within_a_checkout_an_installed_command_takes_the_checkouts_configuration(
-    unpacked: Path, tmp_path: Path
-) -> None:
+def test_within_a_checkout_an_installed_command_takes_its_configuration(unpacked: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     (tmp_path / "src" / "cayley_adapters").mkdir(parents=True)
     mine = tmp_path / "conf" / "experiment" / "mine.yaml"

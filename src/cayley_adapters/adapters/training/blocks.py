@@ -52,7 +52,9 @@ def train(
         steps: of the optimiser.
         targets: last names of the projections whose inputs are rotated.
         layers: indices of the decoder layers; all if None.
-        ansatz, brickwork_depth, readout: as of :class:`cayley_adapters.CayleyConfig`.
+        ansatz: as of :class:`cayley_adapters.CayleyConfig`.
+        brickwork_depth: as of the same.
+        readout: as of the same.
         learning_rate: the largest step is this, divided by d.
         batch_windows: windows a step.
         window: tokens of a window.
