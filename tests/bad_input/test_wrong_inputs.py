@@ -59,7 +59,7 @@ def test_snakemake_is_given_the_same_answer(row: dict[str, Any], material: Path,
         ({"overrides": {"a": 1}}, ["as dict", "no space after a colon"]),
         ({"overrides": ["train.steps=3"]}, ["as list"]),
         ({"overides": "train.steps=3"}, ["unknown key 'overides'", "did you mean 'overrides'?"]),
-        ({"train.steps": "3"}, ['overrides="train.steps=…"']),
+        ({"train.steps": "3"}, ['overrides="train.steps=3"']),
         ({"configfile": "/etc/passwd"}, ["unknown key 'configfile'"]),
     ],
 )

@@ -34,7 +34,7 @@ def test_help_groups_what_a_user_may_want_and_hides_the_rest(tmp_path):
     assert done.stdout.isascii()
     found, widest = listed(done.stdout)
     stages = {name: stage for name, stage in STAGES.items() if not stage.internal and not name.startswith("qpu_")}
-    assert found["Whole runs"] == "config estimate verify"
+    assert found["Whole runs"] == "run config estimate verify"
     assert found["Single stages"].split() == [name for name, stage in stages.items() if not stage.shows]
     assert found["Looking at results"].split() == [*(name for name, stage in stages.items() if stage.shows), "store"]
     assert found["Processor"] == "chat qpu"
@@ -67,6 +67,7 @@ def test_a_missing_input_names_the_command_that_makes_it(tmp_path):
     done = cayley("train", "experiment=ci", "run=mine", cwd=tmp_path)
     assert done.returncode == 1
     assert "cayley prepare experiment=ci run=mine" in done.stderr
+    assert done.stderr.endswith("Or make all that leads there with: cayley run phase_diagram experiment=ci run=mine\n")
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

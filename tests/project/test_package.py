@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -27,7 +28,7 @@ def test_peft_knows_the_adapters_in_either_order(order):
 
 def test_every_public_name_is_there():
     code = "import cayley_adapters as c; print(all(getattr(c, name) is not None for name in c.__all__), len(c.__all__))"
-    assert run(code) == "True 21"
+    assert run(code) == "True 29"
 
 
 @pytest.mark.parametrize("room", ["models", "models.compression", "adapters"])
@@ -55,3 +56,31 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = cayley_adapters.nothing
+
+
+def test_the_version_is_stated_once_and_the_citation_agrees():
+    root = Path(__file__).parents[2]
+    from cayley_adapters import __version__
+
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "cayley_adapters.__version__"}
+    assert f"\nversion: {__version__}\n" in (root / "CITATION.cff").read_text()
+
+
+def test_type_checkers_see_every_public_name():
+    import cayley_adapters
+
+    text = Path(cayley_adapters.__file__).read_text(encoding="utf-8")
+    found = re.findall(r"^    from cayley_adapters\.([\w.]+) import (\w+) as \2$", text, re.M)
+    assert {name: home for home, name in found} == cayley_adapters._HOMES
+    assert (Path(cayley_adapters.__file__).parent / "py.typed").is_file()
+
+
+def test_a_missing_extra_is_answered_with_what_to_install():
+    from cayley_adapters.core.extras import lacking
+    from cayley_adapters.pipeline.failures import explain
+
+    error = ModuleNotFoundError("No module named 'wandb_workspaces'", name="wandb_workspaces")
+    assert explain(error) == f"{lacking('wandb_workspaces')}. Then run the same command again: finished work is kept."
+    assert explain(ModuleNotFoundError("No module named 'x'", name="x")) is None

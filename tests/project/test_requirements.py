@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from cayley_adapters.core.extras import EXTRAS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,9 +27,17 @@ def normal(name: str) -> str:
 def test_every_dependency_is_pinned():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["dev"], *extras["docs"]]
+    wanted = [*project["dependencies"], *(line for lines in extras.values() for line in lines)]
     names = {normal(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in wanted}
     assert names <= set(pins())
+
+
+def test_extras_are_those_that_the_program_names():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"dev", "docs"}
+    for extra, modules in EXTRAS.items():
+        asked = {normal(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in extras[extra]}
+        assert {normal(module) for module in modules} <= asked
 
 
 def test_every_line_is_a_pin():

@@ -244,7 +244,11 @@ def test_from_snakemake_config() -> None:
             {"override": "a=1"},
             ["did you mean 'overrides'?", '--config experiment=quickstart overrides="train.steps=40'],
         ),
-        ({"train.steps": 4}, ["inside overrides", 'overrides="train.steps=…"']),
+        ({"train.steps": 4}, ["inside overrides", '--config overrides="train.steps=4".']),
+        (
+            {"experiment": "ci", "overrides": "run=mine", "noise": "fake_fez"},
+            ["one pair of quotes", '--config experiment=ci overrides="run=mine noise=fake_fez".'],
+        ),
         ({"overrides": {"data.train={a": "1}"}}, ["as dict", "two pairs of quotes"]),
         ({"overrides": 4}, ["as int", "two pairs of quotes"]),
         ({"experiment": 4}, ["as int"]),

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from safety import SAFETY
 
+from cayley_adapters.analysis.result_folders import results_folders
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.tables import read_table
 from cayley_adapters.pipeline.provenance import provenance_path, write_provenance
-from cayley_adapters.pipeline.verification import results_folders, verify
+from cayley_adapters.pipeline.verification import verify
 from cayley_adapters.pipeline.verification.cells import cells_again
 from cayley_adapters.pipeline.verification.folder import Folder
 from cayley_adapters.pipeline.verification.integrity import integrity

@@ -15,7 +15,9 @@ import typer
 
 from cayley_adapters import __version__
 from cayley_adapters.cli.common import PROCESSOR, RESULTS, RUNS, SINGLE, Overrides, Sections, settings_of, variants_of
+from cayley_adapters.cli.habits import refuse_habits
 from cayley_adapters.cli.processor import chat, qpu_app, qpu_submit
+from cayley_adapters.cli.run import run
 from cayley_adapters.cli.store import store_app
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import printable, without_secrets
@@ -35,7 +37,7 @@ app = typer.Typer(
     help="Cayley unitary adapters: where quantum circuits in a language model help, and where noise eats the gain.\n\n"
     "Every command takes experiment=NAME and Hydra overrides, as the workflow does:\n\n"
     "cayley train experiment=quickstart train.steps=40 sweep.block_dim=2,4\n\n"
-    "The whole map: snakemake --cores 8 phase_diagram",
+    "The whole map: cayley run phase_diagram",
 )
 
 
@@ -100,7 +102,7 @@ def compare(
 
         run_stage("compare", settings_of(words), words)
         return
-    from cayley_adapters.pipeline.verification import results_folders
+    from cayley_adapters.analysis.result_folders import results_folders
     from cayley_adapters.report.captions.comparison import comparison_text
     from cayley_adapters.stages.compare import compare_folders
 
@@ -118,6 +120,9 @@ def _add_all() -> None:
         _add(stage)
     app.add_typer(qpu_app, name="qpu", rich_help_panel=PROCESSOR)
     app.add_typer(store_app, name="store", rich_help_panel=RESULTS)
+
+
+app.command("run", rich_help_panel=RUNS)(run)
 
 
 @app.command("config", rich_help_panel=RUNS)
@@ -171,7 +176,8 @@ def verify_results(
     """Check a results folder against what made it, and compute some of its cells again."""
     import json
 
-    from cayley_adapters.pipeline.verification import TOLERANCE, results_folders, verify
+    from cayley_adapters.analysis.result_folders import results_folders
+    from cayley_adapters.pipeline.verification import TOLERANCE, verify
 
     if any("=" in word for word in results):
         folders = [Path(variant.folder) for variant in variants_of(results)]
@@ -196,6 +202,7 @@ def main() -> None:
     # PEFT reads an attribute that transformers has renamed; a user can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
+        refuse_habits(sys.argv[1:])
         app(prog_name="cayley")
     # The last boundary before the user: what gets here by another class is a defect, and is told as one.
     except Exception as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from cayley_adapters.core.messages import say
+from cayley_adapters.models.generation import next_tokens
 
 __all__ = ["Chat", "Usage", "read_texts"]
 
@@ -55,7 +56,6 @@ class Chat:
 
     def say(self, text: str, show: Callable[[str], None]) -> str:
         """Put a text to the model and return its answer; ``show`` is given each piece as soon as it is there."""
-        import torch
         from transformers import TextStreamer
 
         class Streamer(TextStreamer):
@@ -68,21 +68,18 @@ class Chat:
         common = next((i for i, (a, b) in enumerate(zip(self._seen, ids, strict=False)) if a != b), len(self._seen))
         if surplus := self._cache.get_seq_length() - min(common, len(ids) - 1):
             self._cache.crop(-surplus)
-        tokens = torch.tensor([ids])
-        draw = {"do_sample": True, "temperature": self._temperature, "top_k": 0, "top_p": 1.0}
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(self._seed + len(self._turns))
-            found = self._model.generate(
-                input_ids=tokens,
-                attention_mask=torch.ones_like(tokens),
-                past_key_values=self._cache,
-                max_new_tokens=self._new_tokens,
-                streamer=Streamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True),
-                pad_token_id=self._tokenizer.eos_token_id,
-                **(draw if self._temperature else {"do_sample": False}),
-            )
-        self._seen = found[0].tolist()[: self._cache.get_seq_length()]
-        answer: str = self._tokenizer.decode(found[0, len(ids) :], skip_special_tokens=True)
+        found = next_tokens(
+            self._model,
+            ids,
+            self._new_tokens,
+            self._temperature,
+            self._seed + len(self._turns),
+            past_key_values=self._cache,
+            streamer=Streamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True),
+            pad_token_id=self._tokenizer.eos_token_id,
+        )
+        self._seen = found.tolist()[: self._cache.get_seq_length()]
+        answer: str = self._tokenizer.decode(found[len(ids) :], skip_special_tokens=True)
         self._turns.append({"role": "assistant", "content": answer})
         return answer
 

@@ -20,6 +20,7 @@ __all__ = [
     "HEALING_SHARE",
     "build_windows",
     "healing_windows",
+    "text_windows",
     "training_windows",
     "window_of",
 ]
@@ -47,11 +48,6 @@ def build_windows(data: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -
     Raises:
         CayleyError: text is missing, unreadable, not UTF-8, or too short for one window in each part.
     """
-    if not tokenizer.is_fast:
-        raise CayleyError(
-            "the model's tokenizer does not tell which characters a token stands for, so words and bytes cannot be "
-            "counted; add a tokenizer.json to its folder (tokenizers of transformers' fast kind have one)"
-        )
     parts = documents_of(data)
     streams = {name: _stream(documents, tokenizer) for name, documents in parts.items()}
     if "calibration" not in streams:
@@ -59,6 +55,23 @@ def build_windows(data: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -
         streams["calibration"] = streams["train"].map(lambda values: values[:, cut:])
         streams["train"] = streams["train"].map(lambda values: values[:, :cut])
     return {name: _cut(streams[name], data["window"], name) for name in PARTS}
+
+
+def text_windows(text: str | Sequence[str], tokenizer: PreTrainedTokenizerBase, window: int) -> Windows:
+    """Cut a text into windows, as the parts of the configured one are.
+
+    Args:
+        text: one document, or several.
+        tokenizer: the model's tokenizer.
+        window: tokens of a window; a remainder that is shorter is dropped.
+
+    Raises:
+        CayleyError: it is no text, or too short for one window.
+    """
+    documents = [text] if isinstance(text, str) else list(text)
+    if not documents or not all(isinstance(one, str) for one in documents):
+        raise CayleyError("text is no text; give a str, or a list of them, one a document")
+    return _cut(_stream([Document(one) for one in documents], tokenizer), window, "a model", key="window")
 
 
 def window_of(text: str, tokenizer: PreTrainedTokenizerBase) -> Windows:
@@ -138,12 +151,12 @@ def _calibration_starts(documents: np.ndarray) -> int:
     return int(near[np.abs(near - wanted).argmin()]) if len(near) else wanted
 
 
-def _cut(stream: Windows, window: int, part: str) -> Windows:
+def _cut(stream: Windows, window: int, part: str, key: str = "data.window") -> Windows:
     found = stream.tokens.size
     if found < window:
         raise CayleyError(
-            f"too little text for {part}: {found} tokens, but one window needs data.window={window}. "
-            "Give more text or lower data.window."
+            f"too little text for {part}: {found} tokens, but one window needs {key}={window}. "
+            f"Give more text or lower {key}."
         )
     return stream.map(lambda values: values[0, : found // window * window].reshape(-1, window))
 
@@ -159,6 +172,11 @@ def _stream(documents: Sequence[Document], tokenizer: PreTrainedTokenizerBase) -
 
 def _tokenised(documents: Sequence[Document], tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[np.ndarray, ...]]:
     """Token ids of each document and the blank line after it, whether they are scored, their words and their bytes."""
+    if not tokenizer.is_fast:
+        raise CayleyError(
+            "the model's tokenizer does not tell which characters a token stands for, so words and bytes cannot be "
+            "counted; add a tokenizer.json to its folder (tokenizers of transformers' fast kind have one)"
+        )
     # What looks like a special token in a text is text.
     plain = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
     between = np.asarray(tokenizer(BETWEEN, **plain)["input_ids"], dtype=np.int32)

@@ -19,6 +19,7 @@ from cayley_adapters.pipeline.run import limit_threads, run_job
 from cayley_adapters.pipeline.signals import leaving_on_signals
 from cayley_adapters.pipeline.store import place_links
 from cayley_adapters.pipeline.table import STAGES
+from cayley_adapters.pipeline.targets import target_of
 from cayley_adapters.pipeline.variants import variants
 from cayley_adapters.report.wandb.runs import track_with
 
@@ -89,8 +90,11 @@ def require_inputs(
     """
     for paths in (paths for name, paths in job.inputs.items() if names is None or name in names):
         if missing := [path for path in paths if path not in made and not path.exists()]:
-            command = _making(missing[0], words)
-            raise CayleyError(f"{label} needs {missing[0]}, which is not there. Make it with: {command}")
+            whole = shlex.join(["cayley", "run", target_of(job.stage), *words])
+            raise CayleyError(
+                f"{label} needs {missing[0]}, which is not there. Make it with: {_making(missing[0], words)}\n"
+                f"Or make all that leads there with: {whole}"
+            )
 
 
 def _making(path: Path, words: Sequence[str]) -> str:

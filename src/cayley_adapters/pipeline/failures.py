@@ -1,4 +1,4 @@
-"""What to say when memory or disk run out, or a process dies: what happened, and what to free or to lower."""
+"""What to say when memory, disk or a package is missing, or a process dies: what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError, causes
+from cayley_adapters.core.extras import lacking
 from cayley_adapters.core.hints import command
 
 __all__ = ["begin", "death", "explain", "main"]
@@ -44,7 +45,7 @@ NO_SPACE = re.compile(r"disk is full|no space left", re.I)
 
 
 def explain(error: BaseException, stage: str = "") -> str | None:
-    """Say what an error means and what to do: a CayleyError's own words, or memory or disk; None for any other.
+    """Say what an error means and what to do: a CayleyError's own words, a missing extra, memory or disk; else None.
 
     Args:
         error: as it was raised; what caused it is looked at as well.
@@ -53,6 +54,8 @@ def explain(error: BaseException, stage: str = "") -> str | None:
     if isinstance(error, CayleyError):
         return str(error)
     for found in causes(error):
+        if isinstance(found, ModuleNotFoundError) and (said := lacking(found.name)):
+            return f"{said}. Then run the same command again: finished work is kept."
         number, text = _number(found), (str(found).strip() or type(found).__name__).splitlines()[0]
         if isinstance(found, MemoryError) or number == errno.ENOMEM or NO_MEMORY.search(text):
             return f"out of memory ({text}). {_memory(stage)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.core.extras import lacking
 from cayley_adapters.questions.items import Item, QuestionSet
 
 __all__ = ["harness_questions"]
@@ -26,9 +27,7 @@ def harness_questions(task: str, include: Path | None = None) -> QuestionSet:
     try:
         from lm_eval.tasks import TaskManager
     except ImportError as error:
-        raise CayleyError(
-            'questions.source=harness needs lm-evaluation-harness; install it with: pip install "lm_eval==0.4.13"'
-        ) from error
+        raise CayleyError(f"questions.source=harness needs lm-evaluation-harness: {lacking('lm_eval')}") from error
     # The harness takes seconds to look through its own thousands of tasks, which one of the user's has no need of.
     manager = TaskManager(include_path=include, include_defaults=include is None)
     if task not in manager.all_subtasks:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.messages import show, suggest
+from cayley_adapters.core.places import run_files
 from cayley_adapters.settings.combinations import (
     by_variant,
     combine,
@@ -38,7 +40,7 @@ def find_conf_dir(conf_dir: str | Path | None = None) -> Path:
     """Find the folder of configuration files.
 
     Args:
-        conf_dir: The folder itself; None takes that of the repository, or else ``conf`` in the working directory.
+        conf_dir: The folder itself; None takes that of :func:`cayley_adapters.core.places.run_files`.
 
     Returns:
         Its absolute path.
@@ -46,15 +48,13 @@ def find_conf_dir(conf_dir: str | Path | None = None) -> Path:
     Raises:
         CayleyError: It is not there.
     """
-    repository = Path(__file__).resolve().parents[3] / "conf"
-    candidates = [repository, Path.cwd() / "conf"] if conf_dir is None else [Path(conf_dir).absolute()]
-    for candidate in candidates:
-        if (candidate / "config.yaml").is_file():
-            return candidate
-    raise CayleyError(
-        f"no configuration: config.yaml is not in {' nor in '.join(map(str, candidates))}; "
-        "run from the root of the repository"
-    )
+    found = run_files() / "conf" if conf_dir is None else Path(conf_dir).absolute()
+    if not (found / "config.yaml").is_file():
+        raise CayleyError(
+            f"no configuration: config.yaml is not in {found}; give the folder that has it, or run from the root of "
+            "the repository"
+        )
+    return found
 
 
 def compose(
@@ -202,7 +202,7 @@ def from_snakemake_config(config: Mapping[str, Any], conf_dir: str | Path | None
     known = ("experiment", "overrides")
     for key, value in config.items():
         if key not in known:
-            inside = f'; type it inside overrides: overrides="{key}=…"' if "." in str(key) else nearest(str(key), known)
+            inside = _inside(config, known) if str(key) in _overridable() else nearest(str(key), known)
             raise CayleyError(f"--config {show(key)}=…: unknown key '{show(key)}'{inside} Example: {EXAMPLE}")
         if not isinstance(value, str) and (key, value) != ("overrides", None):
             raise CayleyError(
@@ -213,3 +213,16 @@ def from_snakemake_config(config: Mapping[str, Any], conf_dir: str | Path | None
     return compose(
         config.get("experiment", DEFAULT_EXPERIMENT), split_overrides(config.get("overrides") or ""), conf_dir
     )
+
+
+def _overridable() -> set[str]:
+    """All keys and groups that an override may have."""
+    return {*fields(), *sections()}
+
+
+def _inside(config: Mapping[str, Any], known: Collection[str]) -> str:
+    """The same configuration with all that is no key of ``--config`` inside of ``overrides``."""
+    strays = [f"{key}={value}" for key, value in config.items() if key not in known]
+    given = [f"experiment={config['experiment']}"] if "experiment" in config else []
+    words = shlex.join(given) + ' overrides="' + " ".join([str(config.get("overrides") or ""), *strays]).strip() + '"'
+    return f"; all overrides stand inside overrides, in one pair of quotes: --config {words.strip()}."

@@ -6,12 +6,12 @@ from typing import Any
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
+from cayley_adapters.adapters.training.fitting import adapted_shapes, rate_of_blocks
 from cayley_adapters.analysis.lever_ranking import best_ranked, read_ranking
 from cayley_adapters.core.job import Job
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.surrogate import SurrogateExecutor
 from cayley_adapters.stages.common import device_noise
-from cayley_adapters.stages.training import adapted_shapes
 
 __all__ = ["block_config", "block_model", "block_step"]
 
@@ -36,12 +36,8 @@ def block_model(job: Job, settings: Settings, base: Any) -> Any:
 
 
 def block_step(job: Job, rate: float) -> float:
-    """The optimiser's step for ``train.learning_rate``.
-
-    A block's rotation grows with the number of its parameters that move at once: the same step for every d would make
-    large blocks diverge.
-    """
-    return rate / job.block_dim
+    """The optimiser's step for ``train.learning_rate``."""
+    return rate_of_blocks(rate, job.block_dim)
 
 
 def block_config(job: Job, settings: Settings) -> CayleyConfig:

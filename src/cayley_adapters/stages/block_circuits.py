@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
-from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.circuits.ansatz import ANSATZES, full
@@ -18,14 +16,16 @@ from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.circuits.synthesis import lengthened
 from cayley_adapters.core.registry import load
 from cayley_adapters.settings import Settings
+from cayley_adapters.simulation.trained_circuits import circuits_of, synthesis_named
 from cayley_adapters.stages.common import device_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cayley_adapters.circuits.blocks import BlockCircuits
+    from cayley_adapters.circuits.noise.device import DeviceNoise
 
-__all__ = ["circuits_of", "identity_circuits", "qiskit_gates", "synthesis_of"]
+__all__ = ["identity_circuits", "qiskit_gates", "synthesis_of"]
 
 
 def identity_circuits(
@@ -69,23 +69,9 @@ def qiskit_gates(config: CayleyConfig, compared: int) -> int:
 
 
 def synthesis_of(settings: Settings, qubits: int) -> Callable[[np.ndarray], BlockCircuits]:
-    """What turns blocks of so many qubits into circuits; a processor takes exact ones where the map has none."""
-    synthesis = SYNTHESES[settings.transpile.synthesis]
-    make: Callable[..., BlockCircuits] = load(synthesis.synthesis_builder)
-    if not synthesis.directed:
-        return make
-    return partial(make, line=device_noise(settings.noise, settings.transpile.noise_scale).line(qubits))
+    """What turns blocks of so many qubits into circuits, as configured."""
 
+    def device() -> DeviceNoise:
+        return device_noise(settings.noise, settings.transpile.noise_scale)
 
-def circuits_of(
-    theta: torch.Tensor, config: CayleyConfig, synthesise: Callable[[np.ndarray], BlockCircuits]
-) -> BlockCircuits:
-    """The circuits of a projection's blocks."""
-    if closed := ANSATZES[config.ansatz].circuits_builder:
-        # Products of two-qubit rotations are short already: there is nothing to search for, and nothing to leave out.
-        rotations = cayley(theta).numpy()
-        made: BlockCircuits = load(closed)(rotations, config.block_dim.bit_length() - 1, config.brickwork_depth)
-        return made
-    # Blocks that training never turned are all the same, and one search does for them.
-    q, places = np.unique(blocks_of(theta, config).numpy(), axis=0, return_inverse=True)
-    return synthesise(q)[places]
+    return synthesis_named(settings.transpile.synthesis, device, qubits)

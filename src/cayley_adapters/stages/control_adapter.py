@@ -6,9 +6,9 @@ from typing import Any
 
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.adapters.training.controls import control_config
+from cayley_adapters.adapters.training.fitting import adapted_shapes, rate_of_blocks
 from cayley_adapters.core.job import Job, control_of
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.training import adapted_shapes
 
 __all__ = ["control_key", "control_model", "control_step"]
 
@@ -33,5 +33,5 @@ def control_step(job: Job, rate: float) -> float:
     """The optimiser's step for that step size, which of rotations is divided as that of blocks is."""
     method, block_dim = control_of(job.cell["control"])
     control = CONTROLS[method]
-    step = rate if control.rate else rate / (block_dim or 1)
+    step = rate if control.rate else rate_of_blocks(rate, block_dim or 1)
     return step / 2 if control.blocks else step  # parameters half of ours: with half the step the rotations move alike

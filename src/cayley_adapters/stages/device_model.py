@@ -18,7 +18,8 @@ from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import window_of
 from cayley_adapters.models.windows import Windows, load_windows
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.block_circuits import circuits_of, synthesis_of
+from cayley_adapters.simulation.trained_circuits import circuits_of
+from cayley_adapters.stages.block_circuits import synthesis_of
 from cayley_adapters.stages.common import model_folder, use_threads
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cayley_adapters.adapters.training.fitting import plain_attention
 from cayley_adapters.adapters.training.healing import HealingLoss, HealingObjective, Teacher, trainable
 from cayley_adapters.adapters.training.loop import Recipe, descend
 from cayley_adapters.core.job import Job
@@ -18,7 +19,7 @@ from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.tracked import TrackedRun, cell_config, compressed_files
 from cayley_adapters.settings import Settings
 from cayley_adapters.stages.common import base_model
-from cayley_adapters.stages.training import HISTORY, checkpoint_of, plain_attention
+from cayley_adapters.stages.training import HISTORY, checkpoint_of
 
 __all__ = ["run"]
 

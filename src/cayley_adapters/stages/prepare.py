@@ -9,9 +9,10 @@ import numpy as np
 from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
-from cayley_adapters.models.base import check_model, load_model, load_tokenizer, locate
+from cayley_adapters.models.base import load_model, load_tokenizer
 from cayley_adapters.models.corpus import build_windows
 from cayley_adapters.models.hashes import model_hashes, text_hashes
+from cayley_adapters.models.named import fetch
 from cayley_adapters.models.proof import prove_layers
 from cayley_adapters.models.windows import save_windows
 from cayley_adapters.pipeline.stage import Outcome
@@ -27,10 +28,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     """
     model, data, outputs = settings.model.model_dump(mode="json"), settings.data.model_dump(mode="json"), job.outputs
     say(f"fetching model {model['name']} ({model['source']})")
-    folder = locate(model)
-    strange = model["source"] != "random"
-    if strange:
-        check_model(model, folder)
+    folder = fetch(model)
     say(f"model in {folder}; tokenising {data['name']}")
     windows = build_windows(data, load_tokenizer(folder))
     say(", ".join(f"{name}: {len(part.tokens)} windows" for name, part in windows.items()))
@@ -39,7 +37,7 @@ def run(job: Job, settings: Settings) -> Outcome:
             "warning: the test text is one document: intervals are drawn over its windows and hold for it alone; give "
             "several files, or say with data.separator what stands between its documents"
         )
-    if strange:
+    if model["source"] != "random":
         difference = prove_layers(load_model(folder, model["dtype"]), windows["calibration"].tokens)
         say(f"layer by layer the model is its own forward pass, to {difference:.1g} (relative)")
     save_windows(windows, outputs["tokens"])

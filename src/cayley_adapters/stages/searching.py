@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cayley_adapters.adapters.training.loop import train_adapter
+from cayley_adapters.adapters.training.fitting import fit_adapter
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import write_file
 from cayley_adapters.core.job import Job
@@ -19,7 +19,7 @@ from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.training import Adapt, plain_attention, recipe_of, text_of
+from cayley_adapters.stages.training import Adapt, recipe_of, text_of
 
 __all__ = ["choose_rate"]
 
@@ -73,11 +73,9 @@ def _trials(
     for rate in rates:
         torch.manual_seed(SEED)
         model = adapt(job, settings, base)
-        text = text_of(job, model, options)
-        plain_attention(model.get_base_model(), text.tokens)
         recipe = recipe_of(options, step(job, rate), SEED, steps=steps, validate_every=steps)
         try:
-            last = train_adapter(model, text, recipe)[-1]["validation"]
+            last = fit_adapter(model, recipe=recipe, **text_of(job, options))[-1]["validation"]
         except CayleyError:
             last = np.inf
         loss = last if np.isfinite(last) else np.inf

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cayley_adapters.adapters.cayley.card import write_card
-from cayley_adapters.adapters.cayley.config import CayleyConfig
+from cayley_adapters.adapters.saving import LOADING, write_adapter
 from cayley_adapters.adapters.training.checkpoint import Checkpoint
 from cayley_adapters.adapters.training.distillation import load_targets
-from cayley_adapters.adapters.training.frozen import first_adapted_layer, hidden_states
-from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
+from cayley_adapters.adapters.training.fitting import fit_adapter
+from cayley_adapters.adapters.training.loop import Recipe
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.reading import load_json
 from cayley_adapters.core.tables import write_table
-from cayley_adapters.models.base import projections, set_threads
+from cayley_adapters.models.base import set_threads
 from cayley_adapters.models.compression.storage import load_compressed
 from cayley_adapters.models.corpus import training_windows
 from cayley_adapters.models.files import read_json
@@ -32,45 +29,12 @@ from cayley_adapters.settings import Settings
 from cayley_adapters.settings.sections import Train
 from cayley_adapters.stages.common import windows_healed_on
 
-__all__ = [
-    "HISTORY",
-    "adapted_shapes",
-    "checkpoint_of",
-    "plain_attention",
-    "rate_of",
-    "recipe_of",
-    "text_of",
-    "train_and_save",
-]
-
-SHORT_WINDOW = 512
-"""Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
-
-LOADING = 'cayley_adapters.load_compressed("folder of the compressed model")'
-"""How a run's base model is loaded, in the words of a card."""
+__all__ = ["HISTORY", "Adapt", "checkpoint_of", "rate_of", "recipe_of", "text_of", "train_and_save"]
 
 Adapt = Callable[[Job, Settings, Any], Any]
 """Makes a PEFT model of a job, its settings and the compressed model, which is changed in place."""
 
 HISTORY = ["step", "learning_rate", "loss", "cross_entropy", "distillation", "gradient_norm", "validation"]
-
-
-def adapted_shapes(model: Any, targets: Sequence[str], layers: Sequence[int] | None) -> list[tuple[int, int]]:
-    """(in, out) of every projection that is to be adapted.
-
-    Raises:
-        CayleyError: the model lacks a projection or a layer.
-    """
-    count = len(model.model.layers)
-    if missing := [index for index in layers or () if index >= count]:
-        raise CayleyError(f"train.layers={missing}: the model has {count} layers, 0 to {count - 1}")
-    found = projections(model, list(targets))
-    wanted = None if layers is None else {str(index) for index in layers}
-    return [
-        (module.in_features, module.out_features)
-        for name, module in found.items()
-        if wanted is None or name.split(".")[2] in wanted
-    ]
 
 
 def rate_of(job: Job, given: float | None) -> float:
@@ -98,38 +62,30 @@ def train_and_save(job: Job, settings: Settings, adapt: Adapt, learning_rate: fl
     set_threads(options.threads)
     torch.manual_seed(seed)
     model = adapt(job, settings, place(load_compressed(inputs["compressed"][0].parent), device_named(options.device)))
-    text = text_of(job, model, options)
-    checkpoint = checkpoint_of(job)
-    plain_attention(model.get_base_model(), text.tokens)
+    given, checkpoint = text_of(job, options), checkpoint_of(job)
     recipe = recipe_of(options, learning_rate, seed)
-    history = train_adapter(model, text, recipe, checkpoint=checkpoint, progress=Progress(job.label))
-    # Where the base model lies is this machine's matter; its name and the digest of its weights say which it is.
-    config = model.peft_config["default"]
+    history = fit_adapter(model, recipe=recipe, checkpoint=checkpoint, progress=Progress(job.label), **given)
     about = read_json(inputs["compressed"][0].parent / "compression.json")
-    config.base_model_name_or_path, config.task_type = str(about["model"]), "CAUSAL_LM"
-    for field in ("target_modules", "feedforward_modules"):
-        if isinstance(modules := getattr(config, field, None), set):  # whose order differs from process to process
-            setattr(config, field, sorted(modules))
     with atomic_directory(outputs["adapter"].parent) as folder:
-        model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink()  # PEFT's template of a model card, all blanks
-        if isinstance(config, CayleyConfig):
-            write_card(folder, config, _training(options, text.train, text.tokens.shape[1], about), base=LOADING)
+        trained_on = _training(options, given["train"], given["tokens"].shape[1], about)
+        write_adapter(model, folder, str(about["model"]), trained_on, base=LOADING)
         write_table(history, folder / outputs["history"].name, HISTORY)
     checkpoint.remove()
     return Outcome(tracked=[_tracked(job, learning_rate, history)])
 
 
-def text_of(job: Job, model: Any, options: Train) -> TrainingText:
-    """The text that a job's model is trained on, with what was computed of it once for all trainings."""
+def text_of(job: Job, options: Train) -> dict[str, Any]:
+    """The text that a job's model is trained on, with what is kept of it for all trainings; see :func:`fit_adapter`."""
     inputs, wanted = job.inputs, options.steps * options.batch_windows
     windows, train = training_windows(inputs["tokens"][0], wanted, options.validation_windows, windows_healed_on(job))
-    first = first_adapted_layer(model)
-    # Beside the compressed model: they vanish with it when it is made anew.
-    hidden = inputs["compressed"][0].parent / "hidden"
-    states = hidden_states(model, windows.tokens, first, hidden) if first else None
-    targets = load_targets(inputs["targets"][0]) if options.distillation > 0 else None
-    return TrainingText(windows.tokens, train, targets, first, states, windows.scored)
+    return {
+        "tokens": windows.tokens,
+        "train": train,
+        "scored": windows.scored,
+        "targets": load_targets(inputs["targets"][0]) if options.distillation > 0 else None,
+        # Beside the compressed model: they vanish with it when it is made anew.
+        "hidden": inputs["compressed"][0].parent / "hidden",
+    }
 
 
 def recipe_of(options: Train, learning_rate: float, seed: int, **changes: Any) -> Recipe:
@@ -168,18 +124,6 @@ def _tracked(job: Job, learning_rate: float, history: list[dict[str, Any]]) -> T
         used=[compressed_files(job)],
         made=[adapter_files(job, job.outputs["adapter"].parent)],
     )
-
-
-def plain_attention(model: Any, tokens: np.ndarray) -> str:
-    """Let a model on a CPU compute attention by plain products where windows are short.
-
-    Returns:
-        The implementation that it had.
-    """
-    before = str(model.config._attn_implementation)
-    if tokens.shape[1] <= SHORT_WINDOW and model.device.type == "cpu":
-        model.set_attn_implementation("eager")
-    return before
 
 
 def checkpoint_of(job: Job) -> Checkpoint:

@@ -19,7 +19,8 @@ from cayley_adapters.core.messages import Progress, say
 from cayley_adapters.core.tables import write_table
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
-from cayley_adapters.stages.block_circuits import circuits_of, qiskit_gates, synthesis_of
+from cayley_adapters.simulation.trained_circuits import circuits_of
+from cayley_adapters.stages.block_circuits import qiskit_gates, synthesis_of
 
 if TYPE_CHECKING:
     pass

@@ -33,14 +33,19 @@ def fill_card(path: Path, config: CayleyConfig) -> None:
 
 
 def write_card(
-    folder: Path, config: CayleyConfig, trained_on: str, *, base: str | None = None, licence: str | None = None
+    folder: Path,
+    config: CayleyConfig,
+    trained_on: str | None = None,
+    *,
+    base: str | None = None,
+    licence: str | None = None,
 ) -> None:
-    """Write the card of an adapter whose training is known.
+    """Write the card of an adapter.
 
     Args:
         folder: of the saved adapter.
         config: its configuration.
-        trained_on: the data, as a sentence.
+        trained_on: the data, as a sentence; a place to say it is left if None.
         base: the expression that loads the base model, where it has no name on the hub.
         licence: as the hub names it, such as ``apache-2.0``.
     """

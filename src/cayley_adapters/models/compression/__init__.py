@@ -6,7 +6,7 @@ from cayley_adapters.core.lazy import lazily
 
 _HOMES = {
     "FactoredLinear": "factored",
-    "compress": "sequential",
+    "compress": "whole",
     "compress_folder": "streaming",
     "load_compressed": "storage",
     "save_compressed": "storage",

@@ -30,7 +30,7 @@ def estimate_run(
 
     Args:
         settings: one configuration a variant.
-        target: of the workflow, see :data:`cayley_adapters.pipeline.costs.plan.TARGETS`.
+        target: of the workflow, see :data:`cayley_adapters.pipeline.targets.TARGETS`.
         cores: as given to ``snakemake``; all of this machine's if None, which are the most that are used.
         remaining: whether to leave out jobs whose files are there.
         measure: whether to measure again.

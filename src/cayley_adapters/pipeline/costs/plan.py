@@ -8,26 +8,14 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.costs.prediction import JobCost, coefficients, job_cost, job_threads
 from cayley_adapters.pipeline.jobs import every_job
+from cayley_adapters.pipeline.targets import TARGETS, require_target
 from cayley_adapters.pipeline.variants import stored_folders, variants
 from cayley_adapters.settings import Settings
 
-__all__ = ["TARGETS", "PlannedJob", "Run", "order", "planned_jobs", "settings_by_base", "simulate"]
-
-MAP = ("configure", "compare_circuits", "aggregate", "phase_diagram", "scaling", "recovery")
-TARGETS: dict[str, tuple[str, ...]] = {
-    "phase_diagram": (*MAP, "compare"),
-    "report": ("report",),
-    "dashboard": (*MAP, "dashboard"),
-    "questions": ("configure", "questions"),
-    "entanglement": ("entanglement",),
-    "qpu": (*MAP, "qpu_evaluate"),
-    "levers": (*MAP, "levers"),
-}
-"""Target of the workflow → the stages whose files it asks for."""
+__all__ = ["PlannedJob", "Run", "order", "planned_jobs", "settings_by_base", "simulate"]
 
 
 @dataclass(frozen=True)
@@ -67,14 +55,13 @@ def planned_jobs(settings: Sequence[Settings], target: str = "phase_diagram", do
 
     Args:
         settings: one configuration a variant.
-        target: one of :data:`TARGETS`.
+        target: one of :data:`cayley_adapters.pipeline.targets.TARGETS`.
         done: whether jobs whose files are all there are planned, too.
 
     Raises:
         CayleyError: unknown target.
     """
-    if target not in TARGETS:
-        raise CayleyError(f"unknown target {target!r}{nearest(target, TARGETS)}; known: {', '.join(TARGETS)}")
+    require_target(target)
     every = every_job(settings)
     maker = {path: job for job in every for path in job.outputs.values()}
     chosen: dict[int, Job] = {}

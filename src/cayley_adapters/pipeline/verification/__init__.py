@@ -6,6 +6,6 @@ What computes again are the stages themselves, in a folder of their own; nothing
 from __future__ import annotations
 
 from cayley_adapters.pipeline.verification.cells import TOLERANCE
-from cayley_adapters.pipeline.verification.verify import Verdict, results_folders, verify
+from cayley_adapters.pipeline.verification.verify import Verdict, verify
 
-__all__ = ["TOLERANCE", "Verdict", "results_folders", "verify"]
+__all__ = ["TOLERANCE", "Verdict", "verify"]

@@ -50,7 +50,7 @@ class Folder:
         folder = cls(base, settings, Variant(str(base), settings, settings.store or str(results / "store")))
         missing = [path for job in folder.jobs for path in job.outputs.values() if not path.exists()]
         if missing:
-            command = f"snakemake --cores 8 phase_diagram --config experiment={folder.settings.experiment} …"
+            command = f"cayley run phase_diagram experiment={settings.experiment} run={settings.run} …"
             raise CayleyError(
                 f"{base} is unfinished: {len(missing)} files are missing, first {missing[0]}. Finish it with the "
                 f"command that it was started with ({command}), then verify"

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import text_table
 from cayley_adapters.core.tables import read_table
@@ -20,7 +19,7 @@ from cayley_adapters.pipeline.verification.folder import Folder
 from cayley_adapters.pipeline.verification.integrity import Check, integrity
 from cayley_adapters.pipeline.verification.training import Trained, train_again
 
-__all__ = ["Verdict", "results_folders", "verify"]
+__all__ = ["Verdict", "verify"]
 
 _TABLES: dict[str, tuple[str, ...] | None] = {"aggregate": None, "levers": ("table", "goal")}
 """Stages that gather cells, and which of their files have to come out the same; all if None."""
@@ -55,23 +54,6 @@ class Verdict:
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
-
-
-def results_folders(path: Path) -> list[Path]:
-    """A results folder, or those of the models below it.
-
-    Raises:
-        CayleyError: it is neither.
-    """
-    if not path.is_dir():
-        raise CayleyError(f"{path} is no folder; give the folder of a run, such as results/quickstart")
-    if (path / "config.yaml").exists():
-        return [path]
-    found = sorted(item.parent for item in path.glob("*/config.yaml"))
-    if not found or path.name == "results":
-        names = ", ".join(str(item) for item in found) or "none is below it"
-        raise CayleyError(f"{path} is no results folder: it has no config.yaml; give the folder of a run ({names})")
-    return found
 
 
 def verify(
