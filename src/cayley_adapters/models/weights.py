@@ -258,7 +258,7 @@ def _generation(folder: Path) -> Any:
     from transformers import GenerationConfig
 
     try:
-        return GenerationConfig.from_pretrained(folder)
+        return GenerationConfig.from_dict(read_json(folder / "generation_config.json"))
     except Exception as error:  # of JSON, of the file system, and what transformers makes of odd values
         say(
             f"warning: {folder / 'generation_config.json'} cannot be used ({type(error).__name__}: "
