@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import cayley_adapters as ca
-from cayley_adapters.models.windows import load_windows
 from cayley_adapters.models.losses import token_losses
+from cayley_adapters.models.windows import load_windows
 
 CELL = "ratio0.3/d4/seed0"
 

@@ -44,6 +44,8 @@ def target_of(stage: str) -> str:
     if stage in _SUMMARIES:
         return stage
     for name in (name for name in TARGETS if name not in _SUMMARIES):
-        if any(stage in stages_before(last, () if name == "qpu" else ("device",), healed=True) for last in TARGETS[name]):
+        if any(
+            stage in stages_before(last, () if name == "qpu" else ("device",), healed=True) for last in TARGETS[name]
+        ):
             return name
     return "levers"  # what ranks projections for them, which the table leaves to each lever
