@@ -54,7 +54,7 @@ def test_an_unknown_name_is_answered_with_what_there_is(name: str, fragments: li
 def test_what_is_no_gguf_is_refused_and_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("CAYLEY_CACHE", str(tmp_path / "cache"))
     (tmp_path / "model.gguf").write_bytes(b"GGUF and no more")
-    with pytest.raises(CayleyError, match=r"model\.gguf is no GGUF file that transformers can read"):
+    with pytest.raises(CayleyError, match=r"model\.gguf is no GGUF of a language model that transformers can read"):
         ca.load(tmp_path / "model.gguf")
     assert not [path for path in (tmp_path / "cache/models").iterdir() if path.is_dir()]
 
@@ -87,9 +87,11 @@ def test_a_model_that_was_loaded_from_nowhere_says_what_to_give() -> None:
 def test_windows_are_those_of_the_documents_in_a_row() -> None:
     tokenizer = tokenizer_of(ca.load("tiny_random"))
     found = text_windows(["abcd", "efg"], tokenizer, 4)
-    end = tokenizer.eos_token_id
-    assert found.tokens.tolist() == [[*tokenizer.encode("abcd")], [end, *tokenizer.encode("efg")]]
-    assert np.array_equal(found.documents, [[0, 0, 0, 0], [0, 1, 1, 1]])
+    between = tokenizer.encode("\n\n")
+    row = [*tokenizer.encode("abcd"), *between, *tokenizer.encode("efg"), *between]
+    assert found.tokens.ravel().tolist() == row[:8]
+    assert np.array_equal(found.documents, [[0, 0, 0, 0], [0, 0, 1, 1]])
+    assert np.array_equal(found.scored, [[1, 1, 1, 1], [0, 0, 1, 1]])
 
 
 @pytest.mark.parametrize("text", [3, [], ["a", 3], None])

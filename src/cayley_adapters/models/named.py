@@ -45,6 +45,8 @@ def described(name: str | Path, revision: str | None = None) -> dict[str, Any]:
         return defaults | _read(conf / "model" / f"{name}.yaml")
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
+        if not path.is_file():
+            raise CayleyError(f"{path} is no file; give a GGUF file, a folder, or the name of a model")
         return defaults | {"name": path.stem, "source": "gguf", "path": str(path.resolve())}
     if path.is_dir():
         folder = path.resolve()
