@@ -75,7 +75,7 @@ def test_nothing_is_searched_where_all_is_given():
         (
             "ci",
             ["train.learning_rate=null", "train.validation_windows=0"],
-            r"validation_windows=0: train\.learning_rate",
+            r"train\.validation_windows=0",
         ),
         ("ci", [*SEARCHED, "search.learning_rate=[0.1]"], "as many step sizes"),
         ("levers", ["train.learning_rate=null"], "levers scale a step size"),
