@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+EVALUATIONS = ("evaluate", "evaluate_identity")
 TABLES_AND_PICTURES = ("aggregate", "draw", "scaling", "recovery")
 
 
@@ -18,7 +19,7 @@ def test_nothing_to_do_when_built(built):
     [
         (
             "evaluate.windows=3",
-            {"reference", "baseline", "evaluate", "evaluate_control", *TABLES_AND_PICTURES, "configure"},
+            {*EVALUATIONS, "reference", "baseline", "evaluate_control", *TABLES_AND_PICTURES, "configure"},
         ),
         (
             "train.steps=4",
@@ -29,12 +30,12 @@ def test_nothing_to_do_when_built(built):
             },
         ),
         ("control.lora_learning_rate=0.1", {"control", "evaluate_control", *TABLES_AND_PICTURES, "configure"}),
-        ("sweep.noise_scale=0,0.5,1", {"evaluate", *TABLES_AND_PICTURES, "configure"}),
-        ("noise=fake_kingston", {"compare_circuits", "evaluate", *TABLES_AND_PICTURES, "configure"}),
+        ("sweep.noise_scale=0,0.5,1", {*EVALUATIONS, *TABLES_AND_PICTURES, "configure"}),
+        ("noise=fake_kingston", {"compare_circuits", *EVALUATIONS, *TABLES_AND_PICTURES, "configure"}),
         ("transpile.compared_blocks=1", {"compare_circuits", "configure"}),
         (
             "transpile.synthesis=noise_aware",
-            {"transpile", "compare_circuits", "evaluate", *TABLES_AND_PICTURES, "configure"},
+            {"transpile", "compare_circuits", *EVALUATIONS, *TABLES_AND_PICTURES, "configure"},
         ),
         ("track.mode=disabled", {"configure"}),
     ],
@@ -71,7 +72,7 @@ def test_an_edit_of_the_library_runs_the_jobs_that_it_touches(built, tmp_path):
     text = kernel.read_text()
     assert text.count("v[i, t] *= factor") == 1
     kernel.write_text(text.replace("v[i, t] *= factor", "v[i, t] += factor"))
-    assert set(project.planned()) == {"evaluate", *TABLES_AND_PICTURES}
+    assert set(project.planned()) == {*EVALUATIONS, *TABLES_AND_PICTURES}
 
 
 def test_the_report_runs_again_for_what_it_shows(built):
