@@ -20,14 +20,19 @@ def project(built, tmp_path):
 
 def test_another_noise_axis_trains_compresses_and_transpiles_nothing(built):
     assert set(built.planned("sweep.noise_scale=0,0.5,1 run=b")) == {
-        *("configure", "evaluate", "compare_circuits", "aggregate", "draw", "scaling", "recovery"),
+        *("configure", "evaluate", "evaluate_identity", "compare_circuits", "aggregate", "draw", "scaling", "recovery"),
     }
 
 
 def test_devices_share_all_but_their_evaluations_and_end_in_a_comparison(project):
     overrides = "noise=fake_fez,fake_boston sweep.block_dim=4 control=none track.mode=disabled run=devices"
     gathered = ("configure", "compare_circuits", "aggregate", "draw", "scaling", "recovery")
-    assert project.planned(overrides) == {"evaluate": 1, "compare": 1, **dict.fromkeys(gathered, 2)}
+    assert project.planned(overrides) == {
+        "evaluate": 1,
+        "evaluate_identity": 1,
+        "compare": 1,
+        **dict.fromkeys(gathered, 2),
+    }
     project.snakemake("phase_diagram", "--config", "experiment=ci", f"overrides={overrides}")
     results = project.folder / "results"
     cell = "adapters/ratio0.3/d4/seed0"
@@ -51,7 +56,8 @@ def test_levers_are_compared_from_one_command(project):
     target = "results/levers/levers.csv"  # and not the map's pictures
     # The map's blocks are there; those of the identity, of no steps, are not, nor what has another noise axis.
     assert project.planned(overrides, target=target) == {
-        **{"teacher": 1, "train": 1, "transpile": 1, "evaluate": 4, "aggregate": 1, "compare_levers": 1},
+        **{"teacher": 1, "train": 1, "transpile": 1, "evaluate": 4, "evaluate_identity": 1},
+        **{"aggregate": 1, "compare_levers": 1},
     }
     project.snakemake(target, "results/levers/config.yaml", "--config", "experiment=ci", f"overrides={overrides}")
     folder = project.folder / "results" / "levers"
