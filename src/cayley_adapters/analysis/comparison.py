@@ -34,7 +34,7 @@ an open end empty; ``p_holm`` holds for all ``comparisons`` of the table at once
 _PARTS = {
     **dict.fromkeys(("train", "control"), "training"),
     "transpile": "synthesis",
-    **dict.fromkeys(("evaluate", "evaluate_identity", "evaluate_control", "baseline", "reference"), "evaluation"),
+    **dict.fromkeys(("evaluate", "evaluate_control", "baseline", "reference"), "evaluation"),
 }
 """Stage → the part of the costs that it counts for."""
 
