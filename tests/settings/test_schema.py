@@ -109,6 +109,7 @@ def test_leaves_are_plain_json(ci: Settings) -> None:
             "path": None,
             "seed": 0,
             "dtype": "float32",
+            "agree": False,
         },
     }
     assert json.loads(json.dumps(leaves)) == leaves
