@@ -10,18 +10,18 @@ from cayley_adapters.pipeline.paths import (
     CIRCUITS,
     COMPRESSED,
     CONTROL_ADAPTER,
-    CONTROL_RATE,
     CONTROL_ROW,
+    CONTROL_TRIALS,
     EVALUATION,
     IDENTITY,
     PREPARED,
     PROVENANCE,
     QUESTION_SET,
-    RATE,
     REFERENCE,
     REPORTED,
     TABLES,
     TRANSITION,
+    TRIALS,
 )
 from cayley_adapters.pipeline.stage import Stage
 from cayley_adapters.report import figures
@@ -40,8 +40,8 @@ GATHERING: tuple[Stage, ...] = (
             "controls": CONTROL_ROW["row"],
             "reference": REFERENCE["row"],
             "identities": IDENTITY["identity"],
-            "rates": RATE["rate"].replace("rate.json", "trials.csv"),
-            "control_rates": CONTROL_RATE["rate"].replace("rate.json", "trials.csv"),
+            "rates": TRIALS["trials"],
+            "control_rates": CONTROL_TRIALS["trials"],
             # Once there are any, or where they are asked for, see cayley_adapters.pipeline.jobs.
             "device": "{base}/{device}/cells.csv",
         },

@@ -13,6 +13,7 @@ from cayley_adapters.pipeline.paths import (
     CONTROL_ADAPTER,
     CONTROL_RATE,
     CONTROL_ROW,
+    CONTROL_TRIALS,
     EVALUATION,
     EXACT_CIRCUITS,
     HEALED,
@@ -22,6 +23,7 @@ from cayley_adapters.pipeline.paths import (
     RATE,
     REFERENCE,
     TEACHER,
+    TRIALS,
 )
 from cayley_adapters.pipeline.stage import Stage
 
@@ -107,7 +109,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         stored=True,
         sentence="choose the blocks' step size by short trainings",
         inputs=PREPARED | COMPRESSED | TEACHER | RANKING,
-        outputs={"rate": "{base}/rates/{ratio}/{block}/rate.json", "trials": "{base}/rates/{ratio}/{block}/trials.csv"},
+        outputs={name: path.replace("{rates}", "rates") for name, path in (RATE | TRIALS).items()},
         leaves=("train", "search.steps", "search.learning_rate", "noise", *HEALED_TEXT),
         wildcards=("ratio", "block"),
         threads="train.threads",
@@ -119,10 +121,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         stored=True,
         sentence="choose a classical control's step size by as many short trainings",
         inputs=PREPARED | COMPRESSED | TEACHER,
-        outputs={
-            "rate": "{base}/rates/{ratio}/{control}/rate.json",
-            "trials": "{base}/rates/{ratio}/{control}/trials.csv",
-        },
+        outputs={name: path.replace("{tried}", "rates") for name, path in (CONTROL_RATE | CONTROL_TRIALS).items()},
         leaves=(
             *(f"train.{name}" for name in SHARED_TRAINING),
             *HEALED_TEXT,

@@ -16,6 +16,7 @@ __all__ = [
     "CONTROL_ADAPTER",
     "CONTROL_RATE",
     "CONTROL_ROW",
+    "CONTROL_TRIALS",
     "COUNTS",
     "DEVICE_RESULTS",
     "EVALUATION",
@@ -33,6 +34,7 @@ __all__ = [
     "TABLES",
     "TEACHER",
     "TRANSITION",
+    "TRIALS",
     "WORKLOAD",
 ]
 
@@ -88,8 +90,10 @@ RANKING = {"ranking": "{base}/{ranking}/ranking.csv"}
 """Projections by gain and cost, where blocks act on the best-ranked."""
 
 RATE = {"rate": "{base}/{rates}/{ratio}/{block}/rate.json"}
+TRIALS = {"trials": "{base}/{rates}/{ratio}/{block}/trials.csv"}
 CONTROL_RATE = {"rate": "{base}/{tried}/{ratio}/{control}/rate.json"}
-"""Step sizes that were chosen, where none is given."""
+CONTROL_TRIALS = {"trials": "{base}/{tried}/{ratio}/{control}/trials.csv"}
+"""Step sizes that were chosen, and all that were tried, where none is given."""
 
 WORKLOAD = {"workload": "{base}/qpu/workload.safetensors", "calibration": "{base}/qpu/calibration.json"}
 SUBMITTED = {"submitted": "{base}/qpu/submitted.json"}

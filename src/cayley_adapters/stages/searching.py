@@ -68,14 +68,14 @@ def _trials(
     options = settings.train
     set_threads(options.threads)
     base = place(load_compressed(job.inputs["compressed"][0].parent), device_named(options.device))
-    steps = min(settings.search.steps, options.steps)
+    text, steps = text_of(job, options), min(settings.search.steps, options.steps)
     progress, rows = Progress(job.label), []
     for rate in rates:
         torch.manual_seed(SEED)
         model = adapt(job, settings, base)
         recipe = recipe_of(options, step(job, rate), SEED, steps=steps, validate_every=steps)
         try:
-            last = fit_adapter(model, recipe=recipe, **text_of(job, options))[-1]["validation"]
+            last = fit_adapter(model, recipe=recipe, **text)[-1]["validation"]
         except CayleyError:
             last = np.inf
         loss = last if np.isfinite(last) else np.inf
