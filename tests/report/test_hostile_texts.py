@@ -47,7 +47,7 @@ def hostile_evidence():
     evidence = evidence_of(**dict.fromkeys(TEXT_COLUMNS, ALL), files=files)
     plain = evidence.settings.model_dump(mode="json")
     visible = "".join(character for character in ALL if character.isprintable())
-    plain["model"] |= {"source": "local", "path": f"/tmp/{visible}"}
+    plain["model"] |= {"source": "local", "id": None, "path": f"/tmp/{visible}"}
     plain["data"] |= {"source": "text", "train": [f"a/{visible}"], "test": [f"/b/{visible}.txt"]}
     plain["qpu"] |= {"text": visible}
     plain["questions"] |= {"source": "jsonl", "path": f"/q/{visible}"}
