@@ -217,8 +217,8 @@ class Jobs:
         """Tell what the instance has used."""
         with self.store.transaction() as db:
             advance(db, time.time())
-            query = f"SELECT coalesce(sum(charged), 0.0) AS total FROM jobs WHERE {CHARGED}"
-            consumed = db.execute(query).fetchone()["total"]
+            total = f"SELECT coalesce(sum(charged), 0.0) AS total FROM jobs WHERE {CHARGED}"
+            consumed = db.execute(total).fetchone()["total"]
         usage = {"instance_id": "twin", "plan_id": "twin", "usage_consumed_seconds": consumed}
         if (limit := self.conditions.limit_seconds) is not None:
             usage |= {"usage_limit_seconds": limit, "usage_limit_reached": consumed >= limit}
