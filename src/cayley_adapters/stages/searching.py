@@ -73,7 +73,7 @@ def _trials(
     for rate in rates:
         torch.manual_seed(SEED)
         model = adapt(job, settings, base)
-        recipe = recipe_of(options, step(job, rate), SEED, steps=steps, validate_every=steps)
+        recipe = recipe_of(options, step(job, rate), SEED, steps=steps, validate_every=steps, validate_start=False)
         try:
             last = fit_adapter(model, recipe=recipe, **text)[-1]["validation"]
         except CayleyError:

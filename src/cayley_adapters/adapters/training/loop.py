@@ -57,6 +57,7 @@ class Recipe:
         distillation: weight of the distillation loss, where there are targets; cross-entropy has the rest.
         validate_every: steps between validations, and between checkpoints.
         seed: of the order of windows.
+        validate_start: whether the start is validated as well, so that it is kept where training makes it worse.
     """
 
     steps: int
@@ -68,6 +69,7 @@ class Recipe:
     distillation: float = 0.5
     validate_every: int = 20
     seed: int = 0
+    validate_start: bool = True
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def descend(
     state = checkpoint.load(parameters, optimizer, scheduler) if checkpoint else None
     if state is None:
         state = TrainingState(0, [], np.inf, 0, {})
-        _validate(model, objective, parameters, state, {"step": 0})
+        if recipe.validate_start:
+            _validate(model, objective, parameters, state, {"step": 0})
     batches = _order(objective.windows, recipe)
     model.train()
     while state.step < recipe.steps:
