@@ -110,10 +110,10 @@ def _train(job: Sizes) -> float:
 
 
 def _search(job: Sizes) -> float:
-    """Short trainings, each validated at its start and its end."""
+    """Short trainings, each validated at its end."""
     search, train, window = job.settings.search, job.settings.train, job.window
     steps = min(search.steps, train.steps) * train.batch_windows * window
-    passes = len(search.learning_rate) * (2 * steps + 2 * train.validation_windows * window)
+    passes = len(search.learning_rate) * (2 * steps + train.validation_windows * window)
     return passes * (job.upper + job.adapter) + job.seen * job.lower + LOADED * job.stored
 
 
