@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from number_tables import Measured, MissingFileError
@@ -46,7 +47,10 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def name_of(method: str, dim: float | None) -> str:
     """An adapter in words: ``blocks d = 4``; a control that matches no size has none."""
-    return _NAMES.get(method, method) + ("" if dim is None or pd.isna(dim) else f" d = {int(dim)}")
+    name = _NAMES.get(method, method)
+    if dim is None or pd.isna(dim):
+        return name
+    return f"{name} d = {int(dim)}" if method == "cayley" else f"{name}, as large as d = {int(dim)}"
 
 
 def number(value: float) -> str:
@@ -208,7 +212,7 @@ def default_run(found: Measured) -> str:
                     f"{number(ratio)} ({perplexity(found.level(ratio))})",
                     str(dim),
                     whole(own["adapter_parameters"]),
-                    significant(own["two_qubit_gates"]),
+                    number(own["two_qubit_gates"]),
                     perplexity(found.exact(ratio, dim)),
                     *(perplexity(found_at[dim, scale]) if (dim, scale) in found_at else "" for scale in scales),
                     critical(entry) if noisy else "",
@@ -275,7 +279,18 @@ def step_sizes(found: Measured) -> str:
     return table(["ratio", "adapter", "step size: validation loss", "an end of the list"], rows)
 
 
-def critical(entry: dict, *, brief: bool = False) -> str:
+def example(data: Path) -> str:
+    """What README's example of the library printed."""
+    path = data / "readme" / "example.txt"
+    if not path.is_file():
+        raise MissingFileError("docs/data/readme/example.txt is missing")
+    return f"```text\n{path.read_text(encoding='utf-8').strip()}\n```"
+
+
+BLOCKS["example"] = example
+
+
+def critical(entry: dict[str, Any], *, brief: bool = False) -> str:
     """λ_c of a block with its interval; a bound where it lies beyond the axis."""
     sign = {"above": "> ", "below": "< ", None: ""}[entry["censored"]]
     value = f"{sign}{significant(entry['lambda_c'])}"
