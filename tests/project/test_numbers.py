@@ -116,7 +116,10 @@ def test_every_block_is_shown_on_some_page(numbers: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("name", "fragments"),
     [
-        ("caption", ["SmolLM2-135M, compressed by 20 %", "d = 2, 4 and 8", "`v_proj` and `o_proj`", "8,192", "FakeFez"]),
+        (
+            "caption",
+            ["SmolLM2-135M, compressed by 20 %", "d = 2, 4 and 8", "`v_proj` and `o_proj`", "8,192", "FakeFez"],
+        ),
         (
             "findings",
             [
@@ -134,10 +137,19 @@ def test_every_block_is_shown_on_some_page(numbers: ModuleType) -> None:
             ["yes, exact: 24.3, 23.3 and 22.9", "λ_c = 4.00, 2.40 and 1.30", "| the paper says | here | command |"],
         ),
         ("default_run", ["| 0.2 (30.0) | 4 | 4,000 | 3 | 23.3 | 23.6 |", "| 0 (16.4) | 2 | 2,000 |"]),
-        ("gains", ["| 0.2 | blocks d = 4 | signed | 4,000 | 23.3 | 0.250 |", "| 0.2 | LoRA, as large as d = 4 | signed | 5,000 |"]),
+        (
+            "gains",
+            [
+                "| 0.2 | blocks d = 4 | signed | 4,000 | 23.3 | 0.250 |",
+                "| 0.2 | LoRA, as large as d = 4 | signed | 5,000 |",
+            ],
+        ),
         (
             "differences",
-            ["| 0.2 | blocks d = 4, signed | LoRA, as large as d = 4 |", "| 0.2 | blocks d = 8, signed | blocks d = 4 | −0.0200 |"],
+            [
+                "| 0.2 | blocks d = 4, signed | LoRA, as large as d = 4 |",
+                "| 0.2 | blocks d = 8, signed | blocks d = 4 | −0.0200 |",
+            ],
         ),
         ("step_sizes", ["| 0.2 | blocks d = 4 | **0.01: 3.0100**, 0.04: 3.0400, 0.12: 3.1200 | yes |"]),
     ],
