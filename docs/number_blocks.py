@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from number_tables import Measured, MissingFileError
+from number_words import NAMES, critical, name_of, number, pair, table
 
 from cayley_adapters.report.words import interval, listing, perplexity, share, significant, whole
 
 __all__ = ["BLOCKS", "MissingFileError"]
 
 BLOCKS: dict[str, Callable[[Path], str]] = {}
-_NAMES = {"cayley": "blocks", "lora": "LoRA", "oft": "OFT", "boft": "BOFT", "ia3": "IA3"}
 _MODELS = {"smollm2_135m": "SmolLM2-135M"}
 
 
@@ -37,25 +35,6 @@ def block(experiment: str, *files: str) -> Callable[[Callable[[Measured], str]],
         return write
 
     return register
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
-    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
-    return "\n".join([lines[0], f"|{'---|' * len(head)}", *lines[1:]])
-
-
-def name_of(method: str, dim: float | None) -> str:
-    """An adapter in words: ``blocks d = 4``; a control that matches no size has none."""
-    name = _NAMES.get(method, method)
-    if dim is None or pd.isna(dim):
-        return name
-    return f"{name} d = {int(dim)}" if method == "cayley" else f"{name}, as large as d = {int(dim)}"
-
-
-def number(value: float) -> str:
-    """As short as it is exact: 0, 0.3, 1."""
-    return f"{value:g}"
 
 
 @block("quickstart", "phase_diagram.csv", "transition.json")
@@ -108,10 +87,13 @@ def _as_calibrated(found: Measured) -> str:
     values = {dim: found.cells[dim, 1.0] for dim in found.dims}
     helps = [dim for dim, value in values.items() if value < found.without]
     harms = [dim for dim in values if dim not in helps]
-    told = [f"d = {listing(dims)} {verb}" for dims, verb in ((helps, "help"), (harms, "harm")) if dims]
+    told = [f"of d = {listing(dims)} {verb}" for dims, verb in ((helps, "help"), (harms, "harm")) if dims]
+    part = {row["block_dim"]: row for row in found.parts[found.ratio]["recovery_nll"] if row["noise_scale"] == 1}
+    nats = [(part[dim]["nll_difference"], part[dim]["nll_difference_ci95"]) for dim in values]
     return (
-        f"**On the device as calibrated (λ = 1) {' and '.join(told)}**: perplexity "
-        f"{listing(perplexity(value) for value in values.values())} against {perplexity(found.without)} without blocks."
+        f"**On the device as calibrated (λ = 1) blocks {' and '.join(told)}**: perplexity "
+        f"{listing(perplexity(value) for value in values.values())} against {perplexity(found.without)} without "
+        f"blocks; in nats {'; '.join(f'{significant(value)} ({pair(ends)})' for value, ends in nats)}."
     )
 
 
@@ -122,7 +104,7 @@ def _adapted(found: Measured) -> str:
     most = entry["adaptation"] > entry["gain"] / 2
     return (
         f"**{'Most' if most else 'Less than half'} of the gain is adaptation to the text**: blocks d = {found.middle} "
-        f"gain {significant(entry['gain'])} nats a token ({interval(*entry['gain_ci95'])}) on the compressed model and "
+        f"gain {significant(entry['gain'])} nats a token ({pair(entry['gain_ci95'])}) on the compressed model and "
         f"{significant(entry['adaptation'])} ({pair(entry['adaptation_ci95'])}) on the uncompressed one. Of the damage "
         f"they repair {share(entry['repair'])} ({pair(entry['repair_ci95'], share)})."
     )
@@ -134,7 +116,7 @@ def _controlled(found: Measured) -> str:
     if rows.empty:
         return "**No classical control was trained.**"
     row = rows[rows["block_dim"] == found.middle].iloc[0] if found.middle in set(rows["block_dim"]) else rows.iloc[0]
-    dim, control = int(row["block_dim"]), _NAMES.get(row["other_method"], row["other_method"])
+    dim, control = int(row["block_dim"]), NAMES.get(row["other_method"], row["other_method"])
     better = (
         "does better than" if row["ci95_low"] > 0 else "does worse than" if row["ci95_high"] < 0 else "is level with"
     )
@@ -176,7 +158,7 @@ def claims(found: Measured) -> str:
         [
             "83 % of what compression lost is recovered (LAMBADA, one dense block a projection)",
             f"{share(last['recovery'])} ({interval(last['recovery_ci95_low'], last['recovery_ci95_high'], share)}) at "
-            f"d = {found.dims[-1]}, of which repair {share(last['repair'])} "
+            f"d = {found.dims[-1]}, repair {share(last['repair'])} "
             f"({interval(last['repair_ci95_low'], last['repair_ci95_high'], share)}); other text, other compression",
             "`cayley run phase_diagram`",
         ],
@@ -288,15 +270,3 @@ def example(data: Path) -> str:
 
 
 BLOCKS["example"] = example
-
-
-def critical(entry: dict[str, Any], *, brief: bool = False) -> str:
-    """λ_c of a block with its interval; a bound where it lies beyond the axis."""
-    sign = {"above": "> ", "below": "< ", None: ""}[entry["censored"]]
-    value = f"{sign}{significant(entry['lambda_c'])}"
-    return value if brief else f"{value} ({pair(entry['ci95'])})"
-
-
-def pair(ends: list[float | None] | None, write: Callable[[float], str] = significant) -> str:
-    """An interval that may not be there."""
-    return interval(*(ends or (None, None)), write)

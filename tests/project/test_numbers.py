@@ -125,7 +125,7 @@ def test_every_block_is_shown_on_some_page(numbers: ModuleType) -> None:
             [
                 "1. **Without noise larger blocks gain more**: d = 2, 4 and 8 bring perplexity from 30.0 to 24.5, 23.6",
                 "2. **Noise eats the gain of larger blocks first**, at λ_c – d = 2: 4.00 (",
-                "3. **On the device as calibrated (λ = 1) d = 2, 4 and 8 help**: perplexity 25.8",
+                "3. **On the device as calibrated (λ = 1) blocks of d = 2, 4 and 8 help**: perplexity 25.8",
                 "4. **Less than half of the gain is adaptation to the text**: blocks d = 4 gain 0.240 nats a token",
                 "5. **LoRA does better than blocks in exact arithmetic**: perplexity 22.2 with 5,000 parameters",
                 "10 test documents (200 tokens)",
@@ -174,7 +174,7 @@ def test_headlines_follow_the_numbers(numbers: ModuleType, data: Path, tmp_path:
     write_table(cells, path, CELL_COLUMNS)
     text, _ = numbers.fill(block("findings"), tmp_path)
     assert "**Without noise larger blocks do not always gain more**" in text
-    assert "(λ = 1) d = 2 and 4 help and d = 8 harm**" in text
+    assert "(λ = 1) blocks of d = 2 and 4 help and of d = 8 harm**" in text
 
 
 def test_a_block_without_its_files_stays_and_says_so(numbers: ModuleType, data: Path, tmp_path: Path) -> None:
@@ -197,3 +197,9 @@ def test_a_block_without_its_files_stays_and_says_so(numbers: ModuleType, data: 
 def test_a_block_that_is_none_is_refused(text: str, message: str, numbers: ModuleType) -> None:
     with pytest.raises(ValueError, match=message):
         numbers.fill(text)
+
+
+def test_readme_is_one_page_with_all_its_numbers(numbers: ModuleType, data: Path) -> None:
+    text, _ = numbers.fill((ROOT / "README.md").read_text(encoding="utf-8"), data)
+    assert "critical noise" in text
+    assert len(text.split()) <= 1200
