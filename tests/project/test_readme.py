@@ -43,9 +43,11 @@ def test_the_example_goes_from_a_model_to_a_noisy_device(tmp_path):
             assert abs(found[name] / float(value) - 1) < 0.1
 
 
-def test_the_example_of_peft_trains_saves_reloads_and_generates(tmp_path):
-    [example] = [text for text in python_of(ROOT / "docs" / "library.md") if "get_peft_model(" in text]
-    assert run(example, tmp_path).startswith("Gene flow is ")
+def test_the_examples_of_the_library_train_save_reload_generate_and_change_what_runs_the_blocks(tmp_path):
+    """The first reads the results of a run; the others go on from one another."""
+    results, *examples = python_of(ROOT / "docs" / "library.md")
+    assert "read_map(" in results
+    assert run("\n".join(examples), tmp_path).startswith("Gene flow is ")
     trained = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert len(trained) == 60
     assert all(theta.abs().max() > 1e-3 for theta in trained.values())
