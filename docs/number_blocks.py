@@ -5,10 +5,12 @@ Tables say by themselves what is written: no sentence claims an order, or an adv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 from number_tables import Measured, MissingFileError
 from number_words import NAMES, critical, name_of, number, pair, table
 
@@ -146,7 +148,7 @@ def claims(found: Measured) -> str:
         [
             "6,144 parameters lower Llama 3.1 8B's perplexity by 1.4 %, on a processor",
             "not run: the weights need a login, and the paper's figure under noise is simulated. "
-            "The command takes SmolLM2-135M",
+            f"{_one_projection(found)}",
             "`cayley run phase_diagram experiment=paper_llama31_8b model=smollm2_135m run=one_projection`",
         ],
         [
@@ -164,7 +166,7 @@ def claims(found: Measured) -> str:
         ],
         [
             "questions are answered that the uncompressed and the compressed model miss",
-            "a thousand are asked, since single ones flip by chance; not measured since the text changed",
+            f"single ones flip by chance, so that a thousand are asked; {_answers(found)}",
             "`cayley run questions`",
         ],
         [
@@ -175,6 +177,30 @@ def claims(found: Measured) -> str:
         ],
     ]
     return table(["the paper says", "here", "command"], rows)
+
+
+def _one_projection(found: Measured) -> str:
+    """What blocks on one projection of the uncompressed SmolLM2-135M do, where ``docs/data/one_projection`` has it."""
+    one = Measured(found.folder.parent / "one_projection")
+    if not (one.folder / "transition.json").is_file():
+        return "The command takes SmolLM2-135M"
+    noisy = one.perplexities(0).get((4, 1.0))
+    controls = one.baselines[one.baselines["method"] == "lora"]["nll"]
+    told = [f"SmolLM2-135M: {significant(one.level(0), 4)} to {significant(one.exact(0, 4), 4)}"]
+    told += [f"{significant(noisy, 4)} at λ = 1"] if noisy else []
+    told += [f"LoRA {significant(math.exp(controls.mean()), 4)}"] if len(controls) else []
+    return f"{', '.join(told)} (`docs/data/one_projection`)"
+
+
+def _answers(found: Measured) -> str:
+    """How many questions each model answers rightly, where ``docs/data/questions`` has it."""
+    path = found.folder.parent / "questions" / "questions.csv"
+    if not path.is_file():
+        return "not measured since the text changed"
+    asked = pd.read_csv(path)
+    arms = asked["arm"].str.replace("blocks_noise", "blocks at λ = ").str.replace("_", " ")
+    told = [f"{arm} {whole(right)}" for arm, right in zip(arms, asked["correct"], strict=True)]
+    return f"right of {whole(asked['questions'].iloc[0])}: {', '.join(told)} (`docs/data/questions`)"
 
 
 @block("quickstart", "phase_diagram.csv", "baselines.csv", "transition.json")
