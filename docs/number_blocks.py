@@ -198,7 +198,7 @@ def _answers(found: Measured) -> str:
     if not path.is_file():
         return "not measured since the text changed"
     asked = pd.read_csv(path)
-    arms = asked["arm"].str.replace("blocks_noise", "blocks at λ = ").str.replace("_", " ")
+    arms = asked["arm"].str.replace("blocks_noise", "blocks at λ = ").str.replace("_", " ").replace(NAMES)
     told = [f"{arm} {whole(right)}" for arm, right in zip(arms, asked["correct"], strict=True)]
     return f"right of {whole(asked['questions'].iloc[0])}: {', '.join(told)} (`docs/data/questions`)"
 

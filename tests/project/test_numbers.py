@@ -171,12 +171,12 @@ def test_claims_take_what_other_experiments_say(numbers: ModuleType, data: Path,
             (tmp_path / name / path.name).write_bytes(path.read_bytes())
     (tmp_path / "questions").mkdir()
     (tmp_path / "questions" / "questions.csv").write_text(
-        "arm,questions,correct\nuncompressed,1000,678\nblocks_exact,1000,499\n"
+        "arm,questions,correct\nuncompressed,1000,678\nblocks_exact,1000,499\nlora,1000,497\n"
     )
     text, left = numbers.fill(block("claims"), tmp_path)
     assert left == {}
     assert "SmolLM2-135M: 16.44 to 15.33 (`docs/data/one_projection`)" in text
-    assert "right of 1,000: uncompressed 678, blocks exact 499 (`docs/data/questions`)" in text
+    assert "right of 1,000: uncompressed 678, blocks exact 499, LoRA 497 (`docs/data/questions`)" in text
 
 
 def test_headlines_follow_the_numbers(numbers: ModuleType, data: Path, tmp_path: Path) -> None:
