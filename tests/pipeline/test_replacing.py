@@ -33,6 +33,7 @@ def found(*overrides):
 def test_the_same_again_goes_on(there):
     require_same(found())
     require_same(found("track.mode=disabled"))
+    require_same(found("model.agree=true"))
     require_same(found("run=other", "train.steps=9"))
 
 

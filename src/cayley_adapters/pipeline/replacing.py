@@ -19,10 +19,11 @@ from cayley_adapters.pipeline.variants import Variant
 __all__ = ["claim", "replaces", "require_same"]
 
 FREE = (
-    *("track.", "store", "title"),
+    *("track.", "store", "title", "model.agree"),
     *(f"qpu.{name}" for name in ("agree", "max_seconds", "cap_factor", "unknown_seconds", "attempts")),
 )
-"""Keys that results do not depend on, by how they begin; also those by which jobs are sent, whatever they measure."""
+"""Keys that results do not depend on, by how they begin; also those by which jobs are sent, whatever they measure, and
+that somebody accepts a licence, which is said after a refusal."""
 
 SHOWN = 6
 """Differing keys that a message names."""

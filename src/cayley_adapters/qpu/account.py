@@ -70,6 +70,7 @@ class Bill:
         max_seconds: What all of them may use.
         cap_factor: The caps in units of the estimates.
         price: US dollars a second.
+        rehearsed: What the service's dry run says of the first job, in units of its estimate; None: nothing.
     """
 
     jobs: int
@@ -79,6 +80,7 @@ class Bill:
     max_seconds: float
     cap_factor: float
     price: float
+    rehearsed: float | None = None
 
 
 def account_of(calls: Calls) -> Account:
@@ -106,7 +108,13 @@ def account_of(calls: Calls) -> Account:
     )
 
 
-def bill_of(ledger: Ledger | None, backend: str, works: Sequence[Work], options: Mapping[str, Any]) -> Bill:
+def bill_of(
+    ledger: Ledger | None,
+    backend: str,
+    works: Sequence[Work],
+    options: Mapping[str, Any],
+    rehearsed: float | None = None,
+) -> Bill:
     """Return what works come to that have no job yet.
 
     Args:
@@ -114,13 +122,16 @@ def bill_of(ledger: Ledger | None, backend: str, works: Sequence[Work], options:
         backend: Name of the processor.
         works: All of a workload.
         options: ``max_seconds``, ``cap_factor`` and ``price_per_second`` of the ``qpu`` group.
+        rehearsed: What the service's dry run says of the first of them, in units of its estimate.
     """
-    factor, cap_factor = (ledger and ledger.factor(backend)) or 1.0, options["cap_factor"]
+    factor, cap_factor = ledger.expected_factor(backend) if ledger else 1.0, options["cap_factor"]
+    factor = max(factor, rehearsed or 1.0)
     left = [work for work in works if ledger is None or not ledger.was_sent(work.key)]
     seconds = factor * math.fsum(work.seconds for work in left)
     caps = sum(cap_of(work.seconds, factor * cap_factor) for work in left)
     spent = ledger.seconds() if ledger else 0.0
-    return Bill(len(left), seconds, caps, spent, options["max_seconds"], cap_factor, options["price_per_second"])
+    bound, price = options["max_seconds"], options["price_per_second"]
+    return Bill(len(left), seconds, caps, spent, bound, cap_factor, price, rehearsed)
 
 
 def screen(account: Account, bill: Bill) -> str:
@@ -143,6 +154,8 @@ def screen(account: Account, bill: Bill) -> str:
         "at most": f"the service ends the jobs at {bill.cap_factor:g} times that (qpu.cap_factor): {bill.caps:.0f} s, "
         f"{dollars(bill.caps)}",
     }
+    if bill.rehearsed is not None:
+        rows["dry run"] = f"the service reckons with {bill.rehearsed:.2f} times our estimate of the first job"
     return text_table(
         [{"": name, "what the processor's time rests on": text} for name, text in rows.items()],
         ["", "what the processor's time rests on"],

@@ -39,8 +39,8 @@ class Budget:
         self._ledger, self._calls, self._max_seconds, self._cap_factor = ledger, calls, max_seconds, cap_factor
 
     def factor(self) -> float:
-        """Return by how much jobs used more than was estimated, 1 as long as nothing else is known."""
-        return self._ledger.factor(self._calls.name) or 1.0
+        """Return by how much jobs use more than is estimated, as :meth:`Ledger.expected_factor` knows it."""
+        return self._ledger.expected_factor(self._calls.name)
 
     def cap(self, work: Work) -> int:
         """Return the cap of a work's job."""

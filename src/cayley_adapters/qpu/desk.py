@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from cayley_adapters.qpu.counts import measurement_id
 from cayley_adapters.qpu.ledger import Ledger, ledger_path, work_tag
 from cayley_adapters.qpu.ledger_spending import Agreement
 from cayley_adapters.qpu.payload import Work
+from cayley_adapters.qpu.rehearsal import rehearse
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.service import seconds_per_execution
 from cayley_adapters.qpu.submission import Submission
@@ -138,13 +139,13 @@ class Desk:
         if not works:
             return
         account, old = account_of(calls_of(self._service, self._backend)), self._ledger.agreement()
-        factor = self._ledger.factor(self._backend.name) or 1.0
+        rehearsed = self._rehearsed(works) if old is None or old.instance != account.instance else None
+        factor = max(self._ledger.expected_factor(self._backend.name), rehearsed or 1.0)
         wanted = Agreement(account.instance, self._options["max_seconds"], price, factor)
         if old is not None and old.covers(wanted):
             return
-        shown = screen(
-            account, bill_of(self._ledger, self._backend.name, works, {**self._options, "price_per_second": price})
-        )
+        options = {**self._options, "price_per_second": price}
+        shown = screen(account, bill_of(self._ledger, self._backend.name, works, options, rehearsed))
         if account.plan != TWIN_PLAN and not asked(shown):
             yes = command("qpu submit", "--yes")
             raise CayleyError(
@@ -152,6 +153,15 @@ class Desk:
             )
         with self._ledger.writing():
             self._ledger.agree(wanted)
+
+    def _rehearsed(self, works: Sequence[Work]) -> float | None:
+        """What the service's dry run says of the pilot, in units of its estimate; None where there is none."""
+        pilot = next((work for work in works if work.pilot), None)
+        if pilot is None:
+            return None
+        calls = calls_of(self._service, self._backend)
+        seconds = rehearse(calls, pilot, self._sampling.options(), self._options["unknown_seconds"])
+        return None if seconds is None else seconds / pilot.seconds
 
     def fetch(self, workload: Workload) -> np.ndarray:
         """Wait for a workload's jobs and return its counts (N, d)."""

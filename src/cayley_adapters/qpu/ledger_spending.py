@@ -74,6 +74,14 @@ class Spending(LedgerFile):
         ).fetchone()[0]
         return None if found is None else max(1.0, float(found))
 
+    def expected_factor(self, backend: str) -> float:
+        """Return by how much jobs are expected to use more than is estimated.
+
+        What was measured counts; before that what was agreed to, which the service's dry run may have raised; else 1.
+        """
+        agreement = self.agreement()
+        return self.factor(backend) or (agreement.factor if agreement else 1.0)
+
     def agree(self, to: Agreement) -> None:
         """Write down what a person has agreed to."""
         with self.transaction():

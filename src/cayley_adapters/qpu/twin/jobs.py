@@ -16,7 +16,7 @@ from cayley_adapters.qpu.twin.device import MAX_SECONDS, Work, device_named, wor
 from cayley_adapters.qpu.twin.faults import Fault, draw_fate
 from cayley_adapters.qpu.twin.replies import Refusal, Reply, as_json, utc
 from cayley_adapters.qpu.twin.results import results_text
-from cayley_adapters.qpu.twin.store import FINAL, Store, advance, end_job, session_end
+from cayley_adapters.qpu.twin.store import CHARGED, FINAL, Store, advance, end_job, session_end
 
 __all__ = ["Conditions", "Jobs"]
 
@@ -217,7 +217,8 @@ class Jobs:
         """Tell what the instance has used."""
         with self.store.transaction() as db:
             advance(db, time.time())
-            consumed = db.execute("SELECT coalesce(sum(charged), 0.0) AS total FROM jobs").fetchone()["total"]
+            total = f"SELECT coalesce(sum(charged), 0.0) AS total FROM jobs WHERE {CHARGED}"
+            consumed = db.execute(total).fetchone()["total"]
         usage = {"instance_id": "twin", "plan_id": "twin", "usage_consumed_seconds": consumed}
         if (limit := self.conditions.limit_seconds) is not None:
             usage |= {"usage_limit_seconds": limit, "usage_limit_reached": consumed >= limit}

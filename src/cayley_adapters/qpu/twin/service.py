@@ -16,7 +16,7 @@ from cayley_adapters.qpu.twin.device import device_named
 from cayley_adapters.qpu.twin.faults import add_fault
 from cayley_adapters.qpu.twin.jobs import Conditions
 from cayley_adapters.qpu.twin.server import CALLS, Server
-from cayley_adapters.qpu.twin.store import Store, advance
+from cayley_adapters.qpu.twin.store import CHARGED, MOCK, Store, advance
 from cayley_adapters.qpu.twin.transport import INSTANCE, TwinClient
 
 __all__ = ["Paid", "TwinService"]
@@ -71,6 +71,7 @@ class TwinService(QiskitRuntimeService):
         charge_factor: How many times what they take they are charged.
         limit_seconds: What the plan of its instance allows in all; none: no limit.
         plan: Name of that plan and its pricing, such as ``("open", "free")``.
+        dry_runs: Whether that plan has dry runs: a counterpart of the device whose jobs are charged nothing.
         retry_pause: Seconds by which the library's own retries grow apart (0.5 in its client of the real service).
 
     Raises:
@@ -88,12 +89,15 @@ class TwinService(QiskitRuntimeService):
         charge_factor: float = 1.0,
         limit_seconds: float | None = None,
         plan: tuple[str, str] = (TWIN_PLAN, "free"),
+        dry_runs: bool = False,
         retry_pause: float = 0.0,
     ) -> None:
         device = device_named(backend)
         self._store = Store(Path(folder))
+        names = [device.name] + [device.name.replace("fake_", MOCK, 1)] * dry_runs
         with self._store.transaction() as db:
-            db.execute("INSERT OR IGNORE INTO backends (name, snapshot) VALUES (?, ?)", (device.name, backend))
+            for name in names:
+                db.execute("INSERT OR IGNORE INTO backends (name, snapshot) VALUES (?, ?)", (name, backend))
         conditions = Conditions(seed, queue_seconds, run_seconds, listing_seconds, charge_factor, limit_seconds)
         self._server = Server(self._store, conditions)
         self._retry_pause, self._plan = retry_pause, plan
@@ -124,10 +128,10 @@ class TwinService(QiskitRuntimeService):
             add_fault(db, CALLS, call, kind, after, times, details)
 
     def paid(self) -> list[Paid]:
-        """Return what has been accepted and what was paid for it, in the order of acceptance."""
+        """Return what has been accepted and what was paid for it, in the order of acceptance; dry runs are not paid."""
         with self._store.transaction() as db:
             advance(db, time.time())
-            rows = db.execute("SELECT * FROM jobs ORDER BY number").fetchall()
+            rows = db.execute(f"SELECT * FROM jobs WHERE {CHARGED} ORDER BY number").fetchall()
         return [
             Paid(
                 row["id"], tuple(json.loads(row["tags"])), row["state"], row["executions"], row["charged"], row["cost"]

@@ -113,13 +113,13 @@ class Sessions:
         """Describe a device."""
         with self.store.transaction() as db:
             device = self._device(db, name)
-        return as_json(device_named(device).configuration)
+        return as_json(device_named(device).configuration | {"backend_name": name})
 
     def backend_properties(self, name: str, query: Query, data: Mapping[str, Any]) -> Reply:
         """Tell a device's calibration."""
         with self.store.transaction() as db:
             device = self._device(db, name)
-        return as_json(device_named(device).properties)
+        return as_json(device_named(device).properties | {"backend_name": name})
 
     def backend_status(self, name: str, query: Query, data: Mapping[str, Any]) -> Reply:
         """Tell whether a device works and how many jobs wait for it."""

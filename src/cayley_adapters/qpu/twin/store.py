@@ -10,9 +10,15 @@ from pathlib import Path
 
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["FINAL", "Store", "advance", "end_job", "session_end"]
+__all__ = ["CHARGED", "FINAL", "MOCK", "Store", "advance", "end_job", "session_end"]
 
 FINAL = ("Completed", "Failed", "Cancelled")
+
+MOCK = "mock_"
+"""How the names of devices begin that only reckon what jobs would be charged."""
+
+CHARGED = f"backend NOT LIKE '{MOCK}%'"
+"""The condition for jobs that the instance pays."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS backends (name TEXT PRIMARY KEY, snapshot TEXT NOT NULL, free_at REAL NOT NULL DEFAULT 0);
