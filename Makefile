@@ -6,7 +6,7 @@
 # make coverage        all tests, with the share of the library's lines and branches that they run
 # make test-fuzz       15,500 spoilt inputs for all that reads configuration and files, and how many each reader got
 # make test-peft       PEFT's own tests, with Cayley adapters as the method beside LoRA and OFT (METHOD=cayley for one)
-# make bench           the figures that the README states
+# make bench           the speeds and costs that the docs state
 # make bench-large     time and memory of a model of Llama 3.1 8B's shape (19 GB of disk)
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
 # make test-reproducible   the same bytes again under other cores, locales, folders and shells, and how far threads matter

@@ -1,4 +1,4 @@
-"""The README's first example of the library runs as it stands, on the real model."""
+"""README is one page; its example of the library, and that of PEFT in the docs, run as they stand on the real model."""
 
 from __future__ import annotations
 
@@ -10,27 +10,44 @@ from pathlib import Path
 from safetensors.torch import load_file
 from safety import SAFETY
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+MOST_WORDS = 1200
 
 
-def test_the_example_trains_saves_reloads_and_generates(tmp_path):
-    example = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)[0]
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=SAFETY)
+def python_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+
+
+def run(example: str, folder: Path) -> str:
+    command = [sys.executable, "-c", example]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SAFETY)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_page_is_short():
+    assert len(README.read_text(encoding="utf-8").split()) <= MOST_WORDS
+
+
+def test_the_example_goes_from_a_model_to_a_noisy_device(tmp_path):
+    """On the device blocks are worse than in exact arithmetic, and there they are better than none."""
+    printed = dict(line.rsplit(": ", 1) for line in run(python_of(README)[0], tmp_path).splitlines())
+    found = {name: float(value) for name, value in printed.items()}
+    assert list(found) == ["compressed", "with blocks, exact", "with blocks, on the device"]
+    assert 1 < found["with blocks, exact"] < min(found["compressed"], found["with blocks, on the device"])
+    kept = ROOT / "docs" / "data" / "readme" / "example.txt"
+    if kept.exists():  # machines differ in the last digits, and with them in what training does
+        for line in kept.read_text(encoding="utf-8").splitlines():
+            name, value = line.rsplit(": ", 1)
+            assert abs(found[name] / float(value) - 1) < 0.1
+
+
+def test_the_examples_of_the_library_train_save_reload_generate_and_change_what_runs_the_blocks(tmp_path):
+    """The first reads the results of a run; the others go on from one another."""
+    results, *examples = python_of(ROOT / "docs" / "library.md")
+    assert "read_map(" in results
+    assert run("\n".join(examples), tmp_path).startswith("Gene flow is ")
     trained = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert len(trained) == 60
     assert all(theta.abs().max() > 1e-3 for theta in trained.values())
-    assert done.stdout.startswith("Gene flow is ")
-
-
-def test_every_example_names_its_run():
-    """Else it would stop before the results of another one."""
-    pages = [README, *sorted((README.parent / "docs").glob("*.md")), README.parent / "Snakefile"]
-    found = [
-        (page.name, given)
-        for page in pages
-        for given in re.findall(r'overrides="([^"]*)"', page.read_text(encoding="utf-8"))
-        if given != "…"
-    ]
-    assert len(found) > 20
-    assert [item for item in found if "run=" not in item[1] and item[1] != "track.mode=online"] == []

@@ -1,0 +1,220 @@
+"""The numbers of README and docs are those of the tables under docs/data, and their blocks say what tables say."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import math
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cayley_adapters.analysis.recovery import recovery_tables
+from cayley_adapters.analysis.transition import transition
+from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, TRIAL_COLUMNS, write_table
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = np.repeat(np.arange(10), 20)
+LEVELS = {0.0: 2.8, 0.2: 3.4}
+GAINS = {2: 0.2, 4: 0.24, 8: 0.26}
+
+
+@pytest.fixture(scope="module")
+def numbers() -> ModuleType:
+    """docs/write_numbers.py, which imports what lies beside it."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        return importlib.import_module("write_numbers")
+    finally:
+        sys.path.pop(0)
+
+
+def losses(mean: float) -> np.ndarray:
+    """Of every token: documents differ, and all models find the same ones hard."""
+    spread = np.random.default_rng(0).normal(0, 0.3, 10)[DOCUMENTS]
+    return mean + spread - spread.mean()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A folder like docs/data with the tables of a run that the library's own analysis made of invented losses."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "quickstart").mkdir()
+    fixed = {
+        "model": "smollm2_135m",
+        "compression": "whitened_svd",
+        "ansatz": "full",
+        "tokens": len(DOCUMENTS),
+        "nll_se": 0.1,
+    }
+    fixed |= {"mitigation": "none", "seed": 0}
+    rows, means = [], []
+    for (ratio, level), (d, gain) in itertools.product(LEVELS.items(), GAINS.items()):
+        gain = gain if ratio else gain / 4
+        arms = [(0.0, math.inf, "signed", "exact", level - gain - 0.01)]
+        scales = (0.0, 0.3, 1.0, 3.0, 10.0) if ratio else (0.0,)
+        arms += [(scale, 8192.0, "sign_constrained", "noisy", level - gain + 0.05 * scale * d / 2) for scale in scales]
+        for scale, shots, readout, executor, nll in arms:
+            row = fixed | {
+                "compression_ratio": ratio,
+                "block_dim": d,
+                "qubits": d.bit_length() - 1,
+                "noise_scale": scale,
+            }
+            row |= {"shots": shots, "readout": readout, "executor": executor, "nll": nll, "perplexity": math.exp(nll)}
+            row |= {"adapter_parameters": 1000 * d, "two_qubit_gates": 3.0, "targets": "v_proj o_proj"}
+            rows.append(row | ({"backend": "FakeFez", "layout": "median"} if executor == "noisy" else {}))
+            means.append(nll)
+    cells = pd.DataFrame(rows, columns=CELL_COLUMNS)
+    each = np.stack([losses(mean) for mean in means])
+    compressed = {ratio: losses(level) for ratio, level in LEVELS.items()}
+    made = transition(cells, each, DOCUMENTS, compressed, nll_uncompressed=2.8, executor="noisy", bootstrap=200)
+    silent = (cells["noise_scale"] == 0).to_numpy()
+    adapters = cells[silent][["compression_ratio", "readout", "block_dim", "adapter_parameters", "seed"]]
+    adapters = adapters.assign(method="cayley", block_dim=adapters["block_dim"].astype(float))
+    lora = {"method": "lora", "readout": "signed", "block_dim": 4.0, "adapter_parameters": 5000, "seed": 0}
+    adapters = pd.concat([adapters, pd.DataFrame([lora | {"compression_ratio": ratio} for ratio in LEVELS])])
+    all_losses = np.concatenate([each[silent], [losses(2.7), losses(3.1)]])
+    recovered, differences = recovery_tables(adapters, all_losses, DOCUMENTS, losses(2.8), compressed, replicates=200)
+    references = [("uncompressed", 0.0, 2.8), ("compressed", 0.2, 3.4)]
+    baselines = [fixed | {"method": m, "compression_ratio": r, "nll": nll, "perplexity": math.exp(nll)}
+                 | {"adapter_parameters": 0} for m, r, nll in references]  # fmt: skip
+    rates = [0.01, 0.04, 0.12]
+    trials = [{"compression_ratio": 0.2, "method": "cayley", "block_dim": 4, "learning_rate": rate, "steps": 12,
+               "validation": 3 + rate, "chosen": rate == 0.01, "at_end": rate == 0.01} for rate in rates]  # fmt: skip
+    out = folder / "quickstart"
+    write_table(cells, out / "phase_diagram.csv", CELL_COLUMNS)
+    write_table(baselines, out / "baselines.csv", BASELINE_COLUMNS)
+    write_table(trials, out / "learning_rates.csv", TRIAL_COLUMNS)
+    recovered.to_csv(out / "recovery.csv", index=False)
+    differences.to_csv(out / "recovery_differences.csv", index=False)
+    (out / "transition.json").write_text(json.dumps(made))
+    return folder
+
+
+def block(name: str) -> str:
+    return f"before\n<!-- numbers: {name} -->\nwhat was there\n<!-- end of numbers -->\nafter\n"
+
+
+def test_running_it_changes_nothing(numbers: ModuleType) -> None:
+    """Else type: python docs/write_numbers.py."""
+    for path in numbers.pages():
+        text = path.read_text(encoding="utf-8")
+        assert numbers.fill(text)[0] == text, path
+
+
+def test_every_block_is_shown_on_some_page(numbers: ModuleType) -> None:
+    shown = "".join(path.read_text(encoding="utf-8") for path in numbers.pages())
+    assert [name for name in numbers.BLOCKS if f"<!-- numbers: {name} -->" not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fragments"),
+    [
+        (
+            "caption",
+            ["SmolLM2-135M, compressed by 20 %", "d = 2, 4 and 8", "`v_proj` and `o_proj`", "8,192", "FakeFez"],
+        ),
+        (
+            "findings",
+            [
+                "1. **Without noise larger blocks gain more**: d = 2, 4 and 8 bring perplexity from 30.0 to 24.5, 23.6",
+                "2. **Noise eats the gain of larger blocks first**, at λ_c – d = 2: 4.00 (",
+                "3. **On the device as calibrated (λ = 1) blocks of d = 2, 4 and 8 help**: perplexity 25.8",
+                "4. **Less than half of the gain is adaptation to the text**: blocks d = 4 gain 0.240 nats a token",
+                "5. **LoRA does better than blocks in exact arithmetic**: perplexity 22.2 with 5,000 parameters",
+                "10 test documents (200 tokens)",
+                "with one training seed, its spread is not known",
+            ],
+        ),
+        (
+            "claims",
+            ["yes, exact: 24.3, 23.3 and 22.9", "λ_c = 4.00, 2.40 and 1.30", "| the paper says | here | command |"],
+        ),
+        ("default_run", ["| 0.2 (30.0) | 4 | 4,000 | 3 | 23.3 | 23.6 |", "| 0 (16.4) | 2 | 2,000 |"]),
+        (
+            "gains",
+            [
+                "| 0.2 | blocks d = 4 | signed | 4,000 | 23.3 | 0.250 |",
+                "| 0.2 | LoRA, as large as d = 4 | signed | 5,000 |",
+            ],
+        ),
+        (
+            "differences",
+            [
+                "| 0.2 | blocks d = 4, signed | LoRA, as large as d = 4 |",
+                "| 0.2 | blocks d = 8, signed | blocks d = 4 | −0.0200 |",
+            ],
+        ),
+        ("step_sizes", ["| 0.2 | blocks d = 4 | **0.01: 3.0100**, 0.04: 3.0400, 0.12: 3.1200 | yes |"]),
+    ],
+)
+def test_a_block_says_what_the_tables_say(name: str, fragments: list[str], numbers: ModuleType, data: Path) -> None:
+    text, left = numbers.fill(block(name), data)
+    assert left == {}
+    assert text.startswith(f"before\n<!-- numbers: {name} -->\n")
+    assert text.endswith("`docs/data/quickstart`, `experiment=quickstart`.\n<!-- end of numbers -->\nafter\n")
+    assert [fragment for fragment in fragments if fragment not in text] == [], text
+    assert "nan" not in text.lower()
+    assert numbers.fill(text, data) == (text, {})
+
+
+def test_claims_take_what_other_experiments_say(numbers: ModuleType, data: Path, tmp_path: Path) -> None:
+    for name in ("quickstart", "one_projection"):
+        (tmp_path / name).mkdir()
+        for path in (data / "quickstart").iterdir():
+            (tmp_path / name / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "questions").mkdir()
+    (tmp_path / "questions" / "questions.csv").write_text(
+        "arm,questions,correct\nuncompressed,1000,678\nblocks_exact,1000,499\nlora,1000,497\n"
+    )
+    text, left = numbers.fill(block("claims"), tmp_path)
+    assert left == {}
+    assert "SmolLM2-135M: 16.44 to 15.33 (`docs/data/one_projection`)" in text
+    assert "right of 1,000: uncompressed 678, blocks exact 499, LoRA 497 (`docs/data/questions`)" in text
+
+
+def test_headlines_follow_the_numbers(numbers: ModuleType, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "quickstart").mkdir()
+    for path in (data / "quickstart").iterdir():
+        (tmp_path / "quickstart" / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / "quickstart" / "phase_diagram.csv"
+    cells = pd.read_csv(path)
+    cells.loc[cells["block_dim"] == 8, "nll"] += 0.5
+    write_table(cells, path, CELL_COLUMNS)
+    text, _ = numbers.fill(block("findings"), tmp_path)
+    assert "**Without noise larger blocks do not always gain more**" in text
+    assert "(λ = 1) blocks of d = 2 and 4 help and of d = 8 harm**" in text
+
+
+def test_a_block_without_its_files_stays_and_says_so(numbers: ModuleType, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "quickstart").mkdir()
+    for name in ("phase_diagram.csv", "transition.json"):
+        (tmp_path / "quickstart" / name).write_bytes((data / "quickstart" / name).read_bytes())
+    text, left = numbers.fill(block("caption") + block("step_sizes"), tmp_path)
+    assert text.count("what was there") == 1
+    assert left == {"step_sizes": "docs/data/quickstart/learning_rates.csv is missing"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (block("gain"), "no numbers are called gain; there are caption, claims"),
+        ("<!-- numbers: gains -->\n| 1 |\n", "needs its <!-- end of numbers -->"),
+        ("| 1 |\n<!-- end of numbers -->\n", "needs its <!-- end of numbers -->"),
+    ],
+)
+def test_a_block_that_is_none_is_refused(text: str, message: str, numbers: ModuleType) -> None:
+    with pytest.raises(ValueError, match=message):
+        numbers.fill(text)
+
+
+def test_readme_is_one_page_with_all_its_numbers(numbers: ModuleType, data: Path) -> None:
+    text, _ = numbers.fill((ROOT / "README.md").read_text(encoding="utf-8"), data)
+    assert "critical noise" in text
+    assert len(text.split()) <= 1200
