@@ -84,7 +84,7 @@ def render_report(evidence: Evidence, calibrated: str | None) -> str:
         chart=Markup(chart_json(chart)),  # noqa: S704 - has no "<"
         headline=headline(evidence),
         limits=limits(evidence),
-        verdicts=table_view(verdicts(evidence), "Does it help?", gather=False),
+        verdicts=table_view(verdicts(evidence), "Does it help?", gather=False, name="verdicts"),
         sections=[shown for section in SECTIONS.values() if (shown := _shown(section, evidence))],
         methods=paragraph,
         references=[REFERENCES[key] for key in cited],
@@ -148,10 +148,10 @@ def _picture(figure: Figure, evidence: Evidence) -> _Picture:
 def _table(table: Table, evidence: Evidence) -> tuple[str, str, TableView | None, TableView]:
     name = f"{table.name}.csv"
     rows = evidence.tables[name]
-    view = table_view(rows, table.title)
+    view = table_view(rows, table.title, name=table.name)
     means = None
     if table.averaged and not view.open:
-        means = table_view(averages(rows, table.averaged), f"{table.title}: means", gather=False)
+        means = table_view(averages(rows, table.averaged), f"{table.title}: means", False, table.name)
     return name, _link(name, evidence.files[name]), means, view
 
 
