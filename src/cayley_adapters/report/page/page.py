@@ -13,6 +13,7 @@ from cayley_adapters.core.registry import load
 from cayley_adapters.report.contents import SECTIONS, Figure, Section, Table
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.figures import FIGURES
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.page.headline import headline, limits, verdicts
 from cayley_adapters.report.page.methods import REFERENCES, methods
 from cayley_adapters.report.page.provenance import command, environment, public
@@ -77,7 +78,7 @@ def render_report(evidence: Evidence, calibrated: str | None) -> str:
     jinja = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     return jinja.from_string(sources["report.html.j2"]).render(
         settings=settings,
-        model=evidence.cells["model"].iloc[0],
+        model=model_title(str(evidence.cells["model"].iloc[0])),
         policy=_policy(scripts),
         style=Markup(sources["report.css"]),  # noqa: S704 - our own file
         scripts=scripts,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.plots.files import canvas
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def levers_figure(table: pd.DataFrame, model: str, backend: str, ratio: float) -
     with canvas(6.9, 1.6 + 0.27 * len(names)) as figure:
         axes = figure.subplots()
         _draw(axes, rows, names)
-        figure.suptitle(f"{model}: the critical noise that each lever reaches", x=0.02, ha="left", fontweight="bold")
+        figure.suptitle(
+            f"{model_title(model)}: the critical noise that each lever reaches", x=0.02, ha="left", fontweight="bold"
+        )
         axes.set_xlabel(f"Critical noise λ$_c$, 95 % interval (1: {backend} as calibrated; other devices: their own)")
         axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.55 / figure.get_figheight()), ncols=3, frameon=False)
         figure.text(
