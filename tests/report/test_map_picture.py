@@ -136,7 +136,13 @@ def test_names_of_baselines_do_not_cover_each_other(known):
         if layer["encoding"].get("text", {}).get("field") == "method"
     ]
     rows = sorted(spec["datasets"][layer["data"]["name"]], key=lambda row: row["place"])
-    assert [row["method"] for row in rows] == ["uncompressed", "LoRA, as d = 2", "LoRA, as d = 4", "trained scale (IA3)", "compressed"]
+    assert [row["method"] for row in rows] == [
+        "uncompressed",
+        "LoRA, as d = 2",
+        "LoRA, as d = 4",
+        "trained scale (IA3)",
+        "compressed",
+    ]
     low, high = layer["encoding"]["y"]["scale"]["domain"]
     heights = [260 * np.log(row["place"] / low) / np.log(high / low) for row in rows]
     assert np.diff(heights).min() > 11.9

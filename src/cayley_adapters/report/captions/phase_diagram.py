@@ -21,8 +21,9 @@ def phase_diagram_caption(evidence: Evidence) -> list[str]:
     context = f", each after at least {evaluate.context:,} others" if evaluate.context else ""
     text = (
         f"Perplexity with blocks of d = {listing(sweep.block_dim)} on {where_adapted(evidence)}, at noise scale λ = "
-        f"{listing(sweep.noise_scale)}{noise}. {model_title(settings.model.name)}, compression {settings.compress.method} at ratio "
-        f"{listing(sweep.compression_ratio)} on {listing(settings.compress.targets)}; ansatz {settings.train.ansatz}; "
+        f"{listing(sweep.noise_scale)}{noise}. {model_title(settings.model.name)}, compression "
+        f"{settings.compress.method} at ratio {listing(sweep.compression_ratio)} on "
+        f"{listing(settings.compress.targets)}; ansatz {settings.train.ansatz}; "
         f"readout {READOUTS[transition['readout']].title}, {shots_text(transition['shots'])}, mitigation "
         f"{evaluate.mitigation}, executor {transition['executor']}; "
         f"{'seed' if len(sweep.seed) == 1 else 'mean of seeds'} {listing(sweep.seed)}; {evidence.tokens:,} test tokens "
