@@ -7,7 +7,7 @@ from cayley_adapters.report.columns.column import NATS, Column
 __all__ = ["COLUMNS"]
 
 COLUMNS = [
-    Column("arm", "model", "text", "Which model answered or ran: without blocks, or with them, and how."),
+    Column("arm", "compared", "text", "Which model answered or ran: without blocks, or with them, and how."),
     Column("question_set", "questions of", "text", "Name of the set of questions."),
     Column("question_set_version", "version", "text", "Version of the set, or a digest of it."),
     Column("format", "format", "text", "Template that questions are put in."),

@@ -16,7 +16,7 @@ from cayley_adapters.report.names import model_title
 from cayley_adapters.report.words import count, interval, listing, perplexity, significant, whole
 from cayley_adapters.simulation.mitigations import MITIGATIONS
 
-__all__ = ["VERDICTS", "headline", "limits", "verdict", "verdicts"]
+__all__ = ["VERDICTS", "at_the_device", "headline", "limits", "verdict", "verdicts"]
 
 VERDICTS = ("helps", "harms", "undecided", "not measured")
 
@@ -104,11 +104,12 @@ def headline(evidence: Evidence) -> str:
         if evidence.settings.compress.method != "none"
         else f"{model} has perplexity {perplexity(evidence.perplexity('uncompressed'))}; nothing was compressed."
     ]
-    text += [_at_the_device(evidence, table), _critical(table)] if evidence.noisy else [_without_noise(table)]
+    text += [at_the_device(evidence, table), _critical(table)] if evidence.noisy else [_without_noise(table)]
     return " ".join([*text, *_repaired(evidence), *_controls(evidence)])
 
 
-def _at_the_device(evidence: Evidence, table: pd.DataFrame) -> str:
+def at_the_device(evidence: Evidence, table: pd.DataFrame) -> str:
+    """Whether blocks help on the device as calibrated, in one sentence; ``table`` is that of :func:`verdicts`."""
     noise = evidence.settings.noise
     # Most often all ratios say the same of a block: then it is said once.
     said: dict[str, list[str]] = {name: [] for name in VERDICTS}

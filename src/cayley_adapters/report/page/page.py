@@ -17,6 +17,7 @@ from cayley_adapters.report.names import model_title
 from cayley_adapters.report.page.headline import headline, limits, verdicts
 from cayley_adapters.report.page.methods import REFERENCES, methods
 from cayley_adapters.report.page.provenance import command, environment, public
+from cayley_adapters.report.page.summary import summary
 from cayley_adapters.report.page.tables import TableView, averages, table_view
 from cayley_adapters.report.plots.files import chart_json, vega_script
 from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
@@ -83,6 +84,7 @@ def render_report(evidence: Evidence, calibrated: str | None) -> str:
         style=Markup(sources["report.css"]),  # noqa: S704 - our own file
         scripts=scripts,
         chart=Markup(chart_json(chart)),  # noqa: S704 - has no "<"
+        summary=summary(evidence),
         headline=headline(evidence),
         limits=limits(evidence),
         verdicts=table_view(verdicts(evidence), "Does it help?", gather=False, name="verdicts"),
