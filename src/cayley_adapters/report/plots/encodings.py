@@ -80,7 +80,7 @@ def numbers(alt: Any, base: Any, limit: float, cell: tuple[float, float] = CELL)
     lift = -0.24 * height
     dark = alt.when(f"abs(datum.shade) > {DARK * limit}")
     hatching = base.transform_filter("datum.noise_dominated").mark_point(
-        shape=_hatching(width, height, lift), size=width**2, filled=False, strokeWidth=1.2, opacity=0.5
+        shape=_hatching(width, height, lift), size=width**2, filled=False, fill=None, strokeWidth=1.2, opacity=0.5
     )
     ink = dark.then(alt.value("white")).otherwise(alt.value("black"))
     texts = [
