@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.plots.encodings import COLOURS, noise_columns, plain, tooltips, width_of
+from cayley_adapters.report.plots.encodings import COLOURS, noise_columns, plain, tooltips
 
 __all__ = ["curves_panel"]
 
@@ -22,6 +22,7 @@ def curves_panel(
     variants: list[str],
     picked: Any,
     extent: int,
+    width: int,
     first: bool,
 ) -> Any:
     """Perplexity against noise for one ratio, each block and each readout, over the baselines."""
@@ -59,18 +60,17 @@ def curves_panel(
     named = alt.Chart(_dodged(references, low, high)).encode(
         y=alt.Y("place:Q", scale=scale), tooltip=[alt.Tooltip("method", title="Baseline")]
     )
-    beside = width_of(axis)
     line = base.mark_line().encode(strokeDash=dash)
     return alt.layer(
         rules.mark_rule(color="#555", strokeDash=[6, 3]),
         named.mark_rule(color="#999").encode(
-            x=alt.value(beside), x2=alt.value(beside + 8), y=alt.Y("perplexity:Q", scale=scale), y2="place:Q"
+            x=alt.value(width), x2=alt.value(width + 8), y=alt.Y("perplexity:Q", scale=scale), y2="place:Q"
         ),
-        named.mark_text(align="left", dx=11, fontSize=10, color="#333").encode(x=alt.value(beside), text="method:N"),
+        named.mark_text(align="left", dx=11, fontSize=10, color="#333").encode(x=alt.value(width), text="method:N"),
         # Once: the legend it is bound to is shared. Altair would name the view by where objects lie in memory.
         line.properties(name="curves").add_params(picked) if first else line,
         base.mark_point(filled=True, size=45).encode(shape=shape),
-    ).properties(width=width_of(axis), height=_HEIGHT)
+    ).properties(width=width, height=_HEIGHT)
 
 
 def _ends(perplexities: list[float]) -> tuple[float, float]:

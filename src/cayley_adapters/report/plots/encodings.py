@@ -39,9 +39,9 @@ _SHOWN = {
 }
 
 
-def width_of(axis: np.ndarray) -> int:
-    """Width of a map in pixels, for the noise scales of its columns."""
-    return max(CELL[0] * len(axis), 240)
+def width_of(axis: np.ndarray, panels: int = 0) -> int:
+    """Width of a map in pixels, for the noise scales of its columns; few ``panels`` of few columns have wider ones."""
+    return max(CELL[0] * len(axis), 240, min(110 * len(axis), 900 // panels) if panels else 0)
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +95,8 @@ def _hatching(width: float, height: float, lift: float) -> str:
 
     Vega-Lite has no hatching of areas.
     """
-    w, h, parts = width / 2, height / 2, []
+    w, h = width / 2, height / 2
+    parts: list[str] = []
     for top, bottom in ((-h, lift - 7), (lift + 7, h)):
         offset = -w + top
         while (offset := offset + 8) < w + bottom:

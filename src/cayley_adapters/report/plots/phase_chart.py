@@ -55,21 +55,24 @@ def phase_diagram_chart(
     picked = alt.selection_point(fields=["block"], bind="legend", name="block")
     main = table["variant"].iloc[0]
     variants = sorted(lines["variant"].unique(), key=lambda name: (name != main, name))
-    limit = colour_limit(table["against"])
+    limit, width = colour_limit(table["against"]), width_of(axis, len(ratios))
     maps, curves = list[Any](), list[Any]()
     for ratio in ratios:
         inner = {"labels": False, "ticks": False, "minExtent": 70} if maps else {"labelLimit": 260, "minExtent": 195}
         known = _at(references, ratio)
-        maps.append(_heat_map(_at(table, ratio), _at(bounds, ratio), known, axis, inner, _at(measured, ratio), limit))
+        shown = _at(table, ratio), _at(bounds, ratio), known, axis, inner, _at(measured, ratio)
+        maps.append(_heat_map(*shown, limit=limit, width=width))
         extent = inner["minExtent"]
-        curves.append(curves_panel(_at(lines, ratio), known, axis, variants, picked, extent, first=len(maps) == 1))
+        curves.append(
+            curves_panel(_at(lines, ratio), known, axis, variants, picked, extent, width, first=len(maps) == 1)
+        )
     letters = "; ".join(f"{letter}: {what}" for letter, what in BOUNDARIES.values())
     marks = (
         "Number: perplexity, bold for the best block at this noise. Hatched: noise-dominated, worse than the "
         f"compressed model without blocks (C > G). Black line: critical noise λ_c with its 95 % interval. {letters}. "
         "▼: the device as calibrated. Point at a cell for its numbers; click on a block in the legend for its lines."
     )
-    wide = (len(ratios) * (width_of(axis) + 90) + 260) // 6  # characters
+    wide = (len(ratios) * (width + 90) + 260) // 6  # characters
     heading = alt.TitleParams(
         title or f"{model_title(str(table['model'].iloc[0]))}: where blocks help, and where noise drowns them",
         subtitle=[
@@ -99,6 +102,7 @@ def _heat_map(
     side: dict[str, Any],
     measured: pd.DataFrame,
     limit: float,
+    width: int,
 ) -> Any:
     """One ratio's cells with their boundary, and what a processor measured."""
     import altair as alt
@@ -112,7 +116,7 @@ def _heat_map(
     heat = base.mark_rect(stroke="#999", strokeWidth=0.5).encode(
         x=noise_columns(alt, axis, "left"), x2="right:Q", color=shade_colour(alt, limit)
     )
-    hatching, *texts = numbers(alt, base, limit, (width_of(axis) / len(axis), CELL[1]))
+    hatching, *texts = numbers(alt, base, limit, (width / len(axis), CELL[1]))
     hatching = hatching.encode(x=noise_columns(alt, axis))
     texts = [text.encode(x=noise_columns(alt, axis, "centre")) for text in texts]
     known = references.set_index("method")["perplexity_text"]
@@ -125,7 +129,7 @@ def _heat_map(
     )
     stars = [mark_layer(measured, noise_columns(alt, axis, "x"), rows)] if len(measured) else []
     layers = alt.layer(heat, hatching, *texts, *_boundaries(bounds, rows, axis), *_device(axis), *stars)
-    return layers.properties(width=width_of(axis), height=CELL[1] * len(order), title=heading)
+    return layers.properties(width=width, height=CELL[1] * len(order), title=heading)
 
 
 def _device(axis: np.ndarray) -> list[Any]:
@@ -167,7 +171,7 @@ def _boundaries(bounds: pd.DataFrame, rows: Any, axis: np.ndarray) -> list[Any]:
     marks.append(mark.encode(x=noise_columns(alt, axis, "x"), shape=alt.Shape("censored:N", scale=ends, legend=None)))
     if len(lettered := letter_table(bounds)):
         thin = alt.Chart(lettered).encode(y=rows, tooltip=told)
-        ticks = {"orient": "vertical", "size": height / 2, "yOffset": height / 4, "opacity": 1}
+        ticks: dict[str, Any] = {"orient": "vertical", "size": height / 2, "yOffset": height / 4, "opacity": 1}
         marks += [
             thin.mark_tick(thickness=width, color=colour, **ticks).encode(x=noise_columns(alt, axis, "line"))
             for width, colour in ((3.5, "white"), (1.5, "black"))
