@@ -11,7 +11,7 @@
 # make test-gpu        whether CPU and CUDA agree, where there is a GPU
 # make test-reproducible   the same bytes again under other cores, locales, folders and shells, and how far threads matter
 # make docs            the documentation as a site, in site/
-# make rooms           docs/images/rooms.svg from the imports, docs/results.md from what is registered
+# make rooms           docs/images/rooms.svg from the imports, docs/tables.md from what is registered
 # make audit           pins, licences and known vulnerabilities of all packages, and what of it could not be checked
 # make browser         Chromium for the tests of the report, where it is missing
 # Each sets up .venv first; CORES is what Snakemake may use at most.

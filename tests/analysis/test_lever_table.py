@@ -150,8 +150,12 @@ def test_the_picture_shows_each_lever_and_marks_what_is_not_reached(arms, tmp_pa
     assert labels[0] == "as the default map"
     assert len(labels) == 4
     assert axes.get_xscale() == "log"
-    marks = [line for line in axes.lines if line.get_marker() == "x"]
-    assert len(marks) == 1  # of the brickwork, which gains nothing
     shown = [line.get_label() for line in axes.lines if not line.get_label().startswith("_")]
     assert shown == ["2 qubits", "3 qubits"]
-    assert len(axes.texts) == 4  # arrows: three boundaries lie beyond the axis, and one below it
+    named = [text.get_text() for text in axes.texts if text.get_text()]
+    assert sorted(named) == sorted(["device", *dict.fromkeys(table.loc[table["kind"] != "control", "kind"])])
+    arrows = [text for text in axes.texts if not text.get_text()]
+    beyond = table["censored"].notna() | (table["lambda_c"] == 0)  # a brickwork gains nothing
+    assert len(arrows) == beyond.sum() == 5
+    points = [line for line in axes.lines if line.get_marker() in ("o", "s", "^") and len(line.get_xdata())]
+    assert len(points) == (table["kind"] != "control").sum() - len(arrows)

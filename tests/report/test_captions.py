@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -12,11 +13,13 @@ from synthetic import VARIED, Parsed, evidence_of
 from cayley_adapters.core.registry import load
 from cayley_adapters.report.contents import SECTIONS
 from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.page import calibration_date, render_report
 from cayley_adapters.report.page.headline import headline, limits, verdict, verdicts
 from cayley_adapters.report.page.methods import REFERENCES, methods
 from cayley_adapters.report.page.page import _cite
 from cayley_adapters.report.page.provenance import environment
+from cayley_adapters.report.page.summary import summary
 from cayley_adapters.report.words import interval, significant
 
 
@@ -34,7 +37,9 @@ def test_captions_state_the_configuration_and_no_other_number(overrides):
     evidence = evidence_of(*overrides, files={"circuits.csv": b"compression_ratio,cz\n0.2,3\n0.3,4\n"})
     settings = evidence.settings
     sweep, train = settings.sweep, settings.train
-    text = {name: " ".join(caption(name, evidence)) for name in SECTIONS if name not in ("levers", "processor")}
+    name = model_title(settings.model.name)
+    own = [section for section in SECTIONS if section not in ("levers", "processor")]
+    text = {section: " ".join(caption(section, evidence)).replace(name, "the model") for section in own}
     axes = {*sweep.block_dim, *sweep.noise_scale, *sweep.compression_ratio}
     counts = {*map(float, settings.evaluate.shots), *sweep.seed, *(train.layers or ()), 240, 8}
     counts |= {settings.data.window}
@@ -205,3 +210,27 @@ def test_the_levers_caption_says_what_of_the_goal_is_reached():
         in other
     )
     assert hopeless.endswith("No device with smaller errors would reach it: two qubits are better on that as well.")
+
+
+def test_the_report_begins_with_three_sentences_of_the_tables(made):
+    sentences = summary(made)
+    assert len(sentences) == 3
+    first, device, last = sentences
+    assert first.startswith("SmolLM2-135M has perplexity ")
+    table = verdicts(made).query("compression_ratio == 0.3")
+    assert f"{significant(table['perplexity_ideal'].min())} with blocks of 3 qubits" in first
+    assert device in headline(made)
+    largest = table.iloc[-1]
+    ends = interval(largest.lambda_c_ci95_low, largest.lambda_c_ci95_high)
+    assert last.endswith(f"and at λ = {largest.lambda_c} (95 % interval {ends}) with 3 qubits.")
+    assert "beyond λ = 10.0, the strongest noise measured, with 1 qubit" in last
+    assert all(len(numbers(sentence)) <= 8 for sentence in sentences)
+    quiet = summary(evidence_of("sweep.noise_scale=0", "transpile.synthesis=none", "evaluate.shots=[inf]"))
+    assert quiet[1:] == ["No noise was evaluated: where it drowns this gain is not known."]
+
+
+def test_the_picture_comes_first_and_the_long_paragraph_below_it(made, page):
+    body = page.split("</header>")
+    assert all(html.escape(sentence, quote=False) in body[0] for sentence in summary(made))
+    assert page.index('id="chart"') < page.index('id="headline"') < page.index('<section id="recovery">')
+    assert headline(made)[:60] in page.split('<section id="headline">')[1]

@@ -118,12 +118,3 @@ def test_a_further_figure_has_its_title_and_caption_below_its_sections(monkeypat
 def toy_caption(evidence: Evidence) -> list[str]:
     assert evidence.settings.train.steps > 0
     return ["In a caption: 33 <steps>."]
-
-
-def test_the_page_of_results_lists_what_there_is(tmp_path):
-    docs = Path(__file__).parents[2] / "docs"
-    made = tmp_path / "results.md"
-    subprocess.run([sys.executable, docs / "list_results.py", made], check=True)
-    assert made.read_text(encoding="utf-8") == (docs / "results.md").read_text(encoding="utf-8"), (
-        "type python docs/list_results.py"
-    )

@@ -15,10 +15,11 @@ import pytest
 from cayley_adapters.analysis.comparison import DIFFERENCE_COLUMNS
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.report.plots.boundaries import boundary_table, column_of
 from cayley_adapters.report.plots.comparison import comparison_figure
 from cayley_adapters.report.plots.comparison_chart import comparison_chart
 from cayley_adapters.report.plots.files import save_figure, save_html
-from cayley_adapters.report.plots.grid import boundary_table, cell_table, column_of, short
+from cayley_adapters.report.plots.grid import cell_table, short
 from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
 from cayley_adapters.report.plots.phase_diagram import phase_diagram_figure
 
@@ -149,13 +150,6 @@ def test_two_saves_have_the_same_bytes(drawn, tmp_path):
     svg = (tmp_path / "new" / "one.svg").read_bytes()
     assert svg == (tmp_path / "new" / "two.svg").read_bytes()
     assert b"<dc:date>" not in svg
-
-
-def test_luminance_of_the_colours_rises():
-    import matplotlib as mpl
-
-    light = mpl.colormaps["viridis"](np.linspace(0, 1, 50))[:, :3] @ (0.2126, 0.7152, 0.0722)
-    assert (np.diff(light) > 0).all()
 
 
 def edge_case(curves, level=44.5):

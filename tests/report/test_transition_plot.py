@@ -104,9 +104,13 @@ def test_the_noise_budget_is_drawn_by_source(tmp_path):
     gains = pd.DataFrame({"compression_ratio": [0.2, 0.2], "qubits": [1, 2], "gain": [0.3, 0.35]})
     figure = noise_budget_figure(table, gains, CIRCUITS, "A heading")
     costs, counted = figure.axes
-    assert sorted(round(bar.get_height(), 3) for bar in costs.patches) == [0.05, 0.06, 0.16]
+    heights = sorted(round(bar.get_height(), 3) for bar in costs.patches)
+    assert heights == [0.05, 0.06, 0.16, 0.3, 0.35]  # costs and gains
+    assert sorted(text.get_text() for text in costs.texts) == ["0.05", "0.06", "0.16", "0.3", "0.35"]
+    ends = [np.ptp(bars.get_segments()[0][:, 1]) for bars in costs.collections]
+    np.testing.assert_allclose(ends, 2 * 1.96 * 0.01)  # 95 %
     assert len(counted.patches) == 2 * len(CIRCUITS)
-    assert costs.get_yscale() == counted.get_yscale() == "log"
+    assert costs.get_yscale() == counted.get_yscale() == "linear"
     save_figure(figure, tmp_path / "b.png", tmp_path / "b.svg")
     empty = noise_budget_figure(table.iloc[:0], gains, [], "Nothing measured")
     save_figure(empty, tmp_path / "e.png", tmp_path / "e.svg")

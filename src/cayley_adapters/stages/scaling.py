@@ -12,6 +12,7 @@ from cayley_adapters.core.tables import read_cells, write_table
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
 from cayley_adapters.report.figures import SCALING
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.wandb.tracked import TrackedRun, figure_files
 from cayley_adapters.settings import Settings
 from cayley_adapters.stages.common import device_noise
@@ -29,7 +30,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     write_table(budgets, outputs["budget"], BUDGET_COLUMNS)
     circuits = model_circuits(budgets, device_noise(settings.noise), settings.train.ansatz)
     model = str(read_cells(inputs["cells"][0])["model"].iloc[0])
-    heading = f"{model} on {backend}, readout {result['readout']}, {result['shots']} shots"
+    heading = f"{model_title(model)} on {backend}, readout {result['readout']}, {result['shots']} shots"
     costs = budgets.dropna(subset="cost")
     means = costs.groupby(["compression_ratio", "qubits", "source"], as_index=False)[["cost", "cost_se"]].mean()
     gains = pd.DataFrame(rows, columns=["compression_ratio", "qubits", "gain"]).dropna()

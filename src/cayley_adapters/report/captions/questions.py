@@ -5,6 +5,7 @@ from __future__ import annotations
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.report.captions.common import where_adapted
 from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.words import count, listing, significant
 
 __all__ = ["question_findings", "questions_caption"]
@@ -14,7 +15,7 @@ def questions_caption(evidence: Evidence) -> list[str]:
     """Of the multiple-choice questions."""
     settings = evidence.settings
     return [
-        f"Multiple-choice questions answered by {settings.model.name}: uncompressed, compressed by "
+        f"Multiple-choice questions answered by {model_title(settings.model.name)}: uncompressed, compressed by "
         f"{settings.compress.method}, and with adapters on {where_adapted(evidence)}.",
         *question_findings(evidence),
     ]

@@ -12,10 +12,11 @@ from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.report.captions.common import shots_text
 from cayley_adapters.report.evidence import Evidence
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.words import count, interval, listing, perplexity, significant, whole
 from cayley_adapters.simulation.mitigations import MITIGATIONS
 
-__all__ = ["VERDICTS", "headline", "limits", "verdict", "verdicts"]
+__all__ = ["VERDICTS", "at_the_device", "headline", "limits", "verdict", "verdicts"]
 
 VERDICTS = ("helps", "harms", "undecided", "not measured")
 
@@ -94,19 +95,21 @@ def critical_noise(block: Mapping[str, Any], end: float) -> str:
 def headline(evidence: Evidence) -> str:
     """One paragraph computed from the tables."""
     table, one = verdicts(evidence), evidence.cells.iloc[0]
+    model = model_title(str(one["model"]))
     ratios = [part["compression_ratio"] for part in drawn_ratios(evidence)]
     lost = listing(f"{perplexity(evidence.perplexity('compressed', ratio))} at ratio {ratio:g}" for ratio in ratios)
     text = [
-        f"{one['model']} has perplexity {perplexity(evidence.perplexity('uncompressed'))} uncompressed; compressed by "
+        f"{model} has perplexity {perplexity(evidence.perplexity('uncompressed'))} uncompressed; compressed by "
         f"{one['compression']} it has {lost}."
         if evidence.settings.compress.method != "none"
-        else f"{one['model']} has perplexity {perplexity(evidence.perplexity('uncompressed'))}; nothing was compressed."
+        else f"{model} has perplexity {perplexity(evidence.perplexity('uncompressed'))}; nothing was compressed."
     ]
-    text += [_at_the_device(evidence, table), _critical(table)] if evidence.noisy else [_without_noise(table)]
+    text += [at_the_device(evidence, table), _critical(table)] if evidence.noisy else [_without_noise(table)]
     return " ".join([*text, *_repaired(evidence), *_controls(evidence)])
 
 
-def _at_the_device(evidence: Evidence, table: pd.DataFrame) -> str:
+def at_the_device(evidence: Evidence, table: pd.DataFrame) -> str:
+    """Whether blocks help on the device as calibrated, in one sentence; ``table`` is that of :func:`verdicts`."""
     noise = evidence.settings.noise
     # Most often all ratios say the same of a block: then it is said once.
     said: dict[str, list[str]] = {name: [] for name in VERDICTS}

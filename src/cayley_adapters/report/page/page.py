@@ -13,9 +13,11 @@ from cayley_adapters.core.registry import load
 from cayley_adapters.report.contents import SECTIONS, Figure, Section, Table
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.figures import FIGURES
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.page.headline import headline, limits, verdicts
 from cayley_adapters.report.page.methods import REFERENCES, methods
 from cayley_adapters.report.page.provenance import command, environment, public
+from cayley_adapters.report.page.summary import summary
 from cayley_adapters.report.page.tables import TableView, averages, table_view
 from cayley_adapters.report.plots.files import chart_json, vega_script
 from cayley_adapters.report.plots.phase_chart import phase_diagram_chart
@@ -77,14 +79,15 @@ def render_report(evidence: Evidence, calibrated: str | None) -> str:
     jinja = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     return jinja.from_string(sources["report.html.j2"]).render(
         settings=settings,
-        model=evidence.cells["model"].iloc[0],
+        model=model_title(str(evidence.cells["model"].iloc[0])),
         policy=_policy(scripts),
         style=Markup(sources["report.css"]),  # noqa: S704 - our own file
         scripts=scripts,
         chart=Markup(chart_json(chart)),  # noqa: S704 - has no "<"
+        summary=summary(evidence),
         headline=headline(evidence),
         limits=limits(evidence),
-        verdicts=table_view(verdicts(evidence), "Does it help?", gather=False),
+        verdicts=table_view(verdicts(evidence), "Does it help?", gather=False, name="verdicts"),
         sections=[shown for section in SECTIONS.values() if (shown := _shown(section, evidence))],
         methods=paragraph,
         references=[REFERENCES[key] for key in cited],
@@ -148,10 +151,10 @@ def _picture(figure: Figure, evidence: Evidence) -> _Picture:
 def _table(table: Table, evidence: Evidence) -> tuple[str, str, TableView | None, TableView]:
     name = f"{table.name}.csv"
     rows = evidence.tables[name]
-    view = table_view(rows, table.title)
+    view = table_view(rows, table.title, name=table.name)
     means = None
     if table.averaged and not view.open:
-        means = table_view(averages(rows, table.averaged), f"{table.title}: means", gather=False)
+        means = table_view(averages(rows, table.averaged), f"{table.title}: means", False, table.name)
     return name, _link(name, evidence.files[name]), means, view
 
 

@@ -7,7 +7,10 @@ vegaEmbed("#chart", JSON.parse(document.getElementById("chart-spec").textContent
   renderer: "svg",
   actions: false,
 }).then(
-  () => document.body.classList.add("drawn"),
+  () => {
+    document.body.classList.add("drawn");
+    mark(document.getElementById("chart"));
+  },
   (error) => console.error("The chart could not be drawn:", error),
 );
 
@@ -32,4 +35,14 @@ for (const button of document.querySelectorAll(".data th button")) {
     });
     body.append(...rows);
   });
+}
+
+// What is wider than its box says so, until its end is in sight.
+const boxes = [...document.querySelectorAll(".scroll")];
+const mark = (box) => box.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+const watch = new ResizeObserver((seen) => seen.forEach((one) => mark(one.target.closest(".scroll"))));
+for (const box of boxes) {
+  box.addEventListener("scroll", () => mark(box), { passive: true });
+  watch.observe(box);
+  for (const inner of box.children) watch.observe(inner);
 }

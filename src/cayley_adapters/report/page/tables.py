@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from cayley_adapters.report.columns import Column as Described
+from cayley_adapters.report.columns import column
 from cayley_adapters.report.words import share, significant, whole
 
 __all__ = ["SHOWN_ROWS", "Column", "TableView", "averages", "table_view"]
@@ -23,7 +25,7 @@ IDENTIFIERS = ("seed", "layer", "block", "slice", "index")
 """Numbers that name something: means of them say nothing."""
 
 
-def _nats(value: float) -> str:
+def _fixed(value: float) -> str:
     return significant(value) if value is None or not math.isfinite(value) else f"{value:.4f}".replace("-", "−")
 
 
@@ -36,37 +38,17 @@ def _shots(value: Any) -> str:
     return "unlimited" if math.isinf(float(value)) else whole(float(value))
 
 
-_HEADINGS: dict[str, tuple[str, Callable[[Any], str] | None]] = {
-    "compression_ratio": ("compression ratio", "{:g}".format),
-    "block_dim": ("block dimension d", whole),
-    "other_block_dim": ("other d", whole),
-    "matched_block_dim": ("matched d", whole),
-    "qubits": ("qubits n", whole),
-    "noise_scale": ("noise scale λ", "{:g}".format),
-    "trained_noise_scale": ("λ in training", "{:g}".format),
-    "shots": ("shots a circuit", _shots),
-    "seed": ("seed", "{:.0f}".format),
-    "tokens": ("test tokens", whole),
-    "nll": ("nll (nats a token)", _nats),
-    "nll_se": ("standard error (nats)", _nats),
-    "nll_difference": ("difference of nll (nats a token)", _nats),
-    "gain": ("gain G (nats a token)", _nats),
-    "cost": ("cost C (nats a token)", _nats),
-    "recovery": ("recovery (share)", share),
-    "gate_fidelity": ("gate fidelity (share)", "{:.4f}".format),
-    "lambda_c": ("λ_c (noise scale)", significant),
-    "adapter_parameters": ("parameters", whole),
-    "two_qubit_gates": ("two-qubit gates a block", _plain),
-    "cz": ("CZ a block", _plain),
-    "sx": ("SX a block", _plain),
-    "rz": ("RZ a block", _plain),
-    "depth": ("depth", _plain),
-    "perplexity_compressed": ("perplexity without blocks", significant),
-    "perplexity_ideal": ("perplexity, λ\u00a0=\u00a00", significant),
-    "perplexity_device": ("perplexity, λ\u00a0=\u00a01", significant),
-    "at_device": ("at λ\u00a0=\u00a01 a block", None),
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "index": "{:.0f}".format,
+    "whole": whole,
+    "shots": _shots,
+    "count": _plain,
+    "significant": significant,
+    "scale": "{:g}".format,
+    "fixed": _fixed,
+    "share": share,
 }
-"""Column of a CSV → its heading with units, and how a value is written; other columns are told by their kind."""
+"""Kind of a column, as of :data:`cayley_adapters.report.columns.KINDS`, → how its values are written."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +85,7 @@ class TableView:
         return self.rows <= OPEN_ROWS
 
 
-def table_view(table: pd.DataFrame, title: str, gather: bool = True) -> TableView:
+def table_view(table: pd.DataFrame, title: str, gather: bool = True, name: str = "") -> TableView:
     """Prepare a table.
 
     Args:
@@ -111,19 +93,20 @@ def table_view(table: pd.DataFrame, title: str, gather: bool = True) -> TableVie
             ``ci95_high``.
         title: its heading.
         gather: whether columns of one value are taken out of the table.
+        name: of its CSV, without the ending, which tells what its columns are.
     """
     shown = table.head(SHOWN_ROWS)
     columns, constants = [], []
-    for name in table.columns:
-        if name.endswith("ci95_high") and name.replace("_high", "_low") in table:
+    for each in table.columns:
+        if each.endswith("ci95_high") and each.replace("_high", "_low") in table:
             continue
-        column = _column(shown, name)
-        if not any(key for key in column.keys):
+        made = _column(shown, each, name)
+        if not any(key for key in made.keys):
             continue  # nothing in it
-        if gather and len(table) > 1 and table[name].nunique(dropna=False) == 1 and not name.endswith("ci95_low"):
-            constants.append((column.heading, column.texts[0]))
+        if gather and len(table) > 1 and table[each].nunique(dropna=False) == 1 and not each.endswith("ci95_low"):
+            constants.append((made.heading, made.texts[0]))
         else:
-            columns.append(column)
+            columns.append(made)
     return TableView(title, columns, constants, len(table), len(shown))
 
 
@@ -136,28 +119,28 @@ def averages(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return means.assign(rows=groups.size()["size"])
 
 
-def _column(table: pd.DataFrame, name: str) -> Column:
-    if name.endswith("ci95_low") and (high := name.replace("_low", "_high")) in table:
-        stem = name.removesuffix("ci95_low").rstrip("_")
-        write = _writer(stem, table[name])
-        ends = [[_text(value, write) for value in table[end]] for end in (name, high)]
+def _column(rows: pd.DataFrame, name: str, table: str) -> Column:
+    values = rows[name]
+    known = column(name, table)
+    if name.endswith("ci95_low") and (high := name.replace("_low", "_high")) in rows:
+        write = _writer(known, values)
+        ends = [[_text(value, write) for value in rows[end]] for end in (name, high)]
         texts = [f"{low} – {up}" if low and up else f"> {low}" if low else "" for low, up in zip(*ends, strict=True)]
-        return Column(_interval_heading(stem), True, texts, [_key(value) for value in table[name]])
-    values = table[name]
-    heading, written = _HEADINGS.get(name, (name.replace("_", " "), None))
-    numeric = written is not None or (pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values))
-    write = _writer(name, values)
-    return Column(heading, numeric, [_text(value, write) for value in values], [_key(value) for value in values])
+        stem = name.removesuffix("ci95_low").rstrip("_")
+        of = column(stem, table) if stem else None
+        heading = f"95 % of {of.heading if of else stem.replace('_', ' ')}" if stem else "95 %"
+        return Column(heading, True, texts, [_key(value) for value in values])
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    heading = known.titled if known else name.replace("_", " ")
+    write = _writer(known, values)
+    texts = [_text(value, write) for value in values]
+    return Column(heading, known.numeric if known else numeric, texts, [_key(value) for value in values])
 
 
-def _interval_heading(stem: str) -> str:
-    return f"95 % of {_HEADINGS.get(stem, (stem.replace('_', ' '), None))[0].split(' (')[0]}" if stem else "95 %"
-
-
-def _writer(name: str, values: pd.Series) -> Callable[[Any], str]:
-    known = _HEADINGS.get(name, ("", None))[1]
-    if known is not None:
-        return known
+def _writer(known: Described | None, values: pd.Series) -> Callable[[Any], str]:
+    """How values are written: as is known of their column, or by what they are."""
+    if known is not None and known.numeric:
+        return _WRITERS[known.kind]
     if pd.api.types.is_bool_dtype(values):
         return lambda value: "yes" if value else "no"
     if pd.api.types.is_integer_dtype(values):

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.core.messages import printable
+from cayley_adapters.report.plots.boundaries import boundary_table
 from cayley_adapters.report.plots.encodings import COLOURS
 from cayley_adapters.report.plots.files import canvas
-from cayley_adapters.report.plots.grid import boundary_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.report.plots.boundaries import boundary_table
+from cayley_adapters.report.plots.colours import colour_limit, shade_colour
 from cayley_adapters.report.plots.comparison import perplexity_differences
-from cayley_adapters.report.plots.encodings import COLOURS, numbers, plain, recovery_colour, tooltips, width_of
-from cayley_adapters.report.plots.grid import boundary_table, cell_table, with_words
+from cayley_adapters.report.plots.encodings import COLOURS, numbers, plain, tooltips, width_of
+from cayley_adapters.report.plots.grid import cell_table, with_words
 
 if TYPE_CHECKING:
     import altair as alt
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["comparison_chart"]
 
 _LINE = 150  # characters of the heading's notes
+_ROW = 40  # pixels
 
 
 def comparison_chart(
@@ -48,15 +51,16 @@ def comparison_chart(
         y=alt.Y("dim:O", sort=dims, title=None),
         tooltip=tooltips(table),
     )
-    heat = alt.layer(base.mark_rect().encode(color=recovery_colour(alt)), *numbers(alt, base)).properties(
-        width=0.8 * width_of(axis), height=32 * len(dims)
-    )
+    limit, width = colour_limit(table["against"]), 0.8 * width_of(axis)
+    cells = base.mark_rect(stroke="#999", strokeWidth=0.5).encode(color=shade_colour(alt, limit))
+    drawn = numbers(alt, base, limit, (width / len(axis), _ROW))
+    heat = alt.layer(cells, *drawn).properties(width=width, height=_ROW * len(dims))
     facets = heat.facet(
         column=alt.Column(
             "map:N",
             sort=names,
             title=None,
-            header=alt.Header(labelFontSize=13, labelFontWeight="bold", labelLimit=0.8 * width_of(axis)),
+            header=alt.Header(labelFontSize=13, labelFontWeight="bold", labelLimit=width),
         ),
         row=alt.Row("compression_ratio:O", title="Compression ratio"),
     )
@@ -88,8 +92,9 @@ def comparison_chart(
     heading = alt.TitleParams(
         "Where quantum-executed adapters help",
         subtitle=[
-            "Number: perplexity; colour: recovered share of nll; cross: noise-dominated. Marker: λ_c with its 95 % "
-            "interval; λ_c = 0 (no gain without noise) is not drawn.",
+            "Number: perplexity, bold for the best block; colour: nll minus that without blocks, blue helps and red "
+            "harms; hatched: noise-dominated.",
+            "Marker: λ_c with its 95 % interval; λ_c = 0 (no gain without noise) is not drawn.",
             *(line for note in notes for line in textwrap.wrap(note, _LINE)),
         ],
         anchor="start",

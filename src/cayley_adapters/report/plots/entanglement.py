@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.plots.files import canvas
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def entanglement_figure(table: pd.DataFrame, differences: pd.DataFrame, model: s
                 _entropy(axes, mine[mine["block_dim"] == d], answers.loc[(d, projection)], every)
             _distances(row[-1], mine, dims, every)
         _dress(panels, projections, entangled, 1 - _TEXT / panel[1])
-        heading = f"{model}: operator entanglement of the blocks by layer"
+        heading = f"{model_title(model)}: operator entanglement of the blocks by layer"
         left = 0.1 / width
         figure.text(left, 1 - 0.1 / height, heading, va="top", fontsize=9, fontweight="bold")
         _legend(figure, dims, bool(entangled), (left, (below - 0.4) / height))

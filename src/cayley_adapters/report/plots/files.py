@@ -22,13 +22,16 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <title>{title}</title>
-<style>body {{ font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #222; background: #fff }}</style>
+<style>body {{ font: 14px/1.4 system-ui, sans-serif; margin: 1rem; color: #222; background: #fff }}
+#chart {{ display: block; overflow-x: auto }}
+#chart svg.marks {{ display: block; width: 100%; min-width: 56rem; height: auto }}</style>
 <script>{script}</script>
 </head>
 <body>
 <div id="chart"></div>
 <script>
-const options = {{mode: "vega-lite", actions: {{export: true, source: false, compiled: false, editor: false}}}};
+const actions = {{export: true, source: false, compiled: false, editor: false}};
+const options = {{mode: "vega-lite", renderer: "svg", actions}};
 vegaEmbed("#chart", {spec}, options)
   .catch(error => {{ document.getElementById("chart").textContent = "The chart failed: " + error; }});
 </script>

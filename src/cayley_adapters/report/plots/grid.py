@@ -6,27 +6,27 @@ position is linear in log λ. Scales that refining gave to some blocks only have
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.analysis.curves import along_the_axis, select_cells
 from cayley_adapters.core.errors import CayleyError
 
 __all__ = [
     "average_seeds",
-    "boundary_table",
     "cell_table",
-    "column_of",
-    "describe",
     "reference_perplexities",
     "short",
     "text_shift",
     "with_words",
 ]
+
+_LARGEST = 1e3  # nats: JSON has no infinity
+_NUMBER = 0.27  # columns from a line to the middle of a number that it does not touch
 
 
 def short(value: float) -> str:
@@ -41,26 +41,18 @@ def short(value: float) -> str:
     return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
-def column_of(axis: np.ndarray, noise_scale: float) -> float:
-    """Where a noise scale lies on the columns: −½ for 0 (left edge), L − ½ (right edge) from the last scale on.
+def text_shift(column: int, lines: Iterable[float]) -> float:
+    """How far, in columns, a cell's number moves aside so that no line of its row touches it.
 
     Args:
-        axis: ``(L,)`` increasing noise scales, the first 0.
-        noise_scale: ≥ 0; one below the smallest positive scale is put half-way between that and 0.
+        column: of the cell.
+        lines: where boundaries cross the row, on the columns.
     """
-    if noise_scale <= 0:
-        return -0.5
-    if noise_scale >= axis[-1]:
-        return len(axis) - 0.5
-    if noise_scale < axis[1]:
-        return 0.5
-    return float(np.interp(np.log(noise_scale), np.log(axis[1:]), np.arange(1, len(axis))))
-
-
-def text_shift(column: int, line: float) -> float:
-    """How far, in columns, a cell's number moves aside so that a boundary at ``line`` does not cross it."""
-    away = column - line
-    return float(np.clip(0.38 - abs(away), 0, 0.19) * (1 if away > 0 else -1))
+    near = [line for line in lines if abs(column - line) < _NUMBER]
+    if not near:
+        return 0.0
+    line = min(near, key=lambda line: abs(column - line))
+    return float((_NUMBER - abs(column - line)) * (1 if column > line else -1))
 
 
 def reference_perplexities(baselines: pd.DataFrame, transition: Mapping[str, Any]) -> pd.DataFrame:
@@ -81,15 +73,20 @@ def reference_perplexities(baselines: pd.DataFrame, transition: Mapping[str, Any
             raise CayleyError(f"the baselines lack method {', '.join(sorted(missing))} at compression ratio {ratio}")
         if "matched_block_dim" in here:
             sized = here["matched_block_dim"].notna()
-            sizes = [
-                f"{method} (as d = {d:.0f})" for method, d in here.loc[sized, ["method", "matched_block_dim"]].values
+            here.loc[sized, "method"] = [
+                f"{_control(method)}, as d = {d:.0f}"
+                for method, d in here.loc[sized, ["method", "matched_block_dim"]].values
             ]
-            here.loc[sized, "method"] = sizes
+        here["method"] = here["method"].map(_control)
         means = here.groupby("method", sort=False, as_index=False)[["nll", "adapter_parameters"]].mean()
         rows.append(means.assign(compression_ratio=ratio))
     table = pd.concat(rows, ignore_index=True)
     with np.errstate(over="ignore"):
         return table.assign(perplexity=np.exp(table["nll"]))
+
+
+def _control(method: str) -> str:
+    return CONTROLS[method].look.in_legend if method in CONTROLS else method
 
 
 def average_seeds(cells: pd.DataFrame) -> pd.DataFrame:
@@ -116,10 +113,10 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
         every: keep all readouts and shots (one table after the other) instead of those of the transition.
 
     Returns:
-        The columns of :func:`average_seeds` and ``column``, ``recovery_nll`` (1 uncompressed, 0 compressed; not
-        clipped), ``difference`` (nll minus the compressed model's, with its interval, as text), ``noise_dominated``
-        (nll above the compressed model's), ``best`` (the best block at its noise scale), ``label`` (the block's),
-        ``text`` (its perplexity) and ``variant`` (readout and shots).
+        The columns of :func:`average_seeds` and ``column``, ``against`` (nll minus that of the same compressed model
+        without blocks, nats a token), ``recovery_nll`` (1 uncompressed, 0 compressed), ``difference`` (the first with
+        its interval, as text), ``noise_dominated`` (nll above the compressed model's), ``best`` (the best block at its
+        noise scale), ``label`` (the block's), ``text`` (its perplexity) and ``variant`` (readout and shots).
     """
     # What a processor measured is of a text of its own: marks on the map.
     cells = along_the_axis(cells[cells["executor"] != "qpu"])
@@ -151,6 +148,7 @@ def cell_table(cells: pd.DataFrame, transition: Mapping[str, Any], every: bool =
     qubits = table["qubits"].map(lambda count: f"{int(count)} qubit{'s' if count > 1 else ''}")
     return table.assign(
         column=np.searchsorted(axis, table["noise_scale"].astype(float)),
+        against=table["nll"] - level,
         recovery_nll=np.where(span > 0, (level - table["nll"]) / span.where(span > 0), np.nan),
         noise_dominated=~(table["nll"] <= level),
         difference=[
@@ -183,7 +181,7 @@ def _shared_axis(cells: pd.DataFrame) -> np.ndarray:
 
 
 def with_words(table: pd.DataFrame) -> pd.DataFrame:
-    """A cell table with the texts of a chart's axes and tooltips, and ``clipped``, the recovery within [−1, 1]."""
+    """A cell table with the texts of a chart's axes and tooltips, and ``shade``, the difference that colours it."""
     return table.assign(
         block=table["label"].str.replace("\n", ", "),
         scale=table["noise_scale"].map("{:g}".format),
@@ -191,87 +189,8 @@ def with_words(table: pd.DataFrame) -> pd.DataFrame:
         nll_text=table["nll"].map("{:.4f}".format)
         + table["nll_se"].map(" ± {:.4f}".format, na_action="ignore").fillna(""),
         phase=np.where(table["noise_dominated"], "noise-dominated", "expressive"),
-        clipped=table["recovery_nll"].clip(-1, 1),
+        shade=table["against"].clip(upper=_LARGEST),
     ).drop(columns=["label", "shots"])
-
-
-def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFrame:
-    """λ_c of each ratio and block dimension with its place on the columns.
-
-    Returns:
-        ``compression_ratio, block_dim, two_qubit_gates, lambda_c, censored, low, high, low_text, high_text, x, x_low,
-        x_high, x_repair, x_identity, repair_text, identity_text``; ``censored`` is ``no``, ``below`` or ``above``, and
-        an interval that is open above ends with the axis.
-    """
-    rows = []
-    for part in transition["ratios"]:
-        for block in part["blocks"]:
-            low, high = block["ci95"]
-            texts = ["–" if low is None else f"{low:.3g}", "–" if high is None else f"{high:.3g}"]
-            if low is None:  # one document: no interval
-                low = high = block["lambda_c"]
-            elif high is None:
-                high, texts[1] = float(axis[-1]), "beyond the axis"
-            x, x_low, x_high = (column_of(axis, value) for value in (block["lambda_c"], low, high))
-            if block["censored"] == "above":
-                x = len(axis) - 0.5
-            elif block["censored"] == "below":  # somewhere between the first two columns
-                x, x_low, x_high = 0.5, min(x_low, 0.5), x_high if high > axis[1] else 0.5
-            rows.append(
-                {
-                    "compression_ratio": part["compression_ratio"],
-                    **{name: block[name] for name in ("block_dim", "two_qubit_gates", "lambda_c")},
-                    "censored": block["censored"] or "no",
-                    "low": low,
-                    "high": high,
-                    "low_text": texts[0],
-                    "high_text": texts[1],
-                    "x": x,
-                    "x_low": x_low,
-                    "x_high": x_high,
-                    **{f"x_{name}": _place(axis, block, name) for name in ("repair", "identity")},
-                    **{f"{name}_text": _scale_text(block, name) for name in ("repair", "identity")},
-                }
-            )
-    return pd.DataFrame(rows).sort_values(["compression_ratio", "block_dim"], ignore_index=True)
-
-
-def _place(axis: np.ndarray, block: Mapping[str, Any], name: str) -> float:
-    """Where a further boundary of a block lies; not a number where it is unknown or beyond the axis."""
-    value = block.get(f"lambda_{name}")
-    if value is None or block.get(f"lambda_{name}_censored") is not None:
-        return float("nan")
-    return column_of(axis, value)
-
-
-def _scale_text(block: Mapping[str, Any], name: str) -> str:
-    value, censored = block.get(f"lambda_{name}"), block.get(f"lambda_{name}_censored")
-    if value is None:
-        return "–"
-    return f"{ {'above': '> ', 'below': '< '}.get(censored or '', '') }{value:.3g}"
-
-
-def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0, more: str = "") -> str:
-    """The caption: model, device, readout, shots, adapted projections, tokens, executor and intervals, and ``more``."""
-    one = table.iloc[0]
-    seeds = int(table["seeds"].max())
-    shots = transition["shots"]
-    bootstrap = transition.get("bootstrap", {})
-    parts = [
-        f"Model {one['model']}, compression {one['compression']}; ansatz {one['ansatz']}; adapted projections: "
-        f"{one['targets']}; device {one['backend']} (layout {one['layout']}, mitigation {one['mitigation']}); "
-        f"readout {one['readout']}; {shots if shots == 'inf' else format(int(shots), ',')} shots; executor "
-        f"{one['executor']}; {int(one['tokens']):,} test tokens"
-        + (f" of {bootstrap['resampled']}" if bootstrap else "")
-        + (f"; mean of {seeds} seeds" if seeds > 1 else "; one seed")
-        + "."
-    ]
-    if bootstrap and bootstrap["documents"] > 1:
-        parts.append(f"Intervals: {bootstrap['replicates']:,} paired bootstrap replicates over these.")
-    elif bootstrap:
-        parts.append("No intervals: one window of one document cannot be resampled.")
-    text = " ".join(parts) + more
-    return textwrap.fill(text, width) if width else text
 
 
 def _gates(count: float) -> str:

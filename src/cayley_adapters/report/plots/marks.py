@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.plots.grid import column_of
+from cayley_adapters.report.plots.boundaries import column_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["device_marks", "draw_device_marks", "mark_handle", "mark_layer", "mark_note"]
 
-_PLACE = (0.3, 0.3)  # of a mark, from the middle of its cell, in columns and rows
+_PLACE = (-0.38, -0.36)  # of a mark, from the middle of its cell, in columns and rows
 
 
 def device_marks(cells: pd.DataFrame, axis: np.ndarray) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def mark_layer(marks: pd.DataFrame, x: Any, y: Any) -> Any:
     star = "M0,-1L0.22,-0.31L0.95,-0.31L0.36,0.12L0.59,0.81L0,0.38L-0.59,0.81L-0.36,0.12L-0.95,-0.31L-0.22,-0.31Z"
     return (
         alt.Chart(table)
-        .mark_point(shape=star, size=260, filled=True, opacity=1, strokeWidth=1, xOffset=-20, yOffset=-13)
+        .mark_point(shape=star, size=260, filled=True, opacity=1, strokeWidth=1, xOffset=-25, yOffset=18)
         .encode(
             x=x,
             y=y,

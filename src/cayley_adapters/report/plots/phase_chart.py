@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.plots.encodings import CELL, COLOURS, numbers, plain, recovery_colour, tooltips, width_of
-from cayley_adapters.report.plots.grid import (
-    boundary_table,
-    cell_table,
-    describe,
-    reference_perplexities,
-    short,
-    text_shift,
-    with_words,
-)
+from cayley_adapters.report.names import model_title
+from cayley_adapters.report.plots.boundaries import BOUNDARIES, boundary_table, column_of, letter_table
+from cayley_adapters.report.plots.colours import colour_limit, shade_colour
+from cayley_adapters.report.plots.curves_chart import curves_panel
+from cayley_adapters.report.plots.encodings import CELL, noise_columns, numbers, plain, tooltips, width_of
+from cayley_adapters.report.plots.grid import cell_table, reference_perplexities, short, text_shift, with_words
 from cayley_adapters.report.plots.marks import device_marks, mark_layer, mark_note
+from cayley_adapters.report.plots.notes import describe
 
 if TYPE_CHECKING:
     import altair as alt
@@ -30,7 +27,7 @@ __all__ = ["phase_diagram_chart"]
 def phase_diagram_chart(
     cells: pd.DataFrame, baselines: pd.DataFrame, transition: Mapping[str, Any], title: str | None = None
 ) -> alt.VConcatChart:
-    """Heat maps of the recovered share of nll, and below them perplexity against noise, one panel a compression ratio.
+    """Heat maps of what blocks help or harm, and below them perplexity against noise, one panel a compression ratio.
 
     The lines show every readout and number of shots, the heat maps those of the transition; a click on a block in the
     legend picks its lines out. Rules mark the baselines.
@@ -58,20 +55,29 @@ def phase_diagram_chart(
     picked = alt.selection_point(fields=["block"], bind="legend", name="block")
     main = table["variant"].iloc[0]
     variants = sorted(lines["variant"].unique(), key=lambda name: (name != main, name))
+    limit, width = colour_limit(table["against"]), width_of(axis, len(ratios))
     maps, curves = list[Any](), list[Any]()
     for ratio in ratios:
         inner = {"labels": False, "ticks": False, "minExtent": 70} if maps else {"labelLimit": 260, "minExtent": 195}
         known = _at(references, ratio)
-        maps.append(_heat_map(_at(table, ratio), _at(bounds, ratio), known, axis, inner, _at(measured, ratio)))
+        shown = _at(table, ratio), _at(bounds, ratio), known, axis, inner, _at(measured, ratio)
+        maps.append(_heat_map(*shown, limit=limit, width=width))
         extent = inner["minExtent"]
-        curves.append(_curves(_at(lines, ratio), known, axis, variants, picked, extent, first=len(maps) == 1))
+        curves.append(
+            curves_panel(_at(lines, ratio), known, axis, variants, picked, extent, width, first=len(maps) == 1)
+        )
+    letters = "; ".join(f"{letter}: {what}" for letter, what in BOUNDARIES.values())
+    marks = (
+        "Number: perplexity, bold for the best block at this noise. Hatched: noise-dominated, worse than the "
+        f"compressed model without blocks (C > G). Black line: critical noise λ_c with its 95 % interval. {letters}. "
+        "▼: the device as calibrated. Point at a cell for its numbers; click on a block in the legend for its lines."
+    )
+    wide = (len(ratios) * (width + 90) + 260) // 6  # characters
     heading = alt.TitleParams(
-        title or str(table["model"].iloc[0]),
+        title or f"{model_title(str(table['model'].iloc[0]))}: where blocks help, and where noise drowns them",
         subtitle=[
-            *describe(table, transition, width=170, more=mark_note(measured)).splitlines(),
-            "Number: perplexity. White cross: noise-dominated, nll above the compressed model (C > G). Black line: "
-            "critical noise λ_c; bar: its 95 % interval. Thin black line: nothing is left of the repair. Thin "
-            "grey one: the circuits alone, with blocks that have learnt nothing, cost the gain.",
+            *textwrap.wrap(marks, wide),
+            *describe(table, transition, width=wide, more=mark_note(measured)).splitlines(),
         ],
         anchor="start",
         fontSize=16,
@@ -88,13 +94,6 @@ def _at(table: pd.DataFrame, ratio: float) -> pd.DataFrame:
     return table[table["compression_ratio"] == ratio]
 
 
-def _columns(alt: Any, axis: np.ndarray, field: str = "column", title: str | None = "Noise scale λ") -> Any:
-    """The horizontal axis: columns named by their noise scale."""
-    names = json.dumps([f"{scale:g}" for scale in axis])
-    ticks = alt.Axis(values=list(range(len(axis))), labelExpr=f"{names}[datum.value]", grid=False, title=title)
-    return alt.X(f"{field}:Q", scale=alt.Scale(domain=[-0.5, len(axis) - 0.5], nice=False, zero=False), axis=ticks)
-
-
 def _heat_map(
     table: pd.DataFrame,
     bounds: pd.DataFrame,
@@ -102,6 +101,8 @@ def _heat_map(
     axis: np.ndarray,
     side: dict[str, Any],
     measured: pd.DataFrame,
+    limit: float,
+    width: int,
 ) -> Any:
     """One ratio's cells with their boundary, and what a processor measured."""
     import altair as alt
@@ -109,98 +110,75 @@ def _heat_map(
     order = table.sort_values("block_dim", ascending=False)["block"].unique().tolist()
     rows = alt.Y("block:O", sort=order, title=None, axis=alt.Axis(**side))
     lines = table["block"].map(bounds.set_index("block")["x"])
-    aside = [text_shift(*pair) for pair in zip(table["column"], lines, strict=True)]
+    aside = [text_shift(column, [line]) for column, line in zip(table["column"], lines, strict=True)]
     table = table.assign(left=table["column"] - 0.5, right=table["column"] + 0.5, centre=table["column"] + aside)
     base = alt.Chart(plain(table)).encode(y=rows, tooltip=tooltips(table))
-    columns = base.encode(x=_columns(alt, axis, "centre"))
-    heat = base.mark_rect(stroke="white", strokeWidth=0.5).encode(
-        x=_columns(alt, axis, "left"), x2="right:Q", color=recovery_colour(alt)
+    heat = base.mark_rect(stroke="#999", strokeWidth=0.5).encode(
+        x=noise_columns(alt, axis, "left"), x2="right:Q", color=shade_colour(alt, limit)
     )
-    line = alt.Chart(bounds).encode(
-        y=rows,
-        tooltip=[alt.Tooltip("block", title="Block"), alt.Tooltip("lambda_c", title="λ_c", format=".3g")]
-        + [alt.Tooltip(f"{name}_text", title=f"95 % {name}") for name in ("low", "high")]
-        + [
-            alt.Tooltip("censored", title="Beyond the axis"),
-            alt.Tooltip("repair_text", title="Nothing left of the repair at λ"),
-            alt.Tooltip("identity_text", title="The circuit alone costs the gain at λ"),
-        ],
-    )
-    marks = [
-        line.mark_tick(orient="vertical", size=CELL[1], thickness=width, color=colour, opacity=1).encode(
-            x=_columns(alt, axis, "x")
-        )
-        for width, colour in ((6, "white"), (3, "black"))
-    ]
-    bar = line.mark_rule(strokeWidth=2, color="black", yOffset=13).encode(x=_columns(alt, axis, "x_low"), x2="x_high:Q")
-    marks += [
-        line.mark_tick(orient="vertical", size=CELL[1], thickness=1.5, color=colour, opacity=1)
-        .transform_filter(f"isValid(datum.x_{name})")
-        .encode(x=_columns(alt, axis, f"x_{name}"))
-        for name, colour in (("repair", "black"), ("identity", "#777"))
-    ]
+    hatching, *texts = numbers(alt, base, limit, (width / len(axis), CELL[1]))
+    hatching = hatching.encode(x=noise_columns(alt, axis))
+    texts = [text.encode(x=noise_columns(alt, axis, "centre")) for text in texts]
     known = references.set_index("method")["perplexity_text"]
     heading = alt.TitleParams(
         f"Compression ratio {table['compression_ratio'].iloc[0]:g}",
         subtitle=f"uncompressed ppl {known['uncompressed']} · compressed ppl {known['compressed']}",
         anchor="start",
         frame="group",
+        offset=16,
     )
-    stars = [mark_layer(measured, _columns(alt, axis, "x"), rows)] if len(measured) else []
-    layers = alt.layer(heat, *numbers(alt, columns), *marks, bar, *stars)
-    return layers.properties(width=width_of(axis), height=CELL[1] * len(order), title=heading)
+    stars = [mark_layer(measured, noise_columns(alt, axis, "x"), rows)] if len(measured) else []
+    layers = alt.layer(heat, hatching, *texts, *_boundaries(bounds, rows, axis), *_device(axis), *stars)
+    return layers.properties(width=width, height=CELL[1] * len(order), title=heading)
 
 
-def _curves(
-    lines: pd.DataFrame,
-    references: pd.DataFrame,
-    axis: np.ndarray,
-    variants: list[str],
-    picked: Any,
-    extent: int,
-    first: bool,
-) -> Any:
-    """Perplexity against noise for one ratio, each block and each readout, over the baselines."""
+def _device(axis: np.ndarray) -> list[Any]:
+    """The mark of the device as calibrated, above its column."""
     import altair as alt
 
-    order = lines.sort_values("block_dim")["block"].unique().tolist()
-    side = alt.Axis(minExtent=extent, titleX=-52, gridOpacity=0.4, tickCount=6)
-    height = alt.Y("perplexity:Q", scale=alt.Scale(type="log", nice=False, padding=10), title="Perplexity", axis=side)
-    base = alt.Chart(plain(lines)).encode(
-        x=_columns(alt, axis),
-        y=height,
-        color=alt.Color(
-            "block:N",
-            sort=order,
-            title="Block",
-            scale=alt.Scale(domain=order, range=COLOURS),
-            legend=alt.Legend(labelLimit=300),
-        ),
-        opacity=alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.12)),
-        tooltip=tooltips(lines),
-    )
-    shape = alt.Shape("variant:N", sort=variants, title="Readout, shots, executor", legend=alt.Legend(labelLimit=300))
-    dash = alt.StrokeDash("variant:N", sort=variants, legend=None)
-    rules = alt.Chart(references).encode(
-        y=height,
-        tooltip=[
-            alt.Tooltip("method", title="Baseline"),
-            alt.Tooltip("perplexity", title="Perplexity", format=",.4g"),
-            alt.Tooltip("adapter_parameters", title="Adapter parameters", format=",.0f"),
-        ],
-    )
-    # Controls lie close together: their lines are named by their tooltips alone.
-    named = [
-        rules.transform_filter(f"datum.method == '{method}'")
-        .mark_text(align="left", dx=4, dy=dy, color="#555")
-        .encode(x=alt.value(0), text="method:N")
-        for method, dy in (("compressed", -6), ("uncompressed", 8))
+    if not (len(axis) > 1 and axis[1] <= 1 <= axis[-1]):
+        return []
+    x = float(len(axis) - 1) if axis[-1] == 1 else column_of(axis, 1.0)
+    mark = alt.Chart(pd.DataFrame({"x": [x]})).mark_text(text="▼", fontSize=12, baseline="bottom")
+    return [mark.encode(x=noise_columns(alt, axis, "x"), y=alt.value(0))]
+
+
+def _boundaries(bounds: pd.DataFrame, rows: Any, axis: np.ndarray) -> list[Any]:
+    """λ_c with its interval, and the thin lines with their letters below the numbers."""
+    import altair as alt
+
+    shown = {
+        "block": "Block", "lambda_c": "λ_c", "low_text": "95 % low", "high_text": "95 % high",
+        "censored": "Beyond the axis", "repair_text": "Nothing left of the repair at λ",
+        "identity_text": "Circuits that learnt nothing cost the gain at λ",
+    }  # fmt: skip
+    told = [
+        alt.Tooltip(name, title=title, format=".3g" if name == "lambda_c" else alt.Undefined)
+        for name, title in shown.items()
     ]
-    line = base.mark_line().encode(strokeDash=dash)
-    return alt.layer(
-        rules.mark_rule(color="#555", strokeDash=[6, 3]),
-        *named,
-        # Once: the legend it is bound to is shared. Altair would name the view by where objects lie in memory.
-        line.properties(name="curves").add_params(picked) if first else line,
-        base.mark_point(filled=True, size=45).encode(shape=shape),
-    ).properties(width=width_of(axis), height=260)
+    height, below = CELL[1], 0.33 * CELL[1]
+    line = alt.Chart(bounds).encode(y=rows, tooltip=told)
+    marks = [
+        line.mark_tick(orient="vertical", size=height, thickness=width, color=colour, opacity=1).encode(
+            x=noise_columns(alt, axis, "x")
+        )
+        for width, colour in ((6, "white"), (3, "black"))
+    ]
+    interval = line.mark_rule(strokeWidth=2, color="black", yOffset=below)
+    marks.append(interval.encode(x=noise_columns(alt, axis, "x_low"), x2="x_high:Q"))
+    ends = alt.Scale(domain=["no", "above", "below"], range=["circle", "triangle-right", "triangle-left"])
+    mark = line.mark_point(filled=True, fill="white", stroke="black", size=45, opacity=1, yOffset=below)
+    marks.append(mark.encode(x=noise_columns(alt, axis, "x"), shape=alt.Shape("censored:N", scale=ends, legend=None)))
+    if len(lettered := letter_table(bounds)):
+        thin = alt.Chart(lettered).encode(y=rows, tooltip=told)
+        ticks: dict[str, Any] = {"orient": "vertical", "size": height / 2, "yOffset": height / 4, "opacity": 1}
+        marks += [
+            thin.mark_tick(thickness=width, color=colour, **ticks).encode(x=noise_columns(alt, axis, "line"))
+            for width, colour in ((3.5, "white"), (1.5, "black"))
+        ]
+        letters = thin.encode(x=noise_columns(alt, axis, "place"), text="letter:N")
+        marks += [
+            letters.mark_text(fontSize=10, fontWeight="bold", yOffset=6, stroke=stroke, strokeWidth=3, color="black")
+            for stroke in ("white", None)
+        ]
+    return marks

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.plots.files import canvas
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def recovery_figure(table: pd.DataFrame, references: pd.DataFrame, model: str) -
             known = references[references["compression_ratio"] == ratio].iloc[0]
             _panel(axes, table[table["compression_ratio"] == ratio], known)
         panels[0].set_ylabel("Recovered share of the lost perplexity")
-        figure.suptitle(f"{model}: what adapters recover without noise", x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(
+            f"{model_title(model)}: what adapters recover without noise", x=0.01, ha="left", fontweight="bold"
+        )
         handles = {
             label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
