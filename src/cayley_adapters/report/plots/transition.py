@@ -21,6 +21,7 @@ __all__ = ["transition_figure"]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _FILLS = ("full", "none", "left", "top")
+_BEYOND = {"above": 1.6, "below": 1 / 1.6}  # how far arrows reach
 
 
 def transition_figure(transition: Mapping[str, Any], heading: str) -> Figure:
@@ -155,10 +156,10 @@ def _critical(axes: Axes, transition: Mapping[str, Any], predictions: pd.DataFra
             continue
         style, fill = marks[row.block_dim], fills[row.compression_ratio]
         _bar(axes, row.error_budget, row, "lambda_c", style, fill, row.lambda_c)
-        if row.censored:
-            step = {"above": 1.6, "below": 1 / 1.6}[row.censored]
+        if row.censored in _BEYOND:  # not a number beside the words of others, where it is not
+            end = row.lambda_c * _BEYOND[row.censored]
             axes.annotate(
-                "", (row.error_budget, row.lambda_c * step), (row.error_budget, row.lambda_c),
+                "", (row.error_budget, end), (row.error_budget, row.lambda_c),
                 arrowprops={"arrowstyle": "-|>", "color": style[0]},
             )  # fmt: skip
     for _, part in predictions.groupby("compression_ratio") if not predictions.empty else ():
