@@ -87,15 +87,17 @@ def _boundary(found: Measured) -> str:
 
 def _as_calibrated(found: Measured) -> str:
     values = {dim: found.cells[dim, 1.0] for dim in found.dims}
-    helps = [dim for dim, value in values.items() if value < found.without]
-    harms = [dim for dim in values if dim not in helps]
-    told = [f"of d = {listing(dims)} {verb}" for dims, verb in ((helps, "help"), (harms, "harm")) if dims]
     part = {row["block_dim"]: row for row in found.parts[found.ratio]["recovery_nll"] if row["noise_scale"] == 1}
-    nats = [(part[dim]["nll_difference"], part[dim]["nll_difference_ci95"]) for dim in values]
+    nats = {dim: (part[dim]["nll_difference"], part[dim]["nll_difference_ci95"]) for dim in values}
+    helps = [dim for dim, (_, (_, high)) in nats.items() if high < 0]
+    harms = [dim for dim, (_, (low, _)) in nats.items() if low > 0]
+    neither = [dim for dim in values if dim not in (*helps, *harms)]
+    verbs = ((helps, "help"), (harms, "harm"), (neither, "do neither that can be told"))
+    told = [f"of d = {listing(dims)} {verb}" for dims, verb in verbs if dims]
     return (
-        f"**On the device as calibrated (λ = 1) blocks {' and '.join(told)}**: perplexity "
+        f"**On the device as calibrated (λ = 1) blocks {listing(told)}**: perplexity "
         f"{listing(perplexity(value) for value in values.values())} against {perplexity(found.without)} without "
-        f"blocks; in nats {'; '.join(f'{significant(value)} ({pair(ends)})' for value, ends in nats)}."
+        f"blocks; in nats {'; '.join(f'{significant(value)} ({pair(ends)})' for value, ends in nats.values())}."
     )
 
 

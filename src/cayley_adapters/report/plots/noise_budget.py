@@ -55,14 +55,14 @@ def noise_budget_figure(table: pd.DataFrame, gains: pd.DataFrame, circuits: Sequ
             label: Patch(facecolor=colour, hatch=hatch, edgecolor="white") for label, colour, hatch in _STYLES.values()
         }
         figure.suptitle(heading, x=0.01, ha="left", fontweight="bold", fontsize=10)
-        spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.05)}
-        figure.legend(list(entries.values()), list(entries), ncols=len(entries), fontsize=7.8, frameon=False, **spot)
+        spot: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.05), "ncols": 3}
+        figure.legend(list(entries.values()), list(entries), fontsize=7.8, frameon=False, **spot)
         note = (
             "Each source alone, the others ideal; bars: 95 % intervals over documents (1.96 standard errors). "
             "Right: sums of errors."
         )
         figure.text(0.012, 0.018, note, fontsize=7, color="0.25")
-        figure.tight_layout(rect=(0, 0.12, 1, 0.99), w_pad=1.2)
+        figure.tight_layout(rect=(0, 0.17, 1, 0.99), w_pad=1.2)
     return figure
 
 

@@ -216,9 +216,11 @@ def _width(axes: Axes, transition: Mapping[str, Any]) -> None:
             _bar(axes, x, row, "crossover", style, fill, row.crossover_decades)
     axes.axhline(np.log10(4), color="0.35", linewidth=0.8, linestyle=(0, (4, 2)))
     spot: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": 6.5}
-    axes.annotate("C ∝ λ", (0, np.log10(4)), (2, 2), **spot)
+    axes.annotate("C ∝ λ", (1, np.log10(4)), (-2, 2), ha="right", **spot)
     axes.set(xlabel="Qubits n of a block", ylabel="Decades of λ from C = G/2 to 2G", title="Width of the crossover")
-    axes.set_xticks(sorted({int(np.log2(d)) for d in table["block_dim"]}))
+    qubits = np.log2(table["block_dim"])
+    axes.set_xticks(sorted(set(qubits.astype(int))))
+    axes.set_xlim(qubits.min() - 0.5, qubits.max() + 0.9)  # room for the label
     axes.set_ylim(0, max(axes.get_ylim()[1], 0.7))
 
 
