@@ -138,10 +138,10 @@ settings/sections.py
     bound of a setting: float, Between(0, 1000)] → float, Between(0, 10)] ⇒ nothing
     check of a setting: if source == self.source → if source ⇒ nothing
 circuits/readouts.py
-    legend of a readout: in_legend="blocks, signed" → in_legend="signed blocks" ⇒ recovery DRAWN
+    legend of a readout: in_legend="blocks, signed" → in_legend="signed blocks" ⇒ phase_diagram recovery report DRAWN
     line of a readout: stroke="o:" → stroke="o-" ⇒ recovery DRAWN
 adapters/controls.py
-    legend of a control: in_legend="BOFT (PEFT)" → in_legend="BOFT" ⇒ recovery
+    legend of a control: in_legend="BOFT (PEFT)" → in_legend="BOFT" ⇒ phase_diagram recovery report
     colour of a control: ink="#CC79A7" → ink="black" ⇒ recovery questions
 circuits/noise/sources.py
     hatch of a source: hatching="...." → hatching="oo" ⇒ scaling DRAWN
