@@ -157,9 +157,9 @@ def test_more_work_takes_longer(stage, more):
 
 
 def test_less_of_the_model_runs_where_only_upper_layers_are_adapted():
-    upper = ("train.layers=[29]", "sweep.block_dim=4,2", "train.steps=600")
+    upper = ("train.layers=[29]", "sweep.block_dim=4,2", "train.steps=300", "train.validate_every=20")
     whole, part, shared = (
-        predicted("train", "train.steps=600"),
+        predicted("train", "train.steps=300", "train.validate_every=20"),
         predicted("train", *upper),
         predicted("train", *upper, "sweep.seed=1"),
     )
