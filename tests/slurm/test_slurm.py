@@ -204,7 +204,7 @@ def test_small_jobs_share_one_job(story):
     assert {"rule_circuits", "rule_tables", "rule_controls"} <= names
     for group in ("circuits", "tables", "controls"):
         assert [record["JobState"] for record in story.of(group)] == ["COMPLETED"]
-    assert len(story.records) < 16  # of 20 jobs, and two of these were sent twice
+    assert len(story.records) < 18  # of 22 jobs, and two of these were sent twice
 
 
 def test_fetching_stays_where_one_types(story):
