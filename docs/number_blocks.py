@@ -14,12 +14,12 @@ import pandas as pd
 from number_tables import Measured, MissingFileError
 from number_words import NAMES, critical, name_of, number, pair, table
 
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.words import interval, listing, perplexity, share, significant, whole
 
 __all__ = ["BLOCKS", "MissingFileError"]
 
 BLOCKS: dict[str, Callable[[Path], str]] = {}
-_MODELS = {"smollm2_135m": "SmolLM2-135M"}
 
 
 def block(experiment: str, *files: str) -> Callable[[Callable[[Measured], str]], Callable[[Measured], str]]:
@@ -44,7 +44,7 @@ def caption(found: Measured) -> str:
     first = found.chosen.iloc[0]
     targets = listing(f"`{name}`" for name in first["targets"].split())
     return (
-        f"{_MODELS.get(first['model'], first['model'])}, compressed by {100 * found.ratio:g} %, with blocks of d = "
+        f"{model_title(first['model'])}, compressed by {100 * found.ratio:g} %, with blocks of d = "
         f"{listing(found.dims)} on the inputs of {targets}, run with {whole(first['shots'])} shots a circuit under the "
         f"noise of {first['backend']}, scaled by λ: 0 is none, 1 the device as calibrated. Left of the black line the "
         "blocks help; right of it the model is better off without them."

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.report.words import interval, significant
 
 __all__ = ["NAMES", "critical", "name_of", "number", "pair", "table"]
 
-NAMES = {"cayley": "blocks", "lora": "LoRA", "oft": "OFT", "boft": "BOFT", "ia3": "IA3"}
+NAMES = {"cayley": "blocks"} | {name: control.title for name, control in CONTROLS.items()}
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

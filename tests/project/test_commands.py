@@ -103,10 +103,8 @@ def of_cayley(words: list[str]) -> tuple[str, list[str], list[str]]:
     return name, [word for word in rest if "=" not in word], [word for word in rest if re.match(r"[\w.]+=", word)]
 
 
-@pytest.mark.parametrize(("page", "command"), commands())
+@pytest.mark.parametrize(("page", "command"), [found for found in commands() if not is_pattern(found[1])])
 def test_a_command_composes_its_configuration(page: str, command: str, work: Path) -> None:
-    if is_pattern(command):
-        pytest.skip("says what to type")
     tool, *words = filled(command)
     if tool == "snakemake":
         targets, config = of_snakemake(words)
@@ -132,7 +130,7 @@ def test_a_command_composes_its_configuration(page: str, command: str, work: Pat
 def test_commands_are_found_and_few_are_patterns() -> None:
     every = commands()
     assert len(every) > 100
-    assert sum(is_pattern(command) for _, command in every) < len(every) / 4
+    assert sum(is_pattern(command) for _, command in every) < 10
     assert {"README.md", "docs/tutorial.md", "docs/howto/model.md", "docs/cluster.md"} <= {page for page, _ in every}
 
 

@@ -42,7 +42,7 @@ def test_a_plan_without_dry_runs_has_none(tmp_path):
 
 def test_what_a_dry_run_would_fail_with_is_told_before_anything_is_sent(tmp_path):
     service = opened(tmp_path, **FLEX)
-    service.fault("program_run", "fails", reason="qubit 3 is not there")
+    service.fault("program_run", "fails", reason="qubit 3 is not there", code=1517)
     with pytest.raises(CayleyError, match=r"nothing was sent.*'work 0'.*qubit 3 is not there"):
         rehearsed(service)
 
@@ -57,7 +57,22 @@ def test_nothing_rests_on_a_dry_run_that_gets_no_answer(tmp_path, kind, capsys):
 
 def test_a_dry_run_that_does_not_end_is_not_waited_for(tmp_path, capsys):
     assert rehearsed(opened(tmp_path, queue_seconds=600.0, **FLEX), seconds=30.0) is None
-    assert "has not ended after 30 s" in capsys.readouterr().err
+    assert "QUEUED for 30 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "details"),
+    [
+        ("program_run", "fails", {"reason": "Internal error"}),
+        ("program_run", "operator", {}),
+        ("job_get", "unreachable", {"times": 99}),
+    ],
+)
+def test_what_fails_of_the_services_own_keeps_nobody_from_sending(tmp_path, call, kind, details, capsys):
+    service = opened(tmp_path, **FLEX)
+    service.fault(call, kind, **details)
+    assert rehearsed(service) is None
+    assert "dry run" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -7,15 +7,18 @@ Docs: https://quantum.cloud.ibm.com/docs/guides/dry-run-jobs
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import say
-from cayley_adapters.qpu.calls import Calls
+from cayley_adapters.qpu.calls import Calls, Unreachable
+from cayley_adapters.qpu.collecting import worth_again
 from cayley_adapters.qpu.finding import FAILED
 from cayley_adapters.qpu.payload import Work
+
+if TYPE_CHECKING:
+    from qiskit_ibm_runtime import RuntimeJobV2
 
 __all__ = ["rehearse"]
 
@@ -30,7 +33,8 @@ def rehearse(calls: Calls, work: Work, options: Mapping[str, Any], seconds: floa
         seconds: How long to wait for the answer.
 
     Returns:
-        None if the plan has no dry run, or it gave no answer in time: nothing rests on it alone.
+        None if the plan has no dry run, or it gave no answer in time, or failed for a reason of the service's own:
+        nothing rests on it alone.
 
     Raises:
         CayleyError: The service would refuse the job.
@@ -47,13 +51,25 @@ def rehearse(calls: Calls, work: Work, options: Mapping[str, Any], seconds: floa
     except Exception as error:  # a second try could not be paid for twice, but is not worth waiting for either
         say(f"{work.label}: no dry run at the service ({calls.text(error)})")
         return None
-    pauses, since = calls.pauses(), calls.clock.monotonic()
-    while (state := str(calls.ask(f"ask for the state of {job.job_id()}", job.status))) not in ("DONE", *FAILED):
-        if calls.clock.monotonic() - since >= seconds:
-            say(f"{work.label}: the service's dry run {job.job_id()} has not ended after {math.ceil(seconds)} s")
-            return None
-        calls.clock.sleep(next(pauses))
-    if state in FAILED:
-        reason = calls.text(str(calls.ask(f"ask why {job.job_id()} failed", job.error_message) or state))
+    try:
+        state = _end(calls, job, seconds)
+    except Unreachable as error:
+        say(f"{work.label}: no answer from the service's dry run ({error})")
+        return None
+    if state == "DONE":
+        return calls.usage(job)
+    reason = calls.text(job._reason or job._error_message or "the service gives no reason")
+    if state == "ERROR" and not worth_again(state, job._reason_code, reason):
         raise CayleyError(f"nothing was sent: the service refuses '{work.label}' in a dry run: {reason}")
-    return calls.usage(job)
+    say(f"{work.label}: no dry run at the service ({reason if state in FAILED else f'{state} for {seconds:g} s'})")
+    return None
+
+
+def _end(calls: Calls, job: RuntimeJobV2, seconds: float) -> str:
+    """The service's word for the state in which a job ends, or is after so many seconds."""
+    pauses, since = calls.pauses(), calls.clock.monotonic()
+    while True:
+        state = str(calls.ask(f"ask for the state of {job.job_id()}", job.status))
+        if state in ("DONE", *FAILED) or calls.clock.monotonic() - since >= seconds:
+            return state
+        calls.clock.sleep(next(pauses))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["BOUNDARIES", "boundary_table", "column_of", "letter_table"]
+__all__ = ["BOUNDARIES", "boundary_table", "column_of", "device_column", "letter_table"]
 
 _CLEAR = 0.24  # columns that a letter takes beside its line
 
@@ -30,6 +30,13 @@ def column_of(axis: np.ndarray, noise_scale: float) -> float:
     if noise_scale < axis[1]:
         return 0.5
     return float(np.interp(np.log(noise_scale), np.log(axis[1:]), np.arange(1, len(axis))))
+
+
+def device_column(axis: np.ndarray) -> float | None:
+    """Where the device as calibrated, noise scale 1, lies on the columns; None where the axis does not hold it."""
+    if not (len(axis) > 1 and axis[1] <= 1 <= axis[-1]):
+        return None
+    return float(len(axis) - 1) if axis[-1] == 1 else column_of(axis, 1.0)
 
 
 def boundary_table(transition: Mapping[str, Any], axis: np.ndarray) -> pd.DataFrame:

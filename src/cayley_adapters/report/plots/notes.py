@@ -10,7 +10,12 @@ import pandas as pd
 
 from cayley_adapters.report.names import model_title
 
-__all__ = ["describe"]
+__all__ = ["describe", "map_title"]
+
+
+def map_title(table: pd.DataFrame) -> str:
+    """The heading of the map of a table's model."""
+    return f"{model_title(str(table['model'].iloc[0]))}: where blocks help, and where noise drowns them"
 
 
 def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0, more: str = "") -> str:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.names import model_title
-from cayley_adapters.report.plots.boundaries import BOUNDARIES, boundary_table, column_of, letter_table
+from cayley_adapters.report.plots.boundaries import BOUNDARIES, boundary_table, device_column, letter_table
 from cayley_adapters.report.plots.colours import colour_limit, shade_colour
 from cayley_adapters.report.plots.curves_chart import curves_panel
 from cayley_adapters.report.plots.encodings import CELL, noise_columns, numbers, plain, tooltips, width_of
 from cayley_adapters.report.plots.grid import cell_table, reference_perplexities, short, text_shift, with_words
 from cayley_adapters.report.plots.marks import device_marks, mark_layer, mark_note
-from cayley_adapters.report.plots.notes import describe
+from cayley_adapters.report.plots.notes import describe, map_title
 
 if TYPE_CHECKING:
     import altair as alt
@@ -74,7 +73,7 @@ def phase_diagram_chart(
     )
     wide = (len(ratios) * (width + 90) + 260) // 6  # characters
     heading = alt.TitleParams(
-        title or f"{model_title(str(table['model'].iloc[0]))}: where blocks help, and where noise drowns them",
+        title or map_title(table),
         subtitle=[
             *textwrap.wrap(marks, wide),
             *describe(table, transition, width=wide, more=mark_note(measured)).splitlines(),
@@ -136,9 +135,8 @@ def _device(axis: np.ndarray) -> list[Any]:
     """The mark of the device as calibrated, above its column."""
     import altair as alt
 
-    if not (len(axis) > 1 and axis[1] <= 1 <= axis[-1]):
+    if (x := device_column(axis)) is None:
         return []
-    x = float(len(axis) - 1) if axis[-1] == 1 else column_of(axis, 1.0)
     mark = alt.Chart(pd.DataFrame({"x": [x]})).mark_text(text="▼", fontSize=12, baseline="bottom")
     return [mark.encode(x=noise_columns(alt, axis, "x"), y=alt.value(0))]
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cayley_adapters.report.names import model_title
-from cayley_adapters.report.plots.boundaries import boundary_table, column_of, letter_table
+from cayley_adapters.report.plots.boundaries import boundary_table, device_column, letter_table
 from cayley_adapters.report.plots.colours import colour_limit, colours, inked
 from cayley_adapters.report.plots.files import canvas
 from cayley_adapters.report.plots.grid import cell_table, reference_perplexities, short, text_shift
 from cayley_adapters.report.plots.legend import THIN, draw_legend, legend_entries
 from cayley_adapters.report.plots.marks import device_marks, draw_device_marks, mark_note
-from cayley_adapters.report.plots.notes import describe
+from cayley_adapters.report.plots.notes import describe, map_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +94,7 @@ def phase_diagram_figure(
         figure.text(
             0.02,
             1 - 0.12 / size[1],
-            title or f"{model_title(str(table['model'].iloc[0]))}: where blocks help, and where noise drowns them",
+            title or map_title(table),
             va="top",
             fontsize=10.5,
             fontweight="bold",
@@ -226,8 +225,7 @@ def _head(axes: Axes, ratio: float, references: pd.DataFrame, axis: np.ndarray) 
     heading: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom", "ha": "left"}
     axes.annotate(f"Compression ratio {ratio:g}", (0, 1), (0, 24), fontsize=9, fontweight="bold", **heading)
     axes.annotate(text, (0, 1), (0, 12.5), fontsize=8, **heading)
-    if len(axis) > 1 and axis[1] <= 1 <= axis[-1]:
-        x = len(axis) - 1 if axis[-1] == 1 else column_of(axis, 1.0)
+    if (x := device_column(axis)) is not None:
         across = axes.get_xaxis_transform()
         axes.plot(x, 1.035, "v", transform=across, clip_on=False, markersize=5, color="black", gid="device")
 
