@@ -5,13 +5,12 @@ Tables say by themselves what is written: no sentence claims an order, or an adv
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
-from number_tables import Measured, MissingFileError
+from number_tables import Measured, MissingFileError, untold
 from number_words import NAMES, critical, name_of, number, pair, table
 
 from cayley_adapters.report.names import model_title
@@ -73,7 +72,8 @@ def _expressive(found: Measured) -> str:
     return (
         f"**Without noise larger blocks {'gain more' if falls else 'do not always gain more'}**: d = "
         f"{listing(found.dims)} bring perplexity from {perplexity(found.without)} to "
-        f"{listing(perplexity(value) for value in values)} (uncompressed {perplexity(found.uncompressed)})."
+        f"{listing(perplexity(value) for value in values)} (uncompressed {perplexity(found.uncompressed)})"
+        f"{untold(found, 'sign_constrained')}."
     )
 
 
@@ -133,76 +133,15 @@ def _controlled(found: Measured) -> str:
     )
 
 
-@block("quickstart", "phase_diagram.csv", "baselines.csv", "recovery.csv", "transition.json")
-def claims(found: Measured) -> str:
-    """The abstract's five claims, beside what was measured."""
-    exact = [found.adapter("cayley", dim) for dim in found.dims]
-    falls = all(larger["perplexity"] < smaller["perplexity"] for smaller, larger in pairwise(exact))
-    last = exact[-1]
-    widths = [entry["crossover_decades"] for entry in found.blocks if entry["crossover_decades"] is not None]
-    sharp = (
-        f"; from half to twice the gain lost it takes {significant(min(widths), 2)} to {significant(max(widths), 2)} "
-        "decades of noise (0.60 if cost grows as λ)"
-        if widths
-        else ""
+@block("quickstart", "jobs.csv", "provenance.json")
+def how_long(found: Measured) -> str:
+    """What the run took, on which machine."""
+    jobs, machine = pd.read_csv(found.folder / "jobs.csv"), found.machine
+    seconds = (jobs["started"] + jobs["seconds"]).max()
+    return (
+        f"It took {seconds / 60:.0f} minutes, {jobs['cpu_seconds'].sum() / 60:.0f} of processor time, and at most "
+        f"{jobs['memory_mb'].max() / 1000:.1f} GB a job, on two cores ({machine})."
     )
-    rows = [
-        [
-            "6,144 parameters lower Llama 3.1 8B's perplexity by 1.4 %, on a processor",
-            "not run: the weights need a login, and the paper's figure under noise is simulated. "
-            f"{_one_projection(found)}",
-            "`cayley run phase_diagram experiment=paper_llama31_8b model=smollm2_135m run=one_projection`",
-        ],
-        [
-            "perplexity falls with every larger block",
-            f"{'yes' if falls else 'no'}, exact: {listing(perplexity(row['perplexity']) for row in exact)} "
-            f"for d = {listing(found.dims)}",
-            "`cayley run phase_diagram`",
-        ],
-        [
-            "83 % of what compression lost is recovered (LAMBADA, one dense block a projection)",
-            f"{share(last['recovery'])} ({interval(last['recovery_ci95_low'], last['recovery_ci95_high'], share)}) at "
-            f"d = {found.dims[-1]}, repair {share(last['repair'])} "
-            f"({interval(last['repair_ci95_low'], last['repair_ci95_high'], share)}); other text, other compression",
-            "`cayley run phase_diagram`",
-        ],
-        [
-            "questions are answered that the uncompressed and the compressed model miss",
-            f"single ones flip by chance, so that a thousand are asked; {_answers(found)}",
-            "`cayley run questions`",
-        ],
-        [
-            "a sharp transition between two and three qubits under noise",
-            f"λ_c = {listing(critical(entry, brief=True) for entry in found.blocks)} for d = {listing(found.dims)}"
-            f"{sharp}",
-            "`cayley run phase_diagram`",
-        ],
-    ]
-    return table(["the paper says", "here", "command"], rows)
-
-
-def _one_projection(found: Measured) -> str:
-    """What blocks on one projection of the uncompressed SmolLM2-135M do, where ``docs/data/one_projection`` has it."""
-    one = Measured(found.folder.parent / "one_projection")
-    if not (one.folder / "transition.json").is_file():
-        return "The command takes SmolLM2-135M"
-    noisy = one.perplexities(0).get((4, 1.0))
-    controls = one.baselines[one.baselines["method"] == "lora"]["nll"]
-    told = [f"SmolLM2-135M: {significant(one.level(0), 4)} to {significant(one.exact(0, 4), 4)}"]
-    told += [f"{significant(noisy, 4)} at λ = 1"] if noisy else []
-    told += [f"LoRA {significant(math.exp(controls.mean()), 4)}"] if len(controls) else []
-    return f"{', '.join(told)} (`docs/data/one_projection`)"
-
-
-def _answers(found: Measured) -> str:
-    """How many questions each model answers rightly, where ``docs/data/questions`` has it."""
-    path = found.folder.parent / "questions" / "questions.csv"
-    if not path.is_file():
-        return "not measured since the text changed"
-    asked = pd.read_csv(path)
-    arms = asked["arm"].str.replace("blocks_noise", "blocks at λ = ").str.replace("_", " ").replace(NAMES)
-    told = [f"{arm} {whole(right)}" for arm, right in zip(arms, asked["correct"], strict=True)]
-    return f"right of {whole(asked['questions'].iloc[0])}: {', '.join(told)} (`docs/data/questions`)"
 
 
 @block("quickstart", "phase_diagram.csv", "baselines.csv", "transition.json")

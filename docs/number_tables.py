@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from cayley_adapters.analysis.curves import select_cells
 from cayley_adapters.analysis.transition_table import load_transition
 from cayley_adapters.core.tables import read_baselines, read_cells
 
-__all__ = ["Measured", "MissingFileError"]
+__all__ = ["Measured", "MissingFileError", "untold"]
 
 
 class MissingFileError(Exception):
@@ -137,6 +138,13 @@ class Measured:
         return rows[alike & (rows["readout"] == "signed")].iloc[0].to_dict()
 
     @property
+    def machine(self) -> str:
+        """What the jobs ran on: the processor's maker and what widest instructions it has."""
+        environments = json.loads((self.folder / "provenance.json").read_text(encoding="utf-8"))["environments"]
+        one = next(iter(environments.values()))
+        return f"{one['processor'].split(' Processor')[0]}, {'AVX-512' if 'avx512f' in one['instructions'] else 'AVX2'}"
+
+    @property
     def documents(self) -> int:
         return int(self.transition["bootstrap"]["documents"])
 
@@ -147,3 +155,15 @@ class Measured:
     @property
     def seeds(self) -> int:
         return int(self.chosen["seed"].nunique())
+
+
+def untold(found: Measured, readout: str) -> str:
+    """What is to be added where a block's loss cannot be told from that of the next smaller one (Holm, 5 %)."""
+    rows = found.differences[
+        (found.differences["other_method"] == "cayley") & (found.differences["readout"] == readout)
+    ]
+    rows = rows[(rows["compression_ratio"] == found.ratio) & ~(rows["p_holm"] < 0.05)]
+    return "".join(
+        f"; d = {row.block_dim:g} cannot be told from {row.other_block_dim:g} (p = {row.p_holm:.2g}, Holm)"
+        for row in rows.itertuples()
+    )

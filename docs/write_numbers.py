@@ -12,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 
+import number_claims  # noqa: F401 - registers its block
 from number_blocks import BLOCKS, MissingFileError
 
 ROOT = Path(__file__).parents[1]

@@ -6,6 +6,7 @@ import importlib
 import itertools
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -26,10 +27,14 @@ GAINS = {2: 0.2, 4: 0.24, 8: 0.26}
 
 @pytest.fixture(scope="module")
 def numbers() -> ModuleType:
-    """docs/write_numbers.py, which imports what lies beside it."""
+    return load("write_numbers")
+
+
+def load(name: str) -> ModuleType:
+    """A script of docs, which imports what lies beside it."""
     sys.path.insert(0, str(ROOT / "docs"))
     try:
-        return importlib.import_module("write_numbers")
+        return importlib.import_module(name)
     finally:
         sys.path.pop(0)
 
@@ -94,6 +99,12 @@ def data(tmp_path_factory) -> Path:
     recovered.to_csv(out / "recovery.csv", index=False)
     differences.to_csv(out / "recovery_differences.csv", index=False)
     (out / "transition.json").write_text(json.dumps(made))
+    machine = {"processor": "Some(R) Core Processor 6 1", "instructions": "avx2 fma avx512f"}
+    (out / "provenance.json").write_text(json.dumps({"environments": {"a": machine}}))
+    columns = ["job", "started", "seconds", "cpu_seconds", "memory_mb"]
+    pd.DataFrame([["a", 0.0, 200.0, 150.0, 900], ["b", 100.0, 500.0, 450.0, 1600]], columns=columns).to_csv(
+        out / "jobs.csv", index=False
+    )
     return folder
 
 
@@ -151,6 +162,7 @@ def test_every_block_is_shown_on_some_page(numbers: ModuleType) -> None:
                 "| 0.2 | blocks d = 8, signed | blocks d = 4 | −0.0200 |",
             ],
         ),
+        ("how_long", ["took 10 minutes, 10 of processor time, and at most 1.6 GB a job", "(Some(R) Core, AVX-512)"]),
         ("step_sizes", ["| 0.2 | blocks d = 4 | **0.01: 3.0100**, 0.04: 3.0400, 0.12: 3.1200 | yes |"]),
     ],
 )
@@ -160,7 +172,7 @@ def test_a_block_says_what_the_tables_say(name: str, fragments: list[str], numbe
     assert text.startswith(f"before\n<!-- numbers: {name} -->\n")
     assert text.endswith("`docs/data/quickstart`, `experiment=quickstart`.\n<!-- end of numbers -->\nafter\n")
     assert [fragment for fragment in fragments if fragment not in text] == [], text
-    assert "nan" not in text.lower()
+    assert not re.search(r"\bnan\b", text, re.I)
     assert numbers.fill(text, data) == (text, {})
 
 
@@ -193,8 +205,14 @@ def test_headlines_follow_the_numbers(numbers: ModuleType, data: Path, tmp_path:
     for row in result["ratios"][-1]["recovery_nll"]:
         row["nll_difference_ci95"] = ends[row["block_dim"]]
     path.write_text(json.dumps(result))
+    path = tmp_path / "quickstart" / "recovery_differences.csv"
+    table = pd.read_csv(path)
+    table.loc[table["block_dim"] == 8, "p_holm"] = 0.2
+    table.to_csv(path, index=False)
     text, _ = numbers.fill(block("findings"), tmp_path)
     assert "**Without noise larger blocks do not always gain more**" in text
+    assert "; d = 8 cannot be told from 4 (p = 0.2, Holm)." in text
+    assert "d = 4 cannot be told" not in text
     assert "(λ = 1) blocks of d = 2 help, of d = 8 harm and of d = 4 do neither that can be told**" in text
 
 
@@ -205,6 +223,18 @@ def test_a_block_without_its_files_stays_and_says_so(numbers: ModuleType, data: 
     text, left = numbers.fill(block("caption") + block("step_sizes"), tmp_path)
     assert text.count("what was there") == 1
     assert left == {"step_sizes": "docs/data/quickstart/learning_rates.csv is missing"}
+
+
+def test_what_a_run_took_is_kept_in_the_order_in_which_it_began(tmp_path: Path) -> None:
+    keep_run = load("keep_run")
+    (tmp_path / "logs").mkdir()
+    for name, started in (("b", 1000.0), ("a", 1030.5)):
+        record = {"stage": "train", "started": started, "seconds": 2.0, "cpu_seconds": 1.5, "memory_mb": 700}
+        (tmp_path / "logs" / f"{name}.json").write_text(json.dumps(record))
+    (tmp_path / "logs" / "c.json").symlink_to("what has not run yet")
+    table = keep_run.jobs(tmp_path)
+    assert table[["job", "started"]].values.tolist() == [["b", 0.0], ["a", 30.5]]
+    assert list(table) == ["job", "started", "seconds", "cpu_seconds", "memory_mb"]
 
 
 @pytest.mark.parametrize(
