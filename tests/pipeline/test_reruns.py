@@ -135,8 +135,9 @@ stages/block_adapter.py
     layout: readout=options.readout, → readout=options.readout,⏎ ⇒ nothing
     annotation: -> dict[str, Any]: → -> dict: ⇒ nothing
 settings/sections.py
-    bound of a setting: float, Between(0, 1000)] → float, Between(0, 10)] ⇒ nothing
     check of a setting: if source == self.source → if source ⇒ nothing
+settings/train.py
+    bound of a setting: float, Between(0, 1000)] → float, Between(0, 10)] ⇒ nothing
 circuits/readouts.py
     legend of a readout: in_legend="blocks, signed" → in_legend="signed blocks" ⇒ phase_diagram recovery report DRAWN
     line of a readout: stroke="o:" → stroke="o-" ⇒ recovery DRAWN

@@ -8,7 +8,8 @@ from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.reference import reference
 from cayley_adapters.settings.schema import Settings, fields, load_settings, partial, validate
-from cayley_adapters.settings.sections import Compress, Data, Model, Track, Train
+from cayley_adapters.settings.sections import Compress, Data, Model, Track
+from cayley_adapters.settings.train import Train
 
 __all__ = [
     "Compress",

@@ -25,7 +25,8 @@ from cayley_adapters.settings.levers import Levers
 from cayley_adapters.settings.qpu import Qpu
 from cayley_adapters.settings.questions import Questions
 from cayley_adapters.settings.search import Search
-from cayley_adapters.settings.sections import Compress, Control, Data, Model, Section, Track, Train, Transpile
+from cayley_adapters.settings.sections import Compress, Data, Model, Section, Track, Transpile
+from cayley_adapters.settings.train import Control, Train
 
 __all__ = ["Settings", "fields", "holds", "load_settings", "partial", "sections", "validate"]
 

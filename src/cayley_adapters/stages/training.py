@@ -26,7 +26,7 @@ from cayley_adapters.pipeline.provenance import identity
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell_config, compressed_files
 from cayley_adapters.settings import Settings
-from cayley_adapters.settings.sections import Train
+from cayley_adapters.settings.train import Train
 from cayley_adapters.stages.common import windows_healed_on
 
 __all__ = ["HISTORY", "Adapt", "checkpoint_of", "rate_of", "recipe_of", "text_of", "train_and_save"]
