@@ -15,7 +15,9 @@
 # make audit           pins, licences and known vulnerabilities of all packages, and what of it could not be checked
 # make browser         Chromium for the tests of the report, where it is missing
 # Each sets up .venv first; CORES is what Snakemake may use at most.
-PYTHON ?= python3.11
+# The newest that the pins hold for, unless told.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do $$python -c \
+	'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 CORES ?= 8
 FAULTS ?= 30
 SEED ?= 0
@@ -111,11 +113,24 @@ test-gpu: $(READY)
 	$(VENV)/bin/python -m pytest tests/simulation/test_gpu.py
 
 # The marker is written last: an interrupted set-up is done again.
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
+PACKAGES = $(shell grep -c == requirements.txt)
+
+$(READY): SHELL := /bin/bash -o pipefail
 $(READY): requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@test -n "$(PYTHON)" || { echo "Found no Python 3.11, 3.12 or 3.13 that has venv. Install one (Debian, Ubuntu: apt-get install" \
+		"python3-venv), or say where one is: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) -V): $(PACKAGES) packages, 4 to 6 GB of disk, some minutes"
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --clear --seed --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
+		uv pip install --python $(VENV)/bin/python --requirement requirements.txt; \
+	else \
+		$(PYTHON) -m venv $(VENV) && $(PIP) --use-pep517 --progress-bar off --requirement requirements.txt | \
+		awk '/^Collecting/ && ++n % 20 == 0 {print "  fetched " n; fflush()} /^Installing/ {print "  installing"; fflush()}'; \
+	fi
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "Ready. For commands without $(VENV)/bin/ before them: source $(VENV)/bin/activate"
 
 clean:
 	rm -rf $(VENV)
