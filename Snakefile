@@ -4,6 +4,7 @@
 #   snakemake --cores 8 report
 #   snakemake --cores 8 dashboard
 #   snakemake --cores 8 questions
+#   snakemake --cores 8 benchmarks
 #   snakemake --cores 8 entanglement
 #   snakemake --cores 8 qpu
 #   snakemake --cores 8 levers --config experiment=levers overrides="levers.size=small run=levers_small"
@@ -19,6 +20,7 @@ localrules:
     report,
     dashboard,
     questions,
+    benchmarks,
     entanglement,
     qpu,
     levers,
@@ -48,6 +50,11 @@ rule dashboard:
 rule questions:
     input:
         made("configure", "questions"),
+
+
+rule benchmarks:
+    input:
+        made("configure", "benchmarks"),
 
 
 rule entanglement:

@@ -16,6 +16,8 @@ from cayley_adapters.pipeline.table import STAGES
 from cayley_adapters.qpu.cost import COST_COLUMNS
 from cayley_adapters.qpu.modes import MODE_COLUMNS
 from cayley_adapters.questions import tables as questions
+from cayley_adapters.questions.benchmarks.asking import DOCUMENT_COLUMNS, SCORE_COLUMNS
+from cayley_adapters.questions.benchmarks.tables import BENCHMARK_COLUMNS, OF_A_MODEL
 from cayley_adapters.questions.statistics import COMPARISON_COLUMNS
 from cayley_adapters.report.columns import Column, column
 from cayley_adapters.report.contents import SECTIONS, Shown
@@ -46,6 +48,9 @@ _FURTHER = {
     "blocks": transpile.COLUMNS,
     "arms": questions.ARM_COLUMNS,
     "texts": questions.TEXT_COLUMNS,
+    "models": OF_A_MODEL,
+    "scores": SCORE_COLUMNS,
+    "documents": DOCUMENT_COLUMNS,
     "ranking": lever_ranking.RANKING_COLUMNS,
     "levers_costs": lever_stage.COST_COLUMNS,
     "lines": ("qubits", "layout", "quality", "lines", "infidelity", "cz_error", "median_cz_error"),
@@ -62,6 +67,7 @@ WRITTEN = {
     "question_comparisons": COMPARISON_COLUMNS,
     "question_flips": _FLIPS,
     "question_samples": questions.SAMPLE_COLUMNS,
+    "benchmarks": BENCHMARK_COLUMNS,
     "entanglement": entanglement.ENTANGLEMENT_COLUMNS,
     "entanglement_differences": entanglement.DIFFERENCE_COLUMNS,
     "levers": [name.replace("_at_0", "_at_…") for name in levers.columns_of([0.0])],

@@ -46,6 +46,8 @@ def test_every_leaf_is_read_by_some_stage():
     # These axes choose the cells.
     assert unread == {
         "control.block_dims",
+        "benchmarks.block_dim",
+        "benchmarks.compression_ratio",
         "control.methods",
         "levers.names",
         "levers.size",
@@ -103,6 +105,24 @@ def test_a_control_reads_one_step_size():
 def asked(*overrides):
     (job,) = jobs(compose(overrides=overrides), "answer_questions")
     return job
+
+
+def test_benchmarks_are_put_to_chosen_cells():
+    def asked_of(*overrides):
+        (job,) = jobs(compose(overrides=overrides), "ask_benchmarks")
+        return job
+
+    assert asked_of().axes == {
+        "ratio": ["ratio0", "ratio0.2"],
+        "block": ["d4"],
+        "control": ["lora-d4"],
+        "seed": ["seed0"],
+    }
+    chosen = asked_of("benchmarks.block_dim=[2,8]", "benchmarks.compression_ratio=0.2", "sweep.seed=1,2")
+    assert chosen.axes == {"ratio": ["ratio0.2"], "block": ["d2", "d8"], "control": [], "seed": ["seed1"]}
+    assert len(chosen.inputs["adapter"]) == len(chosen.inputs["angles"]) == 2
+    with pytest.raises(CayleyError, match=r"benchmarks\.block_dim=\[16\]: the sweep has no such model"):
+        compose(overrides=["benchmarks.block_dim=16"])
 
 
 def test_questions_are_put_to_one_cell():

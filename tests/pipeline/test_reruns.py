@@ -21,7 +21,7 @@ GROUPS["PROCESSOR"] = "qpu_plan qpu_evaluate"
 # They talk to a processor: its offline twin, which runs the simulator, answers within them.
 GROUPS["TWIN"] = "qpu_submit qpu_collect"
 # They evaluate a model with its blocks on a simulated device.
-GROUPS["ARMS"] = "EVALUATE rank answer_questions"
+GROUPS["ARMS"] = "EVALUATE rank answer_questions ask_benchmarks"
 GROUPS["SIMULATE"] = "ARMS qpu_evaluate"
 # One stage: a model without blocks, whichever it is.
 GROUPS["REFERENCE"] = "reference baseline evaluate_control"
@@ -98,7 +98,7 @@ stages/searching.py
 stages/aggregate.py
     gathering: cells.compression_ratio > 0 → cells.compression_ratio >= 0 ⇒ aggregate
 questions/encyclopedia.py
-    question set: def encyclopedia_questions( → def encyclopedia_questions(*_, ⇒ question_set
+    question set: def encyclopedia_questions( → def encyclopedia_questions(*_, ⇒ question_set ask_benchmarks
 qpu/submission.py
     sending: class Submission → class Sent ⇒ TWIN
 report/plots/recovery.py

@@ -31,6 +31,7 @@ def test_every_stage_is_part_of_a_target(stage: str) -> None:
         ("compare", "phase_diagram"),
         ("question_set", "questions"),
         ("questions", "questions"),
+        ("ask_benchmarks", "benchmarks"),
         ("entanglement", "entanglement"),
         ("qpu_submit", "qpu"),
         ("levers", "levers"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
 import pytest
 
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.questions.benchmarks.tasks import find_tasks, manager_of, task_files
 from cayley_adapters.questions.harness import harness_questions
 from cayley_adapters.questions.items import prompted
 from cayley_adapters.questions.scoring import encode_set, log_likelihoods
@@ -107,6 +109,33 @@ def test_mmlu_without_a_network_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path))
     with pytest.raises(CayleyError, match=r"mmlu_anatomy: could not fetch its data.*\n.*questions=encyclopedia"):
         harness_questions("mmlu_anatomy")
+
+
+def test_the_papers_panel_is_known_and_refused_with_what_fetches_it():
+    from cayley_adapters.pipeline.feasibility import require_tasks
+    from cayley_adapters.settings import compose
+
+    settings = compose("ci", ["benchmarks=paper"])
+    (paper,) = [item.benchmarks for item in settings]
+    assert set(paper.tasks) <= set(manager_of(paper.tasks).all_tasks)
+    with pytest.raises(CayleyError) as refused:
+        require_tasks(settings)
+    assert re.search(r"benchmarks\.tasks=\[\w+\]: its data is not on this machine", str(refused.value))
+    command = re.search(r'python -c "(.*?)"', str(refused.value))[1]
+    (name,) = re.findall(r"load\(\['(\w+)'\]\)", command)
+    assert name in paper.tasks
+    compile(command, "command", "exec")
+
+
+def test_an_unknown_benchmark_is_answered_with_the_nearest():
+    with pytest.raises(CayleyError, match=r"no such task or group; did you mean 'encyclopedia_words'"):
+        find_tasks(["encyclopedia_word"])
+
+
+def test_tasks_in_a_folder_of_ones_own_stand_beside_the_embedded(folder):
+    found = find_tasks(["small_mmlu", "sums_of_two"], [str(folder)])
+    assert list(found["tasks"]) == ["small_mmlu", "sums_of_two"]
+    assert {path.name for path in task_files([str(folder)])} >= {"small_mmlu.yaml", "sums_of_two.yaml"}
 
 
 def test_an_unknown_task_is_answered_with_the_nearest():

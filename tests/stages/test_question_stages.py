@@ -126,6 +126,39 @@ def test_questions_about_calibration_text_are_left_out(ask, folder, capsys):
     assert not {choice for item in questions.items for choice in item.choices}.intersection(read)
 
 
+MODELS = ["uncompressed", "ratio0.3", "ratio0.3-d4-exact", "ratio0.3-d4-noise1", "ratio0.3-lora-d4"]
+BENCHMARKS = ("ask_benchmarks", "benchmarks")
+
+
+def test_every_model_is_put_to_the_embedded_benchmarks(ask, folder, monkeypatch):
+    from lm_eval.models.huggingface import HFLM
+
+    from cayley_adapters.questions.benchmarks.documents import DOCUMENTS
+
+    outputs = ask("benchmarks.limit=2", stages=BENCHMARKS)
+    table = pd.read_csv(outputs["table"])
+    assert set(table["task"]) == set(DOCUMENTS)
+    assert table.groupby(["task", "metric"])["arm"].apply(list).map(lambda arms: arms == MODELS).all()
+    assert (table["documents"] == 2).all()
+    noisy = table[table["arm"] == "ratio0.3-d4-noise1"].iloc[0]
+    assert noisy[["executor", "noise_scale", "shots", "readout", "backend", "block_dim"]].tolist() == [
+        *("noisy", 1, 8192, "sign_constrained", "FakeFez", 4)
+    ]
+    results = json.loads((outputs["table"].parent / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    for row in table.itertuples():
+        assert results[row.arm]["results"][row.task][f"{row.metric},{row.filter}"] == pytest.approx(row.value)
+    scored = pd.read_csv(outputs["table"].parent / "benchmarks" / "scores.csv")
+    right = scored[scored["metric"] == "acc"].groupby(["arm", "task"])["score"].mean()
+    for row in table[table["metric"] == "acc"].itertuples():
+        assert right[row.arm, row.task] == pytest.approx(row.value)
+    # Other tasks, and one document less: nothing is left to be asked of any model.
+    for name in ("_model_call", "_model_generate"):
+        monkeypatch.setattr(HFLM, name, None)
+    fewer = pd.read_csv(ask("benchmarks.limit=1", "benchmarks.tasks=[sums_of_two]", stages=BENCHMARKS)["table"])
+    assert fewer["arm"].tolist() == MODELS
+    assert set(fewer["task"]) == {"sums_of_two"}
+
+
 def test_a_number_that_is_no_question(ask):
     with pytest.raises(CayleyError, match=r"questions\.chosen=\[12\]: questions\.limit=12 asks 0 to 11"):
         ask("questions.chosen=[0,12]", stages=("question_set",))

@@ -17,7 +17,7 @@ from cayley_adapters.core.job import job_to_json
 from cayley_adapters.core.messages import printable, without_secrets
 from cayley_adapters.pipeline.costs import estimate_of, usable_cores
 from cayley_adapters.pipeline.failures import explain
-from cayley_adapters.pipeline.feasibility import require_feasible
+from cayley_adapters.pipeline.feasibility import require_feasible, require_tasks
 from cayley_adapters.pipeline.fingerprint import fingerprint
 from cayley_adapters.pipeline.jobs import comparison_job, make_job
 from cayley_adapters.pipeline.levers import NO_LEVERS
@@ -35,6 +35,7 @@ from cayley_adapters.settings import from_snakemake_config, split_overrides
 try:
     SETTINGS = from_snakemake_config(config)
     require_feasible(SETTINGS)
+    require_tasks(SETTINGS)
     RUNS = variants(SETTINGS)  # results folder → its configuration
     require_same(RUNS.values())
     chosen = [f"experiment={config['experiment']}"] if "experiment" in config else []

@@ -31,6 +31,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run, and run nothing.")] = False,
 ) -> None:
     """Make a target and all that leads to it, with Snakemake."""
+    from cayley_adapters.pipeline.feasibility import require_tasks
     from cayley_adapters.pipeline.targets import require_target
     from cayley_adapters.pipeline.workflow import DEFAULT_TARGET, snakemake_words
     from cayley_adapters.settings import parse_cli
@@ -41,7 +42,7 @@ def run(
         word for word in own if "=" in word or "." in word
     ]  # such as train.steps 5, which is answered as elsewhere
     targets = [word for word in own if word not in given] or [DEFAULT_TARGET]
-    settings_of(given)  # what is wrong is answered here, in one message, and not in Snakemake's
+    require_tasks(settings_of(given))  # what is wrong is answered here, in one message, and not in Snakemake's
     for target in targets:
         require_target(target)
     experiment, overrides = parse_cli(given)

@@ -7,6 +7,7 @@ from cayley_adapters.pipeline.paths import (
     ADAPTER,
     ANSWERS,
     BASELINE,
+    BENCHMARKED,
     CIRCUITS,
     COMPRESSED,
     CONTROL_ADAPTER,
@@ -146,6 +147,33 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         },
         leaves=("questions.temperatures", "questions.draws"),
         rule="compare_answers",
+        shows=True,
+    ),
+    # Of chosen cells: which, cayley_adapters.pipeline.jobs says.
+    Stage(
+        name="ask_benchmarks",
+        sentence="put tasks of lm-evaluation-harness to the models with and without blocks, and to LoRA",
+        inputs={"model": PREPARED["model"]}
+        | COMPRESSED
+        | ADAPTER
+        | CIRCUITS
+        | {"control": CONTROL_ADAPTER["adapter"], "control_config": CONTROL_ADAPTER["adapter_config"]},
+        outputs=BENCHMARKED,
+        leaves=(
+            *("model.name", "evaluate.mitigation", "evaluate.uncompressed_noise", "noise"),
+            *(f"benchmarks.{name}" for name in ("tasks", "include", "limit", "num_fewshot", "noise_scale", "shots")),
+            *(f"benchmarks.{name}" for name in ("readout", "threads", "device")),
+        ),
+        threads="benchmarks.threads",
+        memory_mb=3500,
+        internal=True,
+    ),
+    Stage(
+        name="benchmarks",
+        sentence="scores of the models on tasks of lm-evaluation-harness",
+        inputs=BENCHMARKED,
+        outputs={"table": "{base}/benchmarks.csv"},
+        rule="compare_benchmarks",
         shows=True,
     ),
     Stage(

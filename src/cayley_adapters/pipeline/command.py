@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import say
 from cayley_adapters.pipeline.failures import explain
+from cayley_adapters.pipeline.feasibility import require_tasks
 from cayley_adapters.pipeline.jobs import jobs
 from cayley_adapters.pipeline.levers import NO_LEVERS
 from cayley_adapters.pipeline.locks import hold_as_command
@@ -53,6 +54,11 @@ def run_stage(stage: str, settings: Sequence[Settings], words: Sequence[str]) ->
     if stage == "compress":
         # A compressed model is worth having alone, and all that it needs is the model and the text.
         todo = [job for job in jobs(settings, "prepare") if not all(map(Path.exists, job.outputs.values()))] + todo
+    if stage in ("ask_benchmarks", "benchmarks"):
+        require_tasks(settings)
+    if stage == "benchmarks":
+        # Nothing that is answered is asked again, so that this costs little where all is there.
+        todo = [*jobs(settings, "ask_benchmarks"), *todo]
     made = {path for job in todo for path in job.outputs.values()}
     limit_threads(max((job.threads for job in todo), default=1))
     for job in todo:

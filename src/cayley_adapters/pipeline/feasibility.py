@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,12 +23,14 @@ from cayley_adapters.models.compression.widths import (
 from cayley_adapters.models.files import stored_projections
 from cayley_adapters.models.shapes import ModelShape, model_shape
 from cayley_adapters.pipeline.levers import IDENTITY, RANKED_BLOCK_DIM, arranged, cells_of, ranked
+from cayley_adapters.questions.benchmarks.documents import DOCUMENTS
+from cayley_adapters.questions.benchmarks.tasks import find_tasks
 from cayley_adapters.questions.files import read_csv, read_jsonl
 from cayley_adapters.settings import Settings, by_variant
 from cayley_adapters.settings.fields import PROJECTIONS
 from cayley_adapters.settings.levers import RANKED_FROM
 
-__all__ = ["require_feasible"]
+__all__ = ["require_feasible", "require_tasks"]
 
 
 def require_feasible(settings: Iterable[Settings]) -> None:
@@ -42,6 +45,26 @@ def require_feasible(settings: Iterable[Settings]) -> None:
     """
     if lines := by_variant((item.variant, _lines(item)) for item in settings):
         raise CayleyError("\n".join(lines))
+
+
+def require_tasks(settings: Iterable[Settings]) -> None:
+    """Find the tasks of each configuration's benchmarks, with their data, which no job fetches.
+
+    Args:
+        settings: of each variant.
+
+    Raises:
+        CayleyError: there is no such task, or its data is not on this machine; the message has the command that
+            fetches it.
+    """
+    for item in settings:
+        _find(item.benchmarks.tasks, item.benchmarks.include)
+
+
+@cache
+def _find(names: tuple[str, ...], include: tuple[str, ...]) -> None:
+    if include or not set(names) <= set(DOCUMENTS):  # the embedded ones are always there
+        find_tasks(names, include)
 
 
 def _lines(settings: Settings) -> Iterator[str]:

@@ -15,7 +15,7 @@ from cayley_adapters.pipeline.paths import DEVICE_RESULTS, PREPARED
 from cayley_adapters.pipeline.replacing import replaces
 from cayley_adapters.pipeline.table import STAGES, inputs_of, maker_of, stages_before
 from cayley_adapters.pipeline.variants import Variant, stored_folders, variants
-from cayley_adapters.settings import Qpu, Questions, Settings
+from cayley_adapters.settings import Qpu, Questions, Settings, Sweep
 
 __all__ = [
     "comparison_job",
@@ -47,16 +47,36 @@ def _one_cell(variant: Variant, wanted: Questions | Qpu) -> dict[str, list[str]]
     Where its ``compression_ratio`` and ``block_dim`` are null it has the smallest ratio above 0 and blocks of dimension
     4, or else the smallest; and it has the first seed.
     """
-    sweep, ratio, d = variant.settings.sweep, wanted.compression_ratio, wanted.block_dim
+    sweep, ratio = variant.settings.sweep, wanted.compression_ratio
+    d = wanted.block_dim or _usual_block(sweep)
     if ratio is None:
         ratio = min(sweep.compression_ratio, key=lambda value: (value == 0, value))
-    if d is None:
-        d = 4 if 4 in sweep.block_dim else min(sweep.block_dim)
     values = {"ratio": ratio, "block": d, "control": ("lora", d), "seed": sweep.seed[0]}
     return {
         axis: [name for name, value in folders.items() if value == values[axis]]
         for axis, folders in variant.cells.items()
     }
+
+
+def benchmark_axes(variant: Variant) -> dict[str, list[str]]:
+    """The cells whose models are put to benchmarks, by wildcard; of controls LoRA of as many parameters."""
+    wanted, sweep = variant.settings.benchmarks, variant.settings.sweep
+    dims = wanted.block_dim or (_usual_block(sweep),)
+    values: dict[str, Any] = {
+        "ratio": wanted.compression_ratio or sweep.compression_ratio,
+        "block": dims,
+        "control": [("lora", d) for d in dims],
+        "seed": sweep.seed[:1],
+    }
+    return {
+        axis: [name for name, value in folders.items() if value in values[axis]]
+        for axis, folders in variant.cells.items()
+    }
+
+
+def _usual_block(sweep: Sweep) -> int:
+    """The block dimension of models that are asked where none is named."""
+    return 4 if 4 in sweep.block_dim else min(sweep.block_dim)
 
 
 def make_job(stage: str, variant: Variant, cell: Mapping[str, str], device: bool = False) -> Job:
@@ -75,6 +95,8 @@ def make_job(stage: str, variant: Variant, cell: Mapping[str, str], device: bool
     } | variant.axes(stage)
     if stage == "answer_questions":
         axes = question_axes(variant)
+    if stage == "ask_benchmarks":
+        axes = benchmark_axes(variant)
     if stage in ("qpu_plan", "qpu_evaluate"):
         axes = device_axes(variant)
     if stage in ("aggregate", "report"):

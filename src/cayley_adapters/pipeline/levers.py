@@ -87,6 +87,7 @@ def arranged(settings: Settings, name: str, block_dim: int) -> Settings:
         changes["sweep.seed"] = [settings.sweep.seed[0]]
     for section in ("questions", "qpu"):  # which may name another block
         changes |= {f"{section}.block_dim": None, f"{section}.compression_ratio": None}
+    changes |= {"benchmarks.block_dim": [], "benchmarks.compression_ratio": []}
     changes["qpu.mode"] = "characterise"  # the other one needs a projection of its own
     for key, value in changes.items():
         section, _, leaf = key.partition(".")

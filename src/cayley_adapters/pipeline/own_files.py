@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cayley_adapters.core.job import Job
 from cayley_adapters.models.files import model_files
+from cayley_adapters.questions.benchmarks.tasks import task_files
 
 __all__ = ["own_files"]
 
@@ -18,6 +19,8 @@ def own_files(job: Job) -> list[Path]:
     if job.stage == "question_set":
         path = job.leaves["questions.path"]
         return [Path(path)] if path else []
+    if job.stage == "ask_benchmarks":
+        return task_files(job.leaves["benchmarks.include"])
     if job.stage != "prepare":
         return []
     data, path = job.leaves["data"], job.leaves["model"]["path"]

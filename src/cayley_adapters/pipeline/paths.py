@@ -9,6 +9,7 @@ __all__ = [
     "ADAPTER",
     "ANSWERS",
     "BASELINE",
+    "BENCHMARKED",
     "CELL",
     "CIRCUITS",
     "COMPRESSED",
@@ -116,6 +117,14 @@ ANSWERS = {
     "answers": "{base}/questions/answers.safetensors",
     "texts": "{base}/questions/texts.csv",
 }
+BENCHMARKED = {
+    "models": "{base}/benchmarks/models.csv",
+    "results": "{base}/benchmarks/results.json",
+    "scores": "{base}/benchmarks/scores.csv",
+    "documents": "{base}/benchmarks/documents.csv",
+}
+"""What models answered to benchmarks: the harness's own results, and what each got for each document."""
+
 TRANSITION = {"transition": "{base}/transition.json"}
 _WHERE_MADE = {"{base}/qpu/": "{base}/{device}/", "{base}/levers": "{base}/{comparison}levers"}
 """Of files that some runs lack: their place, with an axis that has no value in such a run."""

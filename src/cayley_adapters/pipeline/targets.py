@@ -14,6 +14,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "report": ("report",),
     "dashboard": (*MAP, "dashboard"),
     "questions": ("configure", "questions"),
+    "benchmarks": ("configure", "benchmarks"),
     "entanglement": ("entanglement",),
     "qpu": (*MAP, "qpu_evaluate"),
     "levers": (*MAP, "levers"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cayley_adapters.core.errors import CayleyError, nearest
-from cayley_adapters.core.extras import lacking
+from cayley_adapters.questions.benchmarks.tasks import manager_of
 from cayley_adapters.questions.items import Item, QuestionSet
 
 __all__ = ["harness_questions"]
@@ -24,14 +24,7 @@ def harness_questions(task: str, include: Path | None = None) -> QuestionSet:
         CayleyError: the harness is not installed, knows no such task, cannot fetch its data, or asks something else
             than multiple choice.
     """
-    try:
-        from lm_eval.tasks import TaskManager
-    except ImportError as error:
-        raise CayleyError(f"questions.source=harness needs lm-evaluation-harness: {lacking('lm_eval')}") from error
-    # The harness takes seconds to look through its own thousands of tasks, which one of the user's has no need of.
-    manager = TaskManager(include_path=include, include_defaults=include is None)
-    if task not in manager.all_subtasks:
-        manager = TaskManager(include_path=include)
+    manager = manager_of([task], [] if include is None else [str(include)])
     if task not in manager.all_tasks:
         close = nearest(task, manager.all_tasks)
         raise CayleyError(f"questions.task={task}: lm-evaluation-harness has no such task{close}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["choice_probabilities", "disagreement", "draw_choices", "generate_texts"]
+__all__ = ["choice_probabilities", "disagreement", "draw_choices", "generate_texts", "single_tokens"]
 
 
 def choice_probabilities(log_likelihood: np.ndarray, temperature: float) -> np.ndarray:
@@ -67,7 +67,7 @@ def generate_texts(
     width = max(map(len, encoded))
     tokens = torch.tensor([[pad] * (width - len(ids)) + ids for ids in encoded])
     mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in encoded])
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), _single_tokens():
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), single_tokens():
         torch.manual_seed(seed)
         found = model.generate(
             input_ids=tokens,
@@ -85,7 +85,7 @@ def generate_texts(
 
 
 @contextmanager
-def _single_tokens() -> Iterator[None]:
+def single_tokens() -> Iterator[None]:
     """oneDNN multiplies the rows of a batch one by one: for one token a row, the default is many times as fast."""
     import torch
 

@@ -61,6 +61,10 @@ TABLES = Registry(
             stage="questions", section="questions",
         ),
         Table(
+            name="benchmarks", title="Scores on benchmarks", sentence="a model and a metric of a task",
+            stage="benchmarks",
+        ),
+        Table(
             name="entanglement_differences", title="Trained blocks and random ones compared",
             sentence="a measure of trained blocks beside random ones", stage="entanglement", section="entanglement",
         ),

@@ -105,6 +105,17 @@ def the_sweep_has_what_is_asked(settings: Settings) -> Iterator[str]:
                 )
 
 
+def benchmarks_have_their_models(settings: Settings) -> Iterator[str]:
+    for key in ("block_dim", "compression_ratio"):
+        axis = getattr(settings.sweep, key)
+        if others := [value for value in getattr(settings.benchmarks, key) if value not in axis]:
+            known, wider = (",".join(map(show, values)) for values in (axis, sorted({*axis, *others})))
+            yield (
+                f"benchmarks.{key}={show(others)}: the sweep has no such model; type benchmarks.{key}=[] or some of "
+                f"{known}, or sweep.{key}={wider} as well"
+            )
+
+
 def a_token_runs_one_projection(settings: Settings) -> Iterator[str]:
     qpu, train = settings.qpu, settings.train
     several = len(qpu.targets or train.targets) > 1 or len(qpu.layers or train.layers or (0, 0)) > 1
@@ -228,6 +239,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     executor_needs_circuits,
     ansatz_needs_qubits,
     the_sweep_has_what_is_asked,
+    benchmarks_have_their_models,
     a_token_runs_one_projection,
     aer_does_not_characterise,
     levers_change_the_plain,

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_valid
 from pydantic.fields import FieldInfo
 
 from cayley_adapters.core.errors import CayleyError, nearest
+from cayley_adapters.settings.benchmarks import Benchmarks
 from cayley_adapters.settings.checks import CHECKS
 from cayley_adapters.settings.evaluation import Evaluate, Noise, Sweep
 from cayley_adapters.settings.fields import Name, Text, explain
@@ -58,6 +59,7 @@ class Settings(Section):
     noise: Noise
     evaluate: Evaluate
     questions: Questions
+    benchmarks: Benchmarks
     qpu: Qpu
     sweep: Sweep
     levers: Levers

@@ -30,6 +30,9 @@ def wrong_files(settings: Settings) -> Iterator[str]:
     if questions is not None and not os.path.isfile(questions):
         what = "is a folder; give" if os.path.isdir(questions) else "there is no such file; give"
         yield f"questions.path={show(questions)}: {what} a file of questions"
+    for folder in settings.benchmarks.include:
+        if not os.path.isdir(folder):
+            yield f"benchmarks.include={show(folder)}: there is no such folder; give one with task files of the harness"
     if settings.data.source == "text":
         yield from _text(settings)
 

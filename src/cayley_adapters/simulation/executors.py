@@ -132,6 +132,10 @@ class NoisyExecutor:
         square = np.square(np.einsum("bij,tbj->tbi", blocks.astype(slices.dtype), slices))
         return square / np.maximum(square.sum(axis=-1, keepdims=True), 1e-30)
 
+    def draw_from(self, seed: np.random.SeedSequence | int) -> None:
+        """Draw all shots from here on from the stream of a seed, whatever was drawn before."""
+        self._generator = np.random.default_rng(seed)
+
     def _shape(self, key: str) -> tuple[int, int]:
         blocks = self._blocks[key]
         return (blocks.effects if isinstance(blocks, CompiledBlocks) else blocks).shape[:2]

@@ -18,6 +18,7 @@ from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.models.compression.widths import PROBED, SURVEYED
 from cayley_adapters.models.corpus import HEALING_SHARE
+from cayley_adapters.pipeline.costs.benchmarks import models_asked, tokens_of_tasks
 from cayley_adapters.pipeline.costs.sizes import LOADED, Sizes
 from cayley_adapters.simulation.simulators import SIMULATORS
 
@@ -185,6 +186,16 @@ def _answer_questions(job: Sizes) -> float:
     return (4 + len(options.noise_scale)) * (60 * (options.limit or 14_042) * job.layers + texts * alone)
 
 
+def _ask_benchmarks(job: Sizes) -> float:
+    """All that is read of all tasks, and texts, which are written token by token, for each model."""
+    read, written = tokens_of_tasks(job.settings)
+    exact, noisy = models_asked(job.settings)
+    circuits = job.inputs * (CIRCUIT.get(job.block_dim or 4, 0.0) + SAMPLED)
+    alone = job.running + 2e8 * job.shape.layers
+    once = read * job.running + written * alone
+    return exact * once + noisy * (once + (read + written) * circuits)
+
+
 def _curves(start: int, points: int = 1) -> Expression:
     """Statistics and pictures of curves over the noise axis."""
     return lambda job: job.curves * (start + points * len(job.settings.sweep.noise_scale))
@@ -235,6 +246,7 @@ COSTS: dict[str, Cost] = {
     "evaluate": Cost(_evaluate, _model(), _losses(lambda job: 2 * len(job.settings.sweep.noise_scale))),
     "evaluate_identity": Cost(_evaluate, _model()),
     "answer_questions": Cost(_answer_questions, _model(1)),
+    "ask_benchmarks": Cost(_ask_benchmarks, _model(1), lambda job: 10),
     "rank": Cost(_rank, _model()),
     "levers": Cost(_curves(5)),
     "qpu_plan": Cost(memory_mb=_model()),
@@ -244,6 +256,7 @@ COSTS: dict[str, Cost] = {
     "recovery": Cost(_curves(1, 0), disk_mb=lambda job: 0.3),
     "entanglement": Cost(_curves(4)),
     "questions": Cost(disk_mb=lambda job: 0.3),
+    "benchmarks": Cost(disk_mb=lambda job: 0.3),
     "report": Cost(disk_mb=lambda job: 4),
     "compare": Cost(disk_mb=lambda job: 3),
 }

@@ -42,6 +42,19 @@ COLUMNS = [
     Column("probability", "probability", "significant", "Probability of the choice at this temperature.", "share"),
     Column("draws", "draws", "whole", "How many were drawn."),
     Column("share", "share of draws", "share", "Share of the draws that gave this choice.", "share"),
+    # Benchmarks of lm-evaluation-harness.
+    Column("task", "task", "text", "Name of the task, or of a group of tasks."),
+    Column("version", "version", "text", "Version of the task, as its file says."),
+    Column("metric", "metric", "text", "What is measured, as the harness calls it."),
+    Column("filter", "filter", "text", "What was made of the answers before they were scored; none is nothing."),
+    Column("num_fewshot", "examples", "whole", "Examples in each prompt."),
+    Column("documents", "documents", "whole", "How many were asked."),
+    Column("value", "value", "significant", "Of the metric, as the harness has it."),
+    Column("stderr", "standard error", "significant", "The harness's own; empty where it has none."),
+    Column("higher_is_better", "higher is better", "flag", "Whether the harness says so."),
+    Column("score", "score", "significant", "What the model got for the document, before all are put together."),
+    Column("weight", "weight", "whole", "Words or bytes that a sum of log-likelihoods is of; empty for other scores."),
+    Column("answer", "answer", "text", "The likeliest choice, or what was written; empty where neither is asked for."),
     # A processor, or its twin.
     Column(
         "nll_sd_shots",

@@ -1,0 +1,64 @@
+"""What lm-evaluation-harness found of several models, as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["BENCHMARK_COLUMNS", "OF_A_MODEL", "benchmark_table"]
+
+OF_A_MODEL = [
+    *("arm", "method", "model", "compression_ratio", "block_dim", "executor", "noise_scale", "shots", "readout"),
+    *("mitigation", "backend", "seed", "adapter_parameters"),
+]
+BENCHMARK_COLUMNS = [
+    *OF_A_MODEL,
+    *("task", "version", "metric", "filter", "num_fewshot", "documents", "value", "stderr", "chance"),
+    "higher_is_better",
+]
+
+
+def benchmark_table(models: pd.DataFrame, results: dict[str, Any]) -> pd.DataFrame:
+    """One row a model, task and metric.
+
+    Args:
+        models: a row a model, with ``arm``.
+        results: arm → the harness's results, see :data:`cayley_adapters.questions.benchmarks.asking.KEPT`.
+
+    Returns:
+        The table of :data:`BENCHMARK_COLUMNS`, the models of a metric one below the other. ``value`` and ``stderr`` are
+        the harness's own; ``stderr`` is empty where it has none.
+    """
+    rows = [
+        dict(model) | row for model in models.to_dict("records") for row in _rows(results.get(str(model["arm"]), {}))
+    ]
+    table = pd.DataFrame(rows, columns=BENCHMARK_COLUMNS)
+    order = {key: place for place, key in enumerate(dict.fromkeys(zip(table["task"], table["metric"], strict=True)))}
+    places = [order[key] for key in zip(table["task"], table["metric"], strict=True)]
+    table = table.iloc[pd.Series(places).sort_values(kind="stable").index] if len(table) else table
+    return table.reset_index(drop=True).astype({"block_dim": "Int64", "seed": "Int64", "num_fewshot": "Int64"})
+
+
+def _rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for task, values in (found.get("results", {}) | found.get("groups", {})).items():
+        for key, value in values.items():
+            metric, _, filtered = key.partition(",")
+            if not filtered or metric.endswith("_stderr") or isinstance(value, str):
+                continue
+            error = values.get(f"{metric}_stderr,{filtered}")
+            chance = found.get("chance", {}).get(task)
+            yield {
+                "task": task,
+                "version": found.get("versions", {}).get(task),
+                "metric": metric,
+                "filter": filtered,
+                "num_fewshot": found.get("n-shot", {}).get(task),
+                "documents": values.get("sample_len", found.get("n-samples", {}).get(task, {}).get("effective")),
+                "value": math.nan if value is None else value,
+                "stderr": error if isinstance(error, float | int) else math.nan,
+                "chance": chance if metric in ("acc", "acc_norm") else None,
+                "higher_is_better": (found.get("higher_is_better", {}).get(task) or {}).get(metric),
+            }
