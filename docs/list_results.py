@@ -56,7 +56,7 @@ _FURTHER = {
     "lines": ("qubits", "layout", "quality", "lines", "infidelity", "cz_error", "median_cz_error"),
 }
 WRITTEN = {
-    "phase_diagram": tables.CELL_COLUMNS,
+    "phase_diagram": [*tables.CELL_COLUMNS, tables.MITIGATION_SHOTS],
     "baselines": tables.BASELINE_COLUMNS,
     "transition": transition_table.TRANSITION_COLUMNS,
     "recovery": recovery.RECOVERY_COLUMNS,

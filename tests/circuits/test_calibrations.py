@@ -15,7 +15,8 @@ from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 
 from cayley_adapters.circuits.noise.backends import calibration_of, snapshot
 from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Qubit
-from cayley_adapters.circuits.noise.device import DeviceNoise, cz_channel, sx_channel
+from cayley_adapters.circuits.noise.channels import cz_channel, sx_channel
+from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.errors import CayleyError
 
 GOOD = Qubit(100e-6, 80e-6, 3e-4, 40e-9, 0.02, 0.03)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cayley_adapters.circuits.noise.backends import snapshot
-from cayley_adapters.circuits.noise.device import Channel, DeviceNoise, cz_channel, sx_channel
+from cayley_adapters.circuits.noise.channels import Channel, cz_channel, sx_channel
+from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.core.errors import CayleyError
 
 BACKENDS = ["FakeFez", "FakeMarrakesh"]

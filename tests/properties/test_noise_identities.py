@@ -16,7 +16,8 @@ from cayley_adapters.circuits.ansatz import Ansatz, full
 from cayley_adapters.circuits.gates import circuit_summary
 from cayley_adapters.circuits.noise.backends import calibration_of, snapshot
 from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Line, Qubit
-from cayley_adapters.circuits.noise.device import Channel, DeviceNoise, cz_channel, delay_channel, sx_channel
+from cayley_adapters.circuits.noise.channels import Channel, cz_channel, delay_channel, sx_channel
+from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.noise.sources import SOURCES
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.errors import CayleyError

@@ -9,9 +9,11 @@ import pytest
 from scipy.stats import special_ortho_group
 
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.agreement import chi_square
+from cayley_adapters.qpu.counts import measurement_id
 from cayley_adapters.qpu.desk import Desk, jobs_of, status_table, under_way
 from cayley_adapters.qpu.execution import predicted
 from cayley_adapters.qpu.ledger import ledger_path
@@ -70,6 +72,20 @@ def test_counts_are_paid_once_and_are_what_the_simulator_says(tmp_path, desk, se
     table = status_table(tmp_path)
     assert table.count("done") == 3
     assert "3 sent, 9 s used" in table
+
+
+def test_a_job_measures_on_the_device_as_it_was_when_it_was_sent(tmp_path, desk):
+    """Whoever fetches its counts; and the same job on a device that has not drifted is another measurement."""
+    circuits, slices = synthesise(special_ortho_group.rvs(4, size=20, random_state=0)), WORKLOAD.slices[:40]
+    work = per_token_workload("p", circuits, slices.reshape(2, 20, 4), LINES[:10], "fake_fez")
+    hidden = Hidden(shared=3)
+    service = connect("twin", "FakeFez", tmp_path / "twin", hidden=hidden)
+    sampling = Sampling(2000, executions_per_job=16_000, hidden=hidden)
+    Desk(tmp_path, service, processor(service, "FakeFez"), OPTIONS, sampling, "test").send(work, 1.6, unasked)
+    counts = desk(executions_per_job=16_000, hidden=hidden).fetch(work)  # by a service that knows of no drift
+    assert chi_square(counts, predicted(work, replace(NOISE, hidden=hidden)))["p_value"] > 1e-4
+    assert chi_square(counts, predicted(work, NOISE))["p_value"] < 1e-6
+    assert measurement_id(work, sampling) != measurement_id(work, replace(sampling, hidden=NOTHING))
 
 
 def test_nothing_is_sent_beyond_the_budget(tmp_path, desk, service):

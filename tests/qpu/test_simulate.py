@@ -21,6 +21,7 @@ from cayley_adapters.circuits.ansatz import full
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.circuits.noise.backends import calibration_of, snapshot
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.qpu.lines import disjoint_lines
@@ -57,12 +58,12 @@ def predicted(template, slices, circuits, blocks, noise):
     return predicted_on(template.lines, slices, circuits, blocks, noise)
 
 
-def measured(job, seed: int = 1, split: bool = True, shots: int = SHOTS, **options) -> np.ndarray:
+def measured(job, seed: int = 1, split: bool = True, shots: int = SHOTS, hidden=NOTHING, **options) -> np.ndarray:
     """Counts (items, d) by way of the real sampler's preparation and post-processing."""
     template, slices, circuits, blocks = job
     pub = (template.circuit, template.values(slices, circuits, blocks), shots)
     program, _ = prepare([pub], SamplerOptions(**options), backend=fez())
-    data = [QuantumProgramItemResult(result=item) for item in run_program(program, fez(), seed, split)]
+    data = [QuantumProgramItemResult(result=item) for item in run_program(program, fez(), seed, split, hidden)]
     result = QuantumProgramResult(data=data, passthrough_data=program.passthrough_data)
     return template.counts(sampler_v2_post_processor_v0_1(result)[0].data.meas, len(slices))
 
@@ -92,6 +93,15 @@ def test_whole_packed_circuits_agree_with_the_batched_simulator(n, count, sets):
     shifted = replace(job[0], lines=(*lines[1:], lines[0]))
     assert surprise(counts, predicted(shifted, *job[1:], noise)) < 1e-12
     assert surprise(counts, predicted(*job, noise.scaled(0))) < 1e-12
+
+
+def test_a_device_that_hides_something_is_the_batched_simulators():
+    job, noise = work(3, 6, 12), DeviceNoise.from_backend(fez())
+    hidden = Hidden(drift=0.3, shared=0.5, coherent=1.0, seed=1)
+    counts = measured(job, hidden=hidden)
+    assert 1e-4 < surprise(counts, predicted(*job, replace(noise, hidden=hidden))) < 1 - 1e-4
+    for other in (replace(hidden, coherent=0.0), replace(hidden, drift=0.0), replace(hidden, seed=2), NOTHING):
+        assert surprise(counts, predicted(*job, replace(noise, hidden=other))) < 1e-6
 
 
 def test_qubits_that_are_mostly_read_wrongly_agree_too():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 from cayley_adapters.circuits.qiskit import block_circuit
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.simulation.compiled import compile_blocks, noisy_probabilities, probabilities
@@ -77,6 +79,18 @@ def test_equals_aer(d, scale, name):
     x[1] = [np.zeros(d), -np.eye(d)[d - 1]]
     x[2, 0] = np.resize([1.0, -2.0, 2.0, 1.0], d)
     compare(rotations(rng, 2, d), x, device(name).scaled(scale))
+
+
+@pytest.mark.parametrize(("d", "share"), [(2, 0.25), (4, 1.0), (8, 0.25), (16, 0.5)])
+def test_equals_aer_with_drift_and_coherent_errors(d, share):
+    rng = np.random.default_rng(d)
+    q, x = rotations(rng, 1, d), rng.normal(size=(1, 1, d)).astype(np.float32).astype(np.float64)
+    noise = replace(device("idle"), scale=1.5, hidden=Hidden(drift=0.3, shared=-0.2, coherent=share, seed=2))
+    compare(q, x, noise)
+    assert (
+        np.abs(noisy_probabilities(q, x, noise) - noisy_probabilities(q, x, replace(noise, hidden=NOTHING))).max()
+        > 1e-4
+    )
 
 
 @settings(max_examples=20, deadline=None)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.noise.hidden import Hidden
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.simulation import compiled as simulator
 from cayley_adapters.simulation import differentiable as torch_simulator
@@ -34,6 +35,14 @@ def test_equals_the_kernels(d, idle):
         expected = simulator.noisy_probabilities(q, x, device)
         assert (torch_simulator.noisy_probabilities(q, x, device) - expected).abs().max() < 1e-12
         assert (torch_simulator.noisy_probabilities(q, x.float(), device) - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("d", [2, 4, 8])
+def test_equals_the_kernels_on_a_device_that_hides_something(d):
+    theta, x = draw(d, 3, 10)
+    noise = DeviceNoise(NOISE.calibration, 1.3, NOISE.layout, hidden=Hidden(drift=0.2, coherent=0.5))
+    expected = simulator.noisy_probabilities(cayley(theta), x, noise)
+    assert (torch_simulator.noisy_probabilities(cayley(theta), x, noise) - expected).abs().max() < 1e-12
 
 
 @settings(deadline=None, max_examples=30)

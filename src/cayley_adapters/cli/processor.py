@@ -45,7 +45,8 @@ def qpu_status(overrides: Overrides = None) -> None:
     job = _device_job(overrides)
     if under_way(job.base):
         try:
-            desk_of(job, partial(job.leaves).qpu, quiet=True).refresh()
+            known = partial(job.leaves)
+            desk_of(job, known.qpu, known.noise, quiet=True).refresh()
         except CayleyError as error:
             say(f"as last known, since the service could not be asked: {error}")
     typer.echo(printable(status_table(job.base)))
@@ -67,7 +68,8 @@ def qpu_resolve(
 
     job = _device_job(overrides)
     status_table(job.base)  # says so if nothing was ever sent from there
-    typer.echo(desk_of(job, partial(job.leaves).qpu).resolve(tag, adopt))
+    known = partial(job.leaves)
+    typer.echo(desk_of(job, known.qpu, known.noise).resolve(tag, adopt))
 
 
 def chat(

@@ -19,7 +19,9 @@ __all__ = [
     "BASELINE_COLUMNS",
     "CELL_COLUMNS",
     "IDENTITY_COLUMNS",
+    "MITIGATION_SHOTS",
     "TRIAL_COLUMNS",
+    "cell_columns",
     "parse_table",
     "read_baselines",
     "read_cells",
@@ -36,6 +38,8 @@ CELL_COLUMNS = [
     *("nll_se_shots", "refined", "nll_compressed", "word_perplexity", "bits_per_byte"),
     *("repair", "nll_identity", "perplexity_identity", "learning_rate"),
 ]
+MITIGATION_SHOTS = "mitigation_shots"
+"""Of a cell, and only in tables where a mitigation measures."""
 _TEXTS = {"question_set_version": str}
 """Columns of text that may look like numbers: a version is a digest."""
 
@@ -53,6 +57,11 @@ BASELINE_COLUMNS = [
     *("tokens", "nll", "nll_se", "perplexity", "recovery", "matched_block_dim"),
     *("word_perplexity", "bits_per_byte", "adaptation", "repair", "learning_rate", "trials"),
 ]
+
+
+def cell_columns(names: Collection[str]) -> list[str]:
+    """Return the columns of ``phase_diagram.csv`` for cells that have so many of them."""
+    return [*CELL_COLUMNS, *([MITIGATION_SHOTS] if MITIGATION_SHOTS in names else [])]
 
 
 def write_table(rows: Sequence[Mapping[str, Any]] | pd.DataFrame, path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -6,10 +6,11 @@ import numpy as np
 
 from cayley_adapters.kernels.compiled import compiled
 
-__all__ = ["CZ", "RELAX", "RELAX_T", "RZ", "SX", "SX_T", "TILE", "run"]
+__all__ = ["CZ", "OVER_X", "OVER_ZZ", "RELAX", "RELAX_T", "RZ", "SX", "SX_T", "TILE", "run"]
 
-SX, SX_T, RELAX, RELAX_T, RZ, CZ = range(6)
-"""Operations of a program; ``_T`` marks the transposed ones, used in the Heisenberg picture."""
+SX, SX_T, RELAX, RELAX_T, RZ, CZ, OVER_X, OVER_ZZ = range(8)
+"""Operations of a program; ``_T`` marks the transposed ones, used in the Heisenberg picture. ``OVER_`` are rotations by
+a fixed angle, of which one is transposed by turning the sign of its sine."""
 
 TILE = 128
 """Circuits that one pass of the interpreter treats together, one a column, so that loops over them vectorise."""
@@ -84,6 +85,23 @@ def _scale(v, i, factor, width):
 
 
 @compiled()
+def _rotate(v, x, y, cos, sin, width):
+    for t in range(width):
+        old = v[x, t]
+        v[x, t] = cos * old - sin * v[y, t]
+        v[y, t] = sin * old + cos * v[y, t]
+
+
+@compiled()
+def _over_zz(v, i, a, b, cos, sin, width):
+    """Rotate about ZZ the 16 Pauli rows from i on, a and b apart: XI with YZ, XZ with YI, and with qubits exchanged."""
+    _rotate(v, i + a, i + 2 * a + 3 * b, cos, sin, width)
+    _rotate(v, i + a + 3 * b, i + 2 * a, cos, sin, width)
+    _rotate(v, i + b, i + 2 * b + 3 * a, cos, sin, width)
+    _rotate(v, i + b + 3 * a, i + 2 * b, cos, sin, width)
+
+
+@compiled()
 def _cz(v, i, a, b, f, width):
     """Conjugate with CZ the 16 Pauli rows from i on, a and b apart, and shrink all but the identity by f."""
     _swap(v, i + a, i + a + 3 * b, f, width)
@@ -111,8 +129,8 @@ def run(ops, figures, cos, sin, state, width):
     """Run a program on a tile of Pauli vectors in place.
 
     Args:
-        ops: (m, 3) integers: operation, qubit, and the second qubit (CZ) or the angle's row (RZ).
-        figures: (m, 3): relaxation figures a, b, c (SX, RELAX) or the shrinking factor (CZ).
+        ops: (m, 3) integers: operation, qubit, and the second qubit (CZ, OVER_ZZ) or the angle's row (RZ).
+        figures: (m, 3): relaxation figures a, b, c (SX, RELAX), the shrinking factor (CZ), or cosine and sine (OVER).
         cos: (angles, TILE) cosines of the RZ angles.
         sin: (angles, TILE) sines of the RZ angles.
         state: (4^n, TILE) Pauli vectors; row sum_q P_q 4^q belongs to the Pauli string with P_q = 0, 1, 2, 3 for
@@ -144,5 +162,10 @@ def run(ops, figures, cos, sin, state, width):
                 _sx_t(state, i, x, y, z, a, b, c, width)
             elif code == RELAX_T:
                 _relax_t(state, i, x, y, z, a, b, c, width)
+            elif code == OVER_X:
+                _rotate(state, y, z, a, b, width)
             elif (i >> (2 * r)) & 3 == 0:
-                _cz(state, i, s, 1 << (2 * r), a, width)
+                if code == CZ:
+                    _cz(state, i, s, 1 << (2 * r), a, width)
+                else:
+                    _over_zz(state, i, s, 1 << (2 * r), a, b, width)

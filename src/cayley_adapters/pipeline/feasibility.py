@@ -169,6 +169,11 @@ def _device_lines(settings: Settings) -> Iterator[str]:
             )
     for line in () if isinstance(layout, str) else layout if isinstance(layout[0], tuple) else (layout,):
         yield from _line_lines(line, device.name, device.qubits, device.usable, device.couplers)
+    if settings.noise.known_from is not None:
+        try:
+            snapshot_of(settings.noise.known_from)
+        except CayleyError as error:
+            yield f"noise.known_from={settings.noise.known_from}: {error}"
     if settings.qpu.service != "ibm" and "." not in settings.qpu.backend:
         try:
             snapshot_of(settings.qpu.backend)

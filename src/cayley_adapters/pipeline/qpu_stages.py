@@ -18,6 +18,9 @@ SAMPLING = (
 SENDING = ("max_seconds", "cap_factor", "unknown_seconds", "attempts")
 """Of ``qpu``, how jobs are sent."""
 
+HIDDEN = tuple(f"noise.{name}" for name in ("drift", "drift_shared", "coherent", "seed"))
+"""Of ``noise``, how the twin's device differs from its calibration."""
+
 QPU_STAGES: tuple[Stage, ...] = (
     # All of one cell, and with the adapter of its own variant: which, cayley_adapters.pipeline.jobs says.
     Stage(
@@ -27,7 +30,7 @@ QPU_STAGES: tuple[Stage, ...] = (
         outputs=WORKLOAD
         | {"plan": "{base}/qpu/plan.csv", "lines": "{base}/qpu/lines.csv", **paths_of(figures.QPU_PLAN)},
         leaves=(
-            *("transpile.synthesis", "transpile.noise_scale", "noise"),
+            *("transpile.synthesis", "transpile.noise_scale", "noise", *HIDDEN),
             *(
                 f"qpu.{name}"
                 for name in ("service", "backend", "mode", "text", "tokens", "quality", "spacing", "threads")
@@ -43,8 +46,9 @@ QPU_STAGES: tuple[Stage, ...] = (
         sentence="send the jobs, each once",
         inputs=WORKLOAD,
         outputs=SUBMITTED,
-        leaves=tuple(
-            f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING, "price_per_second", "agree")
+        leaves=(
+            *(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING, "price_per_second", "agree")),
+            *HIDDEN,
         ),
         memory_mb=3500,
         processor=True,
@@ -54,7 +58,7 @@ QPU_STAGES: tuple[Stage, ...] = (
         sentence="fetch the counts as they arrive",
         inputs=WORKLOAD | SUBMITTED,
         outputs=COUNTS,
-        leaves=tuple(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)),
+        leaves=(*(f"qpu.{name}" for name in ("service", "backend", *SAMPLING, *SENDING)), *HIDDEN),
         memory_mb=3500,
         processor=True,
     ),
@@ -64,7 +68,7 @@ QPU_STAGES: tuple[Stage, ...] = (
         inputs=PREPARED | COMPRESSED | ADAPTER | WORKLOAD | COUNTS,
         outputs=DEVICE_RESULTS,
         leaves=(
-            *("model.name", "train", "transpile.synthesis", "transpile.noise_scale", "noise"),
+            *("model.name", "train", "transpile.synthesis", "transpile.noise_scale", "noise", *HIDDEN),
             *("evaluate.windows", "evaluate.context", "evaluate.batch_windows", "qpu"),
         ),
         threads="qpu.threads",

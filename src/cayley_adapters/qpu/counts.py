@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,15 @@ __all__ = ["load_counts", "measurement_id", "save_counts"]
 
 
 def measurement_id(workload: Workload, sampling: Sampling) -> str:
-    """Return the SHA-256 of a workload's content, of the options that the service is given, and of the repetition."""
+    """Return the SHA-256 of a workload's content, of the options that the service is given, and of the repetition.
+
+    What the twin's device hides is told apart likewise.
+    """
     what: list[object] = [workload.digest, sampling.options()]
     if sampling.repetition:
         what.append(sampling.repetition)
+    if sampling.hidden:
+        what.append(asdict(sampling.hidden))
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 

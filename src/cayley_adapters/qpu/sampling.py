@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 
 if TYPE_CHECKING:
     from cayley_adapters.circuits.noise.calibration import Calibration
@@ -27,6 +28,7 @@ class Sampling:
         randomizations: Random versions of a circuit where anything is twirled.
         executions_per_job: Limit of a job.
         repetition: Of the same measurement, counted from 0.
+        hidden: How the twin's device differs from its calibration; nobody can ask another for this.
     """
 
     shots: int
@@ -36,6 +38,7 @@ class Sampling:
     randomizations: int = 32
     executions_per_job: int = 10_000_000
     repetition: int = 0
+    hidden: Hidden = NOTHING
 
     @property
     def twirled(self) -> bool:

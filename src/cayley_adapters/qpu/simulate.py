@@ -13,21 +13,22 @@ here, a hundred times faster than by Aer. Parts are independent, so shots of dif
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.qpu.gate_noise import confusions, gate_noise
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.circuit import CircuitInstruction, Parameter
     from qiskit.providers import BackendV2
     from qiskit_aer import AerSimulator
-    from qiskit_aer.noise import NoiseModel
     from qiskit_ibm_runtime.quantum_program import QuantumProgram
     from samplomatic.quantum_program import QuantumProgramItem
 
@@ -37,6 +38,19 @@ LARGEST_PART = 10
 """Qubits of the largest connected part that is simulated: its density matrix has 4^10 entries."""
 
 _SETS = 4096  # parameter sets that Aer is given at once, which bounds the memory of its results
+
+
+@dataclass(frozen=True)
+class Running:
+    """A device as it runs.
+
+    Attributes:
+        backend: With a calibrated target.
+        hidden: How it differs from its calibration.
+    """
+
+    backend: BackendV2
+    hidden: Hidden
 
 
 @dataclass(frozen=True)
@@ -57,9 +71,9 @@ class Part:
 
 
 def run_program(
-    program: QuantumProgram, backend: BackendV2, seed: int, split: bool = True
+    program: QuantumProgram, backend: BackendV2, seed: int, split: bool = True, hidden: Hidden = NOTHING
 ) -> list[dict[str, np.ndarray]]:
-    """Run a program as the device would, with its calibrated noise.
+    """Run a program as the device would, with its calibrated noise, and with what its calibration does not say.
 
     Args:
         program: Items with circuits in the backend's native gates, which are measured once, at their end.
@@ -67,6 +81,7 @@ def run_program(
         seed: Of the shots and of the twirling; the same seed gives the same results.
         split: Whether unconnected parts are simulated apart; if not, Aer runs all qubits in use at once and draws the
             shots itself, which takes long from about 10 of them.
+        hidden: How the device differs from its calibration.
 
     Returns:
         For each item what the device returns: for each classical register (item's shape, shots, bits) bool, bit 0
@@ -83,7 +98,7 @@ def run_program(
     for item in program.items:
         values, extra = _parameter_values(item, generator)
         run = _run_split if split else _run_whole
-        bits = run(item.circuit, values, program.shots, backend, generator)
+        bits = run(item.circuit, values, program.shots, Running(backend, hidden), generator)
         shaped = {name: array.reshape(*item.shape, *array.shape[1:]) for name, array in bits.items()}
         results.append(extra | shaped)
     return results
@@ -106,13 +121,13 @@ def _parameter_values(
 
 
 def _run_split(
-    circuit: QuantumCircuit, values: np.ndarray, shots: int, backend: BackendV2, generator: np.random.Generator
+    circuit: QuantumCircuit, values: np.ndarray, shots: int, device: Running, generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Simulate the parts of a circuit one by one."""
     out = {r.name: np.zeros((len(values), shots, r.size), dtype=bool) for r in circuit.cregs}
     places = [circuit.find_bit(bit).registers for bit in circuit.clbits]
     for part in _parts(circuit):
-        outcomes = _draw(_probabilities(circuit, part, values, backend), len(values), shots, generator)
+        outcomes = _draw(_probabilities(circuit, part, values, device), len(values), shots, generator)
         for j, clbit in enumerate(part.clbits):
             for register, index in places[clbit]:
                 out[register.name][..., index] = outcomes >> j & 1
@@ -120,7 +135,7 @@ def _run_split(
 
 
 def _run_whole(
-    circuit: QuantumCircuit, values: np.ndarray, shots: int, backend: BackendV2, generator: np.random.Generator
+    circuit: QuantumCircuit, values: np.ndarray, shots: int, device: Running, generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Leave all qubits in use at once, and the drawing of shots, to Aer's own sampler."""
     from qiskit import QuantumCircuit, QuantumRegister
@@ -133,8 +148,9 @@ def _run_whole(
     small = QuantumCircuit(QuantumRegister(len(qubits)), *circuit.cregs)
     for instruction in used:
         small.append(instruction.operation, [place[qubit] for qubit in instruction.qubits], instruction.clbits)
-    noise = _gate_noise(backend, tuple(qubits), {_native(circuit, instruction, backend) for instruction in used})
-    for qubit, table in enumerate(_confusions(backend)[qubits]):
+    names = {_native(circuit, instruction, device.backend) for instruction in used}
+    noise = gate_noise(device.backend, tuple(qubits), names, device.hidden)
+    for qubit, table in enumerate(confusions(device.backend, device.hidden)[qubits]):
         noise.add_readout_error(table.T, [qubit])
     simulator = AerSimulator(method="density_matrix", noise_model=noise)
     sampler = SamplerV2.from_backend(simulator, seed=int(generator.integers(2**31)))
@@ -187,7 +203,7 @@ def _part(circuit: QuantumCircuit, qubits: tuple[int, ...], content: list[Circui
     return Part(qubits, tuple(gates), tuple(qubits.index(q) for q in measured), tuple(measured.values()))
 
 
-def _probabilities(circuit: QuantumCircuit, part: Part, values: np.ndarray, backend: BackendV2) -> np.ndarray:
+def _probabilities(circuit: QuantumCircuit, part: Part, values: np.ndarray, device: Running) -> np.ndarray:
     """Return what a part's measurements give, (sets, 2^measured), or (1, …) where it has no parameters."""
     from qiskit import QuantumCircuit
 
@@ -195,10 +211,10 @@ def _probabilities(circuit: QuantumCircuit, part: Part, values: np.ndarray, back
     place = {circuit.qubits[q]: i for i, q in enumerate(part.qubits)}
     for instruction in part.instructions:
         small.append(instruction.operation, [place[qubit] for qubit in instruction.qubits])
-    names = {_native(circuit, instruction, backend) for instruction in part.instructions}
+    names = {_native(circuit, instruction, device.backend) for instruction in part.instructions}
     small.save_probabilities(part.measured)
     columns = {parameter: i for i, parameter in enumerate(circuit.parameters) if parameter in small.parameters}
-    simulator = _simulator(backend, part.qubits, tuple(sorted(names)))
+    simulator = _simulator(device, part.qubits, tuple(sorted(names)))
     p = np.concatenate(
         [
             _run_sets(
@@ -208,7 +224,7 @@ def _probabilities(circuit: QuantumCircuit, part: Part, values: np.ndarray, back
         ]
     )
     for j, q in enumerate(part.measured):
-        confusion = _confusions(backend)[part.qubits[q]]
+        confusion = confusions(device.backend, device.hidden)[part.qubits[q]]
         p = np.einsum("ab,shbl->shal", confusion, p.reshape(len(p), -1, 2, 2**j))
     return p.reshape(len(p), -1)
 
@@ -242,44 +258,13 @@ def _native(circuit: QuantumCircuit, instruction: CircuitInstruction, backend: B
 
 
 @lru_cache(maxsize=1024)
-def _simulator(backend: BackendV2, qubits: tuple[int, ...], names: tuple[str, ...]) -> AerSimulator:
+def _simulator(device: Running, qubits: tuple[int, ...], names: tuple[str, ...]) -> AerSimulator:
     """Return a simulator of some of a device's qubits, with the noise of the named gates."""
     from qiskit_aer import AerSimulator
 
     return AerSimulator(
         method="density_matrix",
-        noise_model=_gate_noise(backend, qubits, names),
+        noise_model=gate_noise(device.backend, qubits, names, device.hidden),
         runtime_parameter_bind_enable=True,
         max_parallel_threads=1,
     )
-
-
-def _gate_noise(backend: BackendV2, qubits: tuple[int, ...], names: Iterable[str]) -> NoiseModel:
-    """Return Aer's noise of named gates, and of delays, on some of a device's qubits, numbered in the given order."""
-    from qiskit.transpiler import Target
-    from qiskit_aer import AerSimulator
-    from qiskit_aer.noise import NoiseModel
-
-    whole = backend.target
-    properties = whole.qubit_properties and [whole.qubit_properties[q] for q in qubits]
-    target = Target(num_qubits=len(qubits), dt=whole.dt, qubit_properties=properties)
-    place = {q: i for i, q in enumerate(qubits)}
-    for name in names:
-        entries = (whole[name] or {}).items()
-        kept = {tuple(place[q] for q in key): entry for key, entry in entries if key and place.keys() >= set(key)}
-        if kept:
-            target.add_instruction(whole.operation_from_name(name), kept, name=name)
-    return NoiseModel.from_backend(AerSimulator(target=target), readout_error=False)
-
-
-@lru_cache(maxsize=16)
-def _confusions(backend: BackendV2) -> np.ndarray:
-    """Return p(read | true) of all of a device's qubits, (qubits, 2, 2)."""
-    from qiskit_aer.noise.device import basic_device_readout_errors
-
-    properties = backend.properties() if hasattr(backend, "properties") else None
-    errors = basic_device_readout_errors(properties, None if properties else backend.target)
-    tables = np.tile(np.eye(2), (backend.num_qubits, 1, 1))
-    for (qubit,), error in errors:
-        tables[qubit] = error.probabilities.T
-    return tables

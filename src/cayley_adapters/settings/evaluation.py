@@ -23,6 +23,22 @@ class Noise(Section):
     backend: Name = Field(description="Backend whose calibration is scaled, such as FakeFez.")
     layout: Layout = Field(description="Which of its qubits: median, best, a list of qubits, or a list of such lines.")
     idle: bool = Field(description="Whether qubits that wait for their neighbours relax.")
+    drift: Annotated[float, Between(0, 2)] = Field(
+        description="How far each qubit's figures and each coupler's error have moved from their calibration: standard "
+        "deviation of the logarithm of a factor of its own; 0 is not at all."
+    )
+    drift_shared: Annotated[float, Between(-0.99, 10)] = Field(
+        description="By which share all of them have moved besides: 0.2 is a fifth more errors than calibrated."
+    )
+    coherent: Annotated[float, Between(0, 1)] = Field(
+        description="Share of each CZ's and SX's average error that is over-rotation, as far as relaxation leaves it."
+    )
+    seed: Annotated[int, Between(0, 2**32 - 1)] = Field(
+        description="Of the factors of noise.drift and the signs of noise.coherent."
+    )
+    known_from: Name | None = Field(
+        description="Snapshot whose figures mitigation, training and synthesis go by; null is the backend's own."
+    )
 
 
 class Evaluate(Section):
@@ -42,7 +58,7 @@ class Evaluate(Section):
         description=choices("What a slice becomes", MEASURED)
     )
     mitigation: Literal[tuple(MITIGATIONS)] = Field(  # type: ignore[valid-type]  # of a table
-        description=choices("What is undone in measured frequencies, from the calibration", MITIGATIONS)
+        description=choices("What is undone in measured frequencies, by what the calibration says", MITIGATIONS)
     )
     uncompressed_noise: bool = Field(
         description="Whether the uncompressed model (ratio 0) is run along the noise axis too, or without noise only."

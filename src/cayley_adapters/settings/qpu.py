@@ -13,6 +13,9 @@ from cayley_adapters.simulation.mitigations import MITIGATIONS
 
 __all__ = ["Qpu"]
 
+_KNOWING = tuple(name for name, kind in MITIGATIONS.items() if kind.measured_builder is None)
+"""Mitigations that need no circuits beside those of the plan."""
+
 MOST_EXECUTIONS = 10_000_000
 """Executions that the service takes in one job."""
 
@@ -48,7 +51,7 @@ class Qpu(Section):
     spacing: Literal["dense", "sparse"] = Field(
         description="Whether lines that run at once may be neighbours, or not, against crosstalk."
     )
-    mitigation: Literal[tuple(MITIGATIONS)] = Field(  # type: ignore[valid-type]  # of a table
+    mitigation: Literal[_KNOWING] = Field(  # type: ignore[valid-type]  # of a table
         description="What is undone in measured frequencies, from the calibration, as evaluate.mitigation has it."
     )
     dynamical_decoupling: Literal["none", "XX", "XpXm", "XY4"] = Field(

@@ -14,7 +14,7 @@ from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.registry import load
 from cayley_adapters.simulation.executors import ExactExecutor, Executor
-from cayley_adapters.simulation.mitigations import mitigation_for
+from cayley_adapters.simulation.mitigations import mitigations_for
 from cayley_adapters.simulation.simulators import SIMULATORS
 
 __all__ = ["EXACT", "Arm", "make_executor"]
@@ -77,7 +77,7 @@ def make_executor(
     # The same seed for every noise scale: neighbouring cells differ by noise and not by luck.
     options: dict[str, Any] = {"shots": arm.shots, "seed": np.random.SeedSequence(seed)}
     device = replace(device, scale=arm.noise_scale, source=arm.source)
-    undo = {name: mitigation_for(arm.mitigation, item, device) for name, item in circuits.items()}
+    undo = mitigations_for(arm.mitigation, circuits, device, arm.shots, seed)
     make = load(SIMULATORS[arm.executor].simulator_builder)(blocks, circuits, device)
     executor: Executor = load(str(READOUTS[arm.readout].readout_builder))(make, blocks, mitigation=undo, **options)
     return executor

@@ -23,7 +23,7 @@ from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.preparation import preparation_angles
 from cayley_adapters.circuits.synthesis import quaternion_tensor, synthesise
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.kernels.pauli import CZ, RZ, SX
+from cayley_adapters.kernels.pauli import CZ, OVER_X, OVER_ZZ, RZ, SX
 from cayley_adapters.simulation.programs import LARGEST, Program, preparation_of, program_of, readout_effects
 from cayley_adapters.simulation.surrogate import surrogate
 
@@ -257,6 +257,13 @@ def _operation(code: int, qubit: int, figures: tuple[float, ...], size: int) -> 
         pairs = [np.kron(second, first) for second in paulis for first in paulis]
         small = np.array([[np.trace(p @ low @ r @ low).real / 4 for r in pairs] for p in pairs])
         small = small * np.where(np.arange(16) == 0, 1, a)[:, None]
+    elif code == OVER_X:
+        small = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, a, -b], [0, 0, b, a]])
+    elif code == OVER_ZZ:
+        small = np.eye(16)
+        for x, y in ((1, 14), (13, 2), (4, 11), (7, 8)):  # XI and YZ, XZ and YI, IX and ZY, ZX and IY
+            small[x, x] = small[y, y] = a
+            small[x, y], small[y, x] = -b, b
     elif code == SX:
         small = np.array([[1, 0, 0, 0], [0, a, 0, 0], [0, 0, 0, -a], [c, 0, b, 0]])
     else:

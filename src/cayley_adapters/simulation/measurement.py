@@ -24,6 +24,7 @@ __all__ = [
     "Mitigation",
     "background_undone",
     "characterise",
+    "inverse_confusion",
     "maps_of",
     "preparation_slices",
     "readout_undone",
@@ -87,7 +88,7 @@ class Mitigation:
 def readout_undone(circuits: BlockCircuits, noise: DeviceNoise) -> Mitigation:
     """Return what undoes the readout flips of blocks on a device."""
     lines = noise.lines(circuits.ansatz.qubits)
-    return Mitigation(np.stack([_inverse(line.confusion()) for line in lines]), np.ones(len(circuits)))
+    return Mitigation(np.stack([inverse_confusion(line.confusion()) for line in lines]), np.ones(len(circuits)))
 
 
 def background_undone(circuits: BlockCircuits, noise: DeviceNoise) -> Mitigation:
@@ -99,7 +100,7 @@ def background_undone(circuits: BlockCircuits, noise: DeviceNoise) -> Mitigation
     return undo
 
 
-def _inverse(confusion: np.ndarray) -> np.ndarray:
+def inverse_confusion(confusion: np.ndarray) -> np.ndarray:
     """Return the inverse, or the identity where a qubit reads at random and nothing can be undone."""
     return np.linalg.inv(confusion) if np.linalg.cond(confusion) < 1e6 else np.eye(len(confusion))
 

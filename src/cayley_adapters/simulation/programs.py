@@ -16,9 +16,9 @@ import numpy as np
 
 from cayley_adapters.circuits.ansatz import Ansatz
 from cayley_adapters.circuits.gates import Gate, native_gates
-from cayley_adapters.circuits.noise.device import Channel, cz_channel, delay_channel, sx_channel
+from cayley_adapters.circuits.noise.channels import Channel, cz_channel, delay_channel, sx_channel
 from cayley_adapters.circuits.noise.schedule import scheduled
-from cayley_adapters.kernels.pauli import CZ, RELAX, RELAX_T, RZ, SX, SX_T, run
+from cayley_adapters.kernels.pauli import CZ, OVER_X, OVER_ZZ, RELAX, RELAX_T, RZ, SX, SX_T, run
 
 if TYPE_CHECKING:
     from cayley_adapters.circuits.noise.calibration import Line
@@ -27,6 +27,7 @@ __all__ = [
     "LARGEST",
     "Preparation",
     "Program",
+    "all_in_one",
     "preparation_of",
     "program_of",
     "readout_effects",
@@ -76,7 +77,12 @@ def _program(gates: Iterable[Gate], line: Line | None, n: int) -> Program:
         elif gate.name == "sx":
             noise = Channel(1.0, (1.0,), (1.0,)) if line is None else sx_channel(line, q)
             a, b = noise.transverse[0], noise.longitudinal[0]
-            rows.append((SX, q, 0, noise.keep * a, noise.keep * b, 1 - b))
+            after_sx = (noise.keep * a, noise.keep * b, 1 - b)
+            if noise.turn:
+                turned = (OVER_X, q, 0, math.cos(noise.turn), math.sin(noise.turn), 0.0)
+                rows += [(SX, q, 0, 1.0, 1.0, 0.0), turned, (RELAX, q, 0, *after_sx)]
+            else:
+                rows.append((SX, q, 0, *after_sx))
         elif gate.name == "delay":
             assert line is not None  # only the schedule of a line has delays
             noise = delay_channel(line, q, gate.offset)
@@ -85,6 +91,8 @@ def _program(gates: Iterable[Gate], line: Line | None, n: int) -> Program:
             after = None if line is None else cz_channel(line, q)
             rows.append((CZ, q, q + 1, 1.0 if after is None else after.keep, 0.0, 0.0))
             if after is not None:
+                if after.turn:
+                    rows.append((OVER_ZZ, q, q + 1, math.cos(after.turn), math.sin(after.turn), 0.0))
                 pairs = zip(gate.qubits, after.transverse, after.longitudinal, strict=True)
                 rows += [(RELAX, qubit, 0, a, b, 1 - b) for qubit, a, b in pairs]
     table = np.array(rows, dtype=np.float64).reshape(-1, 6)
@@ -96,7 +104,9 @@ def transposed(program: Program) -> Program:
     operations = program.operations[::-1].copy()
     operations[program.operations[::-1, 0] == SX, 0] = SX_T
     operations[program.operations[::-1, 0] == RELAX, 0] = RELAX_T
-    return Program(operations, program.figures[::-1].copy(), program.turns, program.size)
+    figures = program.figures[::-1].copy()
+    figures[np.isin(operations[:, 0], (OVER_X, OVER_ZZ)), 1] *= -1
+    return Program(operations, figures, program.turns, program.size)
 
 
 def split_gates(ansatz: Ansatz, line: Line | None) -> tuple[list[Gate], list[Gate], list[Gate]]:
@@ -136,6 +146,19 @@ def readout_effects(n: int, line: Line | None) -> np.ndarray:
     for _ in range(n):
         ideal = np.kron(ideal, 0.5 * np.array([[1.0, 0, 0, 1], [1, 0, 0, -1]]))
     return ideal if line is None else line.confusion() @ ideal
+
+
+def all_in_one(line: Line, turns: int) -> np.ndarray:
+    """Return the Pauli vector (4^n,) of qubits that each start in 0 and take so many SX: 2 prepare 1."""
+    n = len(line.qubits)
+    program = _program([Gate("sx", (q,)) for q in range(n)] * turns, line, n)
+    state: np.ndarray = np.ones(1)
+    for _ in range(n):
+        state = np.kron(state, [1.0, 0.0, 0.0, 1.0])
+    state = state.reshape(-1, 1).copy()
+    none = np.zeros((0, 1))
+    run(program.operations, program.figures, none, none, state, 1)
+    return state[:, 0]
 
 
 def rz_angles(gate: Gate, angles: np.ndarray) -> np.ndarray:

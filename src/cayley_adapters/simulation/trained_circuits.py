@@ -29,12 +29,12 @@ def synthesis_named(name: str, device: Callable[[], DeviceNoise], qubits: int) -
 
     Args:
         name: one of :data:`cayley_adapters.circuits.syntheses.SYNTHESES`.
-        device: gives that whose noise circuits are made for, and is asked only where they are ``directed``.
+        device: gives that whose noise, as it is known, circuits are made for; asked only where they are ``directed``.
         qubits: of a block.
     """
     synthesis = SYNTHESES[name]
     make: Callable[..., BlockCircuits] = load(synthesis.synthesis_builder)
-    return partial(make, line=device().line(qubits)) if synthesis.directed else make
+    return partial(make, line=device().as_known(qubits).line(qubits)) if synthesis.directed else make
 
 
 def circuits_of(

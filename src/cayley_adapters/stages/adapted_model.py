@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.models.windows import Windows
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import Arm, make_executor
+from cayley_adapters.simulation.mitigations import circuits_spent
 from cayley_adapters.stages.common import device_noise, evaluation_windows, use_threads
 
 __all__ = ["AdaptedModel", "device_arms", "trained"]
@@ -90,6 +92,12 @@ class AdaptedModel:
         with torch.no_grad(), from_layer(self._model, self._first):
             found = token_losses(self._model, windows.tokens, self._options.batch_windows, states=states)
         return windows.select(found)
+
+    def mitigation_shots(self, arm: Arm) -> float:
+        """Shots that an arm's mitigation takes beside those of the blocks' circuits."""
+        device = replace(self._device, scale=arm.noise_scale)
+        count = circuits_spent(arm.mitigation, self.circuits, device)
+        return count * arm.shots if count else 0.0
 
     def shot_error(self, arm: Arm, losses: np.ndarray) -> float:
         """Standard error of the mean loss that finite shots cause, from running the first batch twice.

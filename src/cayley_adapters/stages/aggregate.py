@@ -13,9 +13,9 @@ from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.reading import damaged
 from cayley_adapters.core.tables import (
     BASELINE_COLUMNS,
-    CELL_COLUMNS,
     IDENTITY_COLUMNS,
     TRIAL_COLUMNS,
+    cell_columns,
     read_baselines,
     read_cells,
     read_table,
@@ -53,7 +53,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     # A processor's rows are of a text of their own, on which their recovery is known already.
     cells = pd.concat([cells, *(read_cells(path) for path in inputs["device"])], ignore_index=True)
     order = ["compression_ratio", "block_dim", "seed", "executor", "shots", "noise_scale"]
-    write_table(cells.sort_values(order, kind="stable"), outputs["cells"], CELL_COLUMNS)
+    write_table(cells.sort_values(order, kind="stable"), outputs["cells"], cell_columns(cells.columns))
 
     learnt = _on_the_whole_model(baselines, baselines, CONTROL)
     baselines["adaptation"] = adaptation(plain, learnt)

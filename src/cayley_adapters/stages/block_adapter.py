@@ -30,7 +30,7 @@ def block_model(job: Job, settings: Settings, base: Any) -> Any:
     adapted_shapes(base, options.targets, options.layers)
     model = get_peft_model(base, block_config(job, settings))
     if options.noise_scale > 0:
-        noise = device_noise(settings.noise, options.noise_scale)
+        noise = device_noise(settings.noise, options.noise_scale).as_known(job.block_dim.bit_length() - 1)
         set_executor(model, SurrogateExecutor(adapted_layers(model), noise))
     return model
 

@@ -21,8 +21,7 @@ from cayley_adapters.qpu.executor import QpuExecutor, Runner, simulation
 from cayley_adapters.qpu.lines import disjoint_lines
 from cayley_adapters.qpu.sampling import Sampling
 from cayley_adapters.qpu.workload import Workload, characterise_workload
-from cayley_adapters.settings.qpu import Qpu
-from cayley_adapters.settings.schema import partial
+from cayley_adapters.settings.schema import Settings, partial
 from cayley_adapters.simulation.executors import ExactExecutor, Executor
 from cayley_adapters.simulation.measurement import preparation_slices
 from cayley_adapters.stages.common import model_folder
@@ -62,7 +61,7 @@ def run(job: Job, executor: str, prompt: str | None, new_tokens: int, temperatur
     logging.set_verbosity_error()
     settings = partial(job.leaves)
     model, usage = DeviceModel(job, settings), Usage()
-    set_executor(model.model, _executor(job, settings.qpu, model, executor, usage, seed))
+    set_executor(model.model, _executor(job, settings, model, executor, usage, seed))
     if usage.circuits:
         say(f"blocks measured once: {_told(usage, executor)}")
     tokenizer = load_tokenizer(model_folder(job.inputs["model"][0]))
@@ -81,17 +80,18 @@ def _told(usage: Usage, executor: str) -> str:
     return f"{usage.circuits:,} circuits, {usage.executions:,} executions, {would}{usage.seconds:.1f} QPU seconds"
 
 
-def _executor(job: Job, options: Qpu, model: DeviceModel, kind: str, usage: Usage, seed: int) -> Executor:
+def _executor(job: Job, settings: Settings, model: DeviceModel, kind: str, usage: Usage, seed: int) -> Executor:
     """What runs the blocks, and counts what it takes."""
+    options = settings.qpu
     blocks = {name: q.float() for name, q in model.blocks.items()}
     if kind == "exact":
         return ExactExecutor(blocks, "signed")
     calibration, about = load_calibration(job.inputs["calibration"][0])
     n = model.config.block_dim.bit_length() - 1
     lines = disjoint_lines(calibration, n, options.quality, options.spacing == "sparse")
-    sampling = sampling_of(options)
+    sampling = sampling_of(options, settings.noise)
     noise = sampling.noise(calibration, lines)
-    runner = _counted(_runner(job, options, noise, sampling, kind, seed), usage, sampling, about["repetition_delay"])
+    runner = _counted(_runner(job, settings, noise, sampling, kind, seed), usage, sampling, about["repetition_delay"])
     mitigation = options.mitigation
     if options.mode == "per_token":
         return QpuExecutor(model.blocks, model.circuits, lines, noise, mitigation, runner)
@@ -101,10 +101,10 @@ def _executor(job: Job, options: Qpu, model: DeviceModel, kind: str, usage: Usag
     return ExactExecutor(measured_maps(workload, p, model.blocks), "signed")
 
 
-def _runner(job: Job, options: Qpu, noise: DeviceNoise, sampling: Sampling, kind: str, seed: int) -> Runner:
+def _runner(job: Job, settings: Settings, noise: DeviceNoise, sampling: Sampling, kind: str, seed: int) -> Runner:
     if kind == "noisy":
         return simulation(noise, sampling.executions_per_circuit, seed)
-    desk = desk_of(job, options, quiet=True)
+    options, desk = settings.qpu, desk_of(job, settings.qpu, settings.noise, quiet=True)
 
     def run(workload: Workload) -> np.ndarray:
         desk.send(workload, options.price_per_second, asking(options.agree))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from cayley_adapters.circuits.noise.backends import calibration_named
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.noise.hidden import Hidden, known_instead
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.reading import damaged, load_json
@@ -22,6 +25,7 @@ __all__ = [
     "base_model",
     "device_noise",
     "evaluation_windows",
+    "hidden_of",
     "method_of",
     "model_dtype",
     "model_folder",
@@ -65,8 +69,16 @@ def use_threads(count: int) -> None:
 
 
 def device_noise(noise: Noise, scale: float = 1.0) -> DeviceNoise:
-    """The configured device at a noise scale."""
-    return DeviceNoise.from_backend(noise.backend, scale, noise.layout, noise.idle)
+    """The configured device at a noise scale, with what its calibration does not say and what is known of it."""
+    device = DeviceNoise.from_backend(noise.backend, scale, noise.layout, noise.idle)
+    other = noise.known_from
+    known = None if other is None else known_instead(device.calibration, calibration_named(other))
+    return replace(device, hidden=hidden_of(noise), known=known)
+
+
+def hidden_of(noise: Noise) -> Hidden:
+    """What the calibration does not say of the configured device."""
+    return Hidden(noise.drift, noise.drift_shared, noise.coherent, noise.seed)
 
 
 def evaluation_windows(tokens: Path, evaluate: Evaluate) -> Windows:

@@ -17,7 +17,7 @@ from cayley_adapters.core.files import save_arrays
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
 from cayley_adapters.core.reading import load_arrays
-from cayley_adapters.core.tables import CELL_COLUMNS, read_table, write_table
+from cayley_adapters.core.tables import MITIGATION_SHOTS, cell_columns, read_table, write_table
 from cayley_adapters.models.losses import clustered_error, perplexity_row
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.report.wandb.tracked import TrackedRun, adapter_files, cell_config, evaluation_files
@@ -66,6 +66,8 @@ def run(job: Job, settings: Settings) -> Outcome:
         circuits = {} if arm.executor == "exact" else device
         rows.append(common | arm.columns | circuits | further | perplexity_row(measured, windows))
         rows[-1]["nll_se_shots"] = model.shot_error(arm, measured)
+        if spent := model.mitigation_shots(arm):
+            rows[-1][MITIGATION_SHOTS] = spent
         losses.append(measured.astype(np.float32))
         note = f"noise {arm.noise_scale:g}, {arm.shots:g} shots: perplexity {rows[-1]['perplexity']:.4g}"
         progress(len(rows), total, note)
@@ -90,7 +92,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     save_arrays({"losses": np.stack(losses), "documents": windows.clusters}, outputs["losses"])
     key = {name: common[name] for name in ("compression_ratio", "block_dim", "qubits", "seed")}
     write_table([key | row for row in budget], outputs["budget"], BUDGET_COLUMNS)
-    write_table(rows, outputs["cells"], CELL_COLUMNS)
+    write_table(rows, outputs["cells"], cell_columns(set().union(*rows)))
     return Outcome(tracked=[_tracked(job, rows, first_shots)])
 
 

@@ -15,6 +15,6 @@ __all__ = ["run"]
 def run(job: Job, settings: Settings) -> Outcome:
     """Write the counts of every pair of slice and block."""
     workload = load_workload(job.inputs["workload"][0])
-    counts = desk_of(job, settings.qpu).fetch(workload)
-    save_counts(job.outputs["counts"], counts, workload, sampling_of(settings.qpu))
+    counts = desk_of(job, settings.qpu, settings.noise).fetch(workload)
+    save_counts(job.outputs["counts"], counts, workload, sampling_of(settings.qpu, settings.noise))
     return Outcome()

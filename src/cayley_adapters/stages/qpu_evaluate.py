@@ -48,7 +48,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     """Write the perplexity of each arm, the processor's row of the map, and what each mode costs and errs."""
     inputs, outputs, options = job.inputs, job.outputs, settings.qpu
     workload, (calibration, _) = load_workload(inputs["workload"][0]), load_calibration(inputs["calibration"][0])
-    sampling = sampling_of(options)
+    sampling = sampling_of(options, settings.noise)
     counts = load_counts(inputs["counts"][0], workload, sampling)
     noise, model = sampling.noise(calibration, workload.lines), DeviceModel(job, settings)
     projection = next(iter(workload.projections))

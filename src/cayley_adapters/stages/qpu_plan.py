@@ -44,7 +44,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     """Write the workload, the calibration it is planned for, its cost in every mode, and the choice of lines."""
     outputs, options = job.outputs, settings.qpu
     service, backend = device_of(job, options)
-    (calibration, date), sampling = _calibration(job, backend), sampling_of(options)
+    (calibration, date), sampling = _calibration(job, backend), sampling_of(options, settings.noise)
     model = DeviceModel(job, settings)
     n = model.config.block_dim.bit_length() - 1
     quality = options.quality

@@ -20,6 +20,6 @@ def run(job: Job, settings: Settings) -> Outcome:
     keep_calibration(job.base, job.inputs["calibration"][0])
     options = settings.qpu
     workload = load_workload(job.inputs["workload"][0])
-    rows = desk_of(job, options).send(workload, options.price_per_second, asking(options.agree))
+    rows = desk_of(job, options, settings.noise).send(workload, options.price_per_second, asking(options.agree))
     write_file(job.outputs["submitted"], json.dumps(rows, indent=1, default=str) + "\n")
     return Outcome()

@@ -24,6 +24,7 @@ from cayley_adapters.models.layerwise import from_layer, layer_inputs, run_layer
 from cayley_adapters.models.losses import token_losses
 from cayley_adapters.models.placement import device_named, place
 from cayley_adapters.models.windows import Windows
+from cayley_adapters.pipeline.levers import RANKED_BLOCK_DIM
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.arms import Arm, make_executor
@@ -64,7 +65,8 @@ def run(job: Job, settings: Settings) -> Outcome:
     windows = windows[trained : trained + settings.levers.ranking_windows]
     layers, blocks = adapted_layers(model), trained_blocks(model)
     circuits = {name: synthesise(q.numpy()) for name, q in blocks.items()}
-    noisy = make_executor(NOISY, blocks, circuits, device_noise(settings.noise), 0)
+    known = device_noise(settings.noise).as_known(RANKED_BLOCK_DIM.bit_length() - 1)
+    noisy = make_executor(NOISY, blocks, circuits, known, 0)
     exact = ExactExecutor({name: q.float() for name, q in blocks.items()}, "signed")
     progress, rows = Progress(job.label), []
     with torch.no_grad():

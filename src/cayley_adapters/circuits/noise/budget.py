@@ -14,7 +14,8 @@ from cayley_adapters.circuits.ansatz import Ansatz, full
 from cayley_adapters.circuits.blocks import BlockCircuits
 from cayley_adapters.circuits.gates import circuit_summary, native_gates
 from cayley_adapters.circuits.noise.calibration import Line
-from cayley_adapters.circuits.noise.device import DeviceNoise, delay_channel
+from cayley_adapters.circuits.noise.channels import delay_channel
+from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.noise.schedule import scheduled
 from cayley_adapters.core.tables import read_table
 

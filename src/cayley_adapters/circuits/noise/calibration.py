@@ -12,6 +12,7 @@ import numpy as np
 
 from cayley_adapters.circuits.ansatz import Ansatz, full
 from cayley_adapters.circuits.gates import native_gates
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 from cayley_adapters.circuits.noise.snapshots import UNUSABLE
 from cayley_adapters.core.errors import CayleyError
 
@@ -87,12 +88,14 @@ class Line:
         qubits: Their figures.
         couplers: The figures of the n-1 couplers between them.
         idle: Whether qubits that wait relax, too.
+        hidden: What gates do that these figures do not say: of what share of their errors is over-rotation.
     """
 
     indices: tuple[int, ...]
     qubits: tuple[Qubit, ...]
     couplers: tuple[Coupler, ...]
     idle: bool = False
+    hidden: Hidden = NOTHING
 
     def errors(self, ansatz: Ansatz) -> dict[str, float]:
         """Estimate what each source adds to the infidelity of a circuit, preparation included.
@@ -123,7 +126,7 @@ class Line:
         if source != "sx":
             qubits = [replace(qubit, sx_error=0.0, sx_duration=0.0) for qubit in qubits]
         couplers = self.couplers if source == "cz" else tuple(Coupler(0.0, 0.0) for _ in self.couplers)
-        return Line(self.indices, tuple(qubits), couplers)
+        return Line(self.indices, tuple(qubits), couplers, hidden=self.hidden)
 
     def confusion(self) -> np.ndarray:
         """Return p(read | true) of the qubits, (2^n, 2^n)."""

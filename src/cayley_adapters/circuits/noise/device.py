@@ -5,12 +5,9 @@ min(scale e, D/(D + 1)) with D = 2 or 4, the rates 1/T1 and 1/T2 are multiplied 
 min(scale r, max(r, 1/2)). Scale 0 is exactly ideal, scale 1 the device as calibrated, even where it reads a qubit
 wrongly more often than not.
 
-A gate's channel is depolarisation of all its qubits, then relaxation of each over the gate's duration (towards |0>).
-The calibrated error already contains the relaxation, so the depolarising parameter p is what remains: with the
-average gate fidelity F of the relaxation alone, p = D (e - (1 - F)) / (D F - 1), and 0 where relaxation alone exceeds
-the error. This is what ``qiskit_aer.noise.NoiseModel.from_backend`` does. RZ is virtual and noiseless, idle qubits
-have no noise unless ``idle=True`` puts delays into the circuits (:mod:`cayley_adapters.circuits.noise.schedule`), over
-which they relax, and readout flips are asymmetric where the backend reports both directions.
+RZ is virtual and noiseless, idle qubits have no noise unless ``idle=True`` puts delays into the circuits
+(:mod:`cayley_adapters.circuits.noise.schedule`), over which they relax, and readout flips are asymmetric where the
+backend reports both directions. The channels are those of :mod:`cayley_adapters.circuits.noise.channels`.
 """
 
 from __future__ import annotations
@@ -22,61 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.circuits.noise.backends import calibration_named, calibration_of
 from cayley_adapters.circuits.noise.calibration import Calibration, Coupler, Line, Qubit
+from cayley_adapters.circuits.noise.channels import aer_error, cz_channel, sx_channel
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 from cayley_adapters.circuits.noise.sources import SOURCES
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.messages import say
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
-    from qiskit_aer.noise import NoiseModel, QuantumError
+    from qiskit_aer.noise import NoiseModel
 
-__all__ = ["Channel", "DeviceNoise", "cz_channel", "delay_channel", "sx_channel"]
-
-
-@dataclass(frozen=True)
-class Channel:
-    """A gate's noise: Pauli strings but the identity shrink by ``keep``, then each qubit relaxes.
-
-    Attributes:
-        keep: 1 - p of the depolarising channel.
-        transverse: exp(-t/T2) for each qubit: factor of its X and Y components.
-        longitudinal: exp(-t/T1) for each qubit: Z becomes longitudinal Z + (1 - longitudinal) I.
-    """
-
-    keep: float
-    transverse: tuple[float, ...]
-    longitudinal: tuple[float, ...]
-
-
-def sx_channel(line: Line, qubit: int) -> Channel:
-    """Return the noise of SX on one of the circuit's qubits."""
-    figures = line.qubits[qubit]
-    return _channel(figures.sx_error, figures.sx_duration, [figures])
-
-
-def cz_channel(line: Line, low: int) -> Channel:
-    """Return the noise of CZ on the circuit's qubits low and low + 1."""
-    figures = line.couplers[low]
-    return _channel(figures.cz_error, figures.cz_duration, line.qubits[low : low + 2])
-
-
-def delay_channel(line: Line, qubit: int, duration: float) -> Channel:
-    """Return the noise of a qubit that waits, for a duration in seconds."""
-    return _channel(0.0, duration, [line.qubits[qubit]])
-
-
-def _channel(error: float, duration: float, qubits: Sequence[Qubit]) -> Channel:
-    """Build a gate's channel from its total average error and the relaxation over its duration."""
-    transverse = tuple(math.exp(-duration / qubit.t2) for qubit in qubits)
-    longitudinal = tuple(math.exp(-duration / qubit.t1) for qubit in qubits)
-    dim = 2 ** len(qubits)
-    process = math.prod((1 + 2 * a + b) / 4 for a, b in zip(transverse, longitudinal, strict=True))
-    fidelity = (dim * process + 1) / (dim + 1)
-    excess, most = error - (1 - fidelity), dim**2 / (dim**2 - 1)
-    p = 0.0
-    if excess > 0:
-        p = min(dim * excess / max(dim * fidelity - 1, 1e-300), most)
-    return Channel(1 - p, transverse, longitudinal)
+__all__ = ["DeviceNoise"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +42,8 @@ class DeviceNoise:
         layout: ``median``, ``best``, or lines of qubits over which blocks are dealt in turn.
         idle: Whether qubits that wait for their neighbours relax.
         source: The only source of errors, one of :data:`SOURCES`; all if None.
+        hidden: What the calibration does not say of the device that runs.
+        known: Figures that mitigation, training and synthesis go by instead of the calibration; None for that itself.
 
     Example:
         >>> noise = DeviceNoise.from_backend("FakeFez", scale=0.5)
@@ -101,6 +56,8 @@ class DeviceNoise:
     layout: str | tuple[tuple[int, ...], ...] = "median"
     idle: bool = False
     source: str | None = None
+    hidden: Hidden = NOTHING
+    known: Calibration | None = None
 
     def __post_init__(self) -> None:
         """Check the scale, the layout and the source."""
@@ -192,19 +149,28 @@ class DeviceNoise:
         Raises:
             CayleyError: If a given line has fewer than n qubits, or the device has no such line.
         """
-        chosen: tuple[tuple[int, ...], ...]
-        if isinstance(self.layout, str):
-            ranked = self.calibration.ranked(n)
-            chosen = (ranked[0 if self.layout == "best" else len(ranked) // 2],)
-        else:
-            chosen = self.layout
-        for indices in chosen:
-            if len(indices) < n:
-                raise CayleyError(f"layout {list(indices)} has {len(indices)} qubits, a block needs {n}")
-        lines = (self.calibration.line(indices[:n], self.scale) for indices in chosen)
+        actual = self.hidden.applied(self.calibration)
+        lines = (replace(actual.line(indices[:n], self.scale), hidden=self.hidden) for indices in self._chosen(n))
         if self.source is not None:
             return tuple(line.only(self.source) for line in lines)
         return tuple(replace(line, idle=self.idle) for line in lines)
+
+    def _chosen(self, n: int) -> tuple[tuple[int, ...], ...]:
+        """Return the qubits of each line, as the calibration ranks them: nothing else is known when they are chosen."""
+        if isinstance(self.layout, str):
+            ranked = self.calibration.ranked(n)
+            return (ranked[0 if self.layout == "best" else len(ranked) // 2],)
+        for indices in self.layout:
+            if len(indices) < n:
+                raise CayleyError(f"layout {list(indices)} has {len(indices)} qubits, a block needs {n}")
+        return self.layout
+
+    def as_known(self, n: int) -> DeviceNoise:
+        """Return what is known of the device: the same lines of n qubits with the known figures, and nothing hidden."""
+        if not self.hidden and self.known is None:
+            return self
+        known = self.known or self.calibration
+        return replace(self, calibration=known, layout=self._chosen(n), hidden=NOTHING, known=None)
 
     def line(self, n: int, block: int = 0) -> Line:
         """Return the line of n qubits on which a block runs, at this noise scale."""
@@ -224,32 +190,18 @@ class DeviceNoise:
         line = self.line(n, block)
         model = NoiseModel(basis_gates=["rz", "sx", "cz"])
         for q, qubit in enumerate(line.qubits):
-            model.add_quantum_error(_aer_error(qubit.sx_error, qubit.sx_duration, [qubit]), "sx", [q], warnings=False)
+            error = aer_error(qubit.sx_error, qubit.sx_duration, [qubit], sx_channel(line, q).turn)
+            model.add_quantum_error(error, "sx", [q], warnings=False)
             up, down = qubit.p1_given_0, qubit.p0_given_1
             if up or down:
                 model.add_readout_error(ReadoutError([[1 - up, up], [down, 1 - down]]), [q])
         for low, coupler in enumerate(line.couplers):
             for pair in ((low, low + 1), (low + 1, low)):
                 qubits = [line.qubits[q] for q in pair]
-                model.add_quantum_error(_aer_error(coupler.cz_error, coupler.cz_duration, qubits), "cz", pair)
+                error = aer_error(coupler.cz_error, coupler.cz_duration, qubits, cz_channel(line, low).turn)
+                model.add_quantum_error(error, "cz", pair)
         if line.idle and self.scale > 0:
             # Where Aer's own NoiseModel.from_backend keeps the relaxation during delays, too.
             times = [[getattr(qubit, key) for qubit in line.qubits] for key in ("t1", "t2")]
             model._custom_noise_passes.append(RelaxationNoisePass(*times, op_types=Delay))
         return model
-
-
-def _aer_error(error: float, duration: float, qubits: Sequence[Qubit]) -> QuantumError:
-    """Return a gate's error in Aer's own terms: depolarisation, then relaxation, of the given total average error."""
-    from qiskit.quantum_info import average_gate_fidelity
-    from qiskit_aer.noise import depolarizing_error, thermal_relaxation_error
-
-    first, *others = [thermal_relaxation_error(qubit.t1, qubit.t2, duration) for qubit in qubits]
-    relaxation = first
-    for other in others:
-        relaxation = relaxation.expand(other)
-    fidelity, dim = average_gate_fidelity(relaxation), 2 ** len(qubits)
-    if error <= 1 - fidelity:
-        return relaxation
-    p = min(dim * (error - 1 + fidelity) / (dim * fidelity - 1), dim**2 / (dim**2 - 1))
-    return depolarizing_error(p, len(qubits)).compose(relaxation)

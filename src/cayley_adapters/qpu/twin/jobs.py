@@ -8,10 +8,11 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 from cayley_adapters.qpu.twin.device import MAX_SECONDS, Work, device_named, work_of
 from cayley_adapters.qpu.twin.faults import Fault, draw_fate
 from cayley_adapters.qpu.twin.replies import Refusal, Reply, as_json, utc
@@ -37,6 +38,7 @@ class Conditions:
         listing_seconds: Time until listings show them.
         charge_factor: How many times what they take they are charged.
         limit_seconds: What the instance's plan allows in all; none: no limit.
+        hidden: How the device differs from its calibration while they run.
     """
 
     seed: int = 0
@@ -45,6 +47,7 @@ class Conditions:
     listing_seconds: float = 0.0
     charge_factor: float = 1.0
     limit_seconds: float | None = None
+    hidden: Hidden = NOTHING
 
 
 class Jobs:
@@ -102,6 +105,8 @@ class Jobs:
         }
         db.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
         db.execute("INSERT INTO payloads VALUES (?, ?)", (job, json.dumps(data["params"])))
+        if self.conditions.hidden:
+            db.execute("INSERT INTO hidden VALUES (?, ?)", (job, json.dumps(asdict(self.conditions.hidden))))
 
     def jobs_get(self, query: Query, data: Mapping[str, Any]) -> Reply:
         """List the jobs that a query asks for, a page at a time, without those that listings do not show yet."""
@@ -149,9 +154,11 @@ class Jobs:
             device = db.execute("SELECT snapshot FROM backends WHERE name = ?", (row["backend"],)).fetchone()[
                 "snapshot"
             ]
+            hidden = db.execute("SELECT figures FROM hidden WHERE id = ?", (job,)).fetchone()
         if row["state"] != "Completed":
             return Reply(200, row["reason"]) if row["reason"] else Reply()
-        text = results_text(self.store.results, row, params, device_named(device))
+        differs = Hidden(**json.loads(hidden["figures"])) if hidden else NOTHING
+        text = results_text(self.store.results, row, params, device_named(device), differs)
         if row["private"]:
             with self.store.transaction() as db:
                 if self._row(db, job)["read"]:

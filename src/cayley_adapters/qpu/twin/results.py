@@ -14,12 +14,13 @@ from cayley_adapters.qpu.twin.device import decode_program
 from cayley_adapters.qpu.twin.replies import utc
 
 if TYPE_CHECKING:
+    from cayley_adapters.circuits.noise.hidden import Hidden
     from cayley_adapters.qpu.twin.device import Device
 
 __all__ = ["damaged", "results_text", "short"]
 
 
-def results_text(folder: Path, job: sqlite3.Row, params: str, device: Device) -> str:
+def results_text(folder: Path, job: sqlite3.Row, params: str, device: Device, hidden: Hidden) -> str:
     """Return the JSON of a completed job's results.
 
     The first who asks measures; a second one waits, under a kernel lock that a killed process leaves free.
@@ -29,24 +30,25 @@ def results_text(folder: Path, job: sqlite3.Row, params: str, device: Device) ->
         job: Its row.
         params: Its parameters as JSON.
         device: The device that it ran on.
+        hidden: How that differed from its calibration.
     """
     path = folder / f"{job['id']}.json"
     if not path.exists():
         with locked(path):
             if not path.exists():
-                text = _measure(job, json.loads(params), device)
+                text = _measure(job, json.loads(params), device, hidden)
                 write_file(path, text)
     return path.read_text()
 
 
-def _measure(job: sqlite3.Row, params: dict[str, Any], device: Device) -> str:
+def _measure(job: sqlite3.Row, params: dict[str, Any], device: Device, hidden: Hidden) -> str:
     from ibm_quantum_schemas.common import CompressedTensorModel
     from ibm_quantum_schemas.executor import version_2_0 as schema
 
     from cayley_adapters.qpu.simulate import run_program
 
     program, _ = decode_program(params)
-    measured = run_program(program, device.backend, job["seed"])
+    measured = run_program(program, device.backend, job["seed"], hidden=hidden)
     parts = [
         schema.ChunkPart(idx_item=i, size=size, permutation=list(range(len(item.shape))), element_range=(0, size, 1))
         for i, item in enumerate(program.items)

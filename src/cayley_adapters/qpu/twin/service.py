@@ -11,6 +11,7 @@ from typing import Any
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.accounts import Account
 
+from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden
 from cayley_adapters.qpu.account import TWIN_PLAN
 from cayley_adapters.qpu.twin.device import device_named
 from cayley_adapters.qpu.twin.faults import add_fault
@@ -73,6 +74,7 @@ class TwinService(QiskitRuntimeService):
         plan: Name of that plan and its pricing, such as ``("open", "free")``.
         dry_runs: Whether that plan has dry runs: a counterpart of the device whose jobs are charged nothing.
         retry_pause: Seconds by which the library's own retries grow apart (0.5 in its client of the real service).
+        hidden: How the device differs from its calibration, which is all that it tells, while those jobs run.
 
     Raises:
         CayleyError: If there is no such snapshot.
@@ -91,6 +93,7 @@ class TwinService(QiskitRuntimeService):
         plan: tuple[str, str] = (TWIN_PLAN, "free"),
         dry_runs: bool = False,
         retry_pause: float = 0.0,
+        hidden: Hidden = NOTHING,
     ) -> None:
         device = device_named(backend)
         self._store = Store(Path(folder))
@@ -98,7 +101,7 @@ class TwinService(QiskitRuntimeService):
         with self._store.transaction() as db:
             for name in names:
                 db.execute("INSERT OR IGNORE INTO backends (name, snapshot) VALUES (?, ?)", (name, backend))
-        conditions = Conditions(seed, queue_seconds, run_seconds, listing_seconds, charge_factor, limit_seconds)
+        conditions = Conditions(seed, queue_seconds, run_seconds, listing_seconds, charge_factor, limit_seconds, hidden)
         self._server = Server(self._store, conditions)
         self._retry_pause, self._plan = retry_pause, plan
         super().__init__(instance="auto")

@@ -89,6 +89,12 @@ COLUMNS = [
         "repair", "repair", "share", "Share of the damage by compression that is undone beyond adaptation.", "share"
     ),
     Column("adapter_parameters", "parameters", "whole", "Trained parameters of the adapter."),
+    Column(
+        "mitigation_shots",
+        "shots of mitigation",
+        "whole",
+        "Shots of a measured mitigation, beside those of blocks; a column where there are any.",
+    ),
     Column("refined", "refined", "flag", "Whether the noise scale was added to find λ_c more closely."),
     Column("learning_rate", "step size", "significant", "Learning rate of training."),
     Column("trials", "trials", "whole", "Step sizes that were tried for the adapter."),

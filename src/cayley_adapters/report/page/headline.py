@@ -10,7 +10,7 @@ import pandas as pd
 
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.readouts import READOUTS
-from cayley_adapters.report.captions.common import shots_text
+from cayley_adapters.report.captions.common import drifted, shots_text
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.names import model_title
 from cayley_adapters.report.words import count, interval, listing, perplexity, significant, whole
@@ -191,12 +191,14 @@ def limits(evidence: Evidence) -> str:
         "parameters and no shots."
     ]
     if evidence.noisy:
+        noise = settings.noise
+        drifts = bool(noise.drift or noise.drift_shared)
         text.append(
-            f"The device is simulated from the calibration of {settings.noise.backend}: crosstalk, drift and "
-            "leakage are "
-            f"not in the model{'' if settings.noise.idle else ', nor is the relaxation of waiting qubits'}."
+            f"The device is simulated from the calibration of {noise.backend}: "
+            f"crosstalk{' and' if drifts else ', drift and'} leakage are "
+            f"not in the model{'' if noise.idle else ', nor is the relaxation of waiting qubits'}."
         )
-        if MITIGATIONS[settings.evaluate.mitigation].undoes:
+        if not drifted(noise) and MITIGATIONS[settings.evaluate.mitigation].mitigation_builder:
             text.append("Mitigation uses the very calibration that the noise is made from; a real device's drifts.")
     spread = "one seed was trained" if len(seeds) == 1 else f"the {len(seeds)} seeds are averaged"
     text.append(

@@ -9,7 +9,7 @@ from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.models.compression.methods import METHODS
-from cayley_adapters.report.captions.common import device, shots_text, where_adapted
+from cayley_adapters.report.captions.common import device, drifted, shots_text, where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.words import count, listing, whole
 from cayley_adapters.simulation.mitigations import MITIGATIONS
@@ -233,11 +233,13 @@ def _readout(evidence: Evidence) -> str:
     readout = READOUTS[evaluate.readout]
     beside = [d for d in evaluate.unlimited_shots_block_dims if d in settings.sweep.block_dim]
     unlimited = f", for d = {listing(beside)} unlimited shots as well" if beside else ""
-    undone = (
-        f"mitigation {evaluate.mitigation}, from the calibration that the noise is made of"
-        if MITIGATIONS[evaluate.mitigation].undoes
-        else "nothing is mitigated"
-    )
+    mitigation = MITIGATIONS[evaluate.mitigation]
+    by = "from the calibration that the noise is made of"
+    if mitigation.measured_builder:
+        by = "from circuits with known answers"
+    elif drifted(settings.noise):
+        by = "from the calibration that is known"
+    undone = f"mitigation {evaluate.mitigation}, {by}" if mitigation.undoes else "nothing is mitigated"
     return (
         f"The readout is {readout.title}, {readout.sentence}, from {listing(map(shots_text, evaluate.shots))} a "
         f"circuit{unlimited}; {undone}."
