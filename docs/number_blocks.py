@@ -237,3 +237,22 @@ def example(data: Path) -> str:
 
 
 BLOCKS["example"] = example
+
+
+def mitigation(data: Path) -> str:
+    """What mitigation leaves of errors where the device is not as calibrated, and the worst of each."""
+    path = data / "mitigation_errors.csv"
+    if not path.is_file():
+        raise MissingFileError("docs/data/mitigation_errors.csv is missing")
+    kinds = ["none", "readout+depolarizing", "measured"]
+    found = pd.read_csv(path).pivot_table("error", ["device", "block_dim", "noise_scale"], "mitigation", sort=False)
+    found = found[kinds].unstack(["block_dim", "noise_scale"])
+    places = list(dict.fromkeys((dim, scale) for _, dim, scale in found.columns))
+    rows = [
+        [str(device), *(" / ".join(f"{row[kind, dim, scale]:.3f}" for kind in kinds) for dim, scale in places)]
+        for device, row in [*found.iterrows(), ("the worst", found.max())]
+    ]
+    return table(["device", *(f"d = {dim}, λ = {scale:g}" for dim, scale in places)], rows)
+
+
+BLOCKS["mitigation"] = mitigation
