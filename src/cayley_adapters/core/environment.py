@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +95,11 @@ def packages() -> dict[str, str]:
             continue
         seen.add((key, extra))
         try:
-            found[key] = version(name)
+            metadata = distribution(name).metadata  # parsed each time that it is asked for
         except PackageNotFoundError:
             continue
-        for line in distribution(name).requires or ():
+        found[key] = metadata["Version"]
+        for line in metadata.get_all("Requires-Dist") or ():
             wanted = Requirement(line)
             if wanted.marker is None or wanted.marker.evaluate({"extra": extra}):
                 waiting += [(wanted.name, item) for item in ("", *wanted.extras)]

@@ -56,6 +56,8 @@ def start_server(threads: int, environment: Mapping[str, str]) -> str:
     address = os.path.join(folder, "jobs")
     command = [sys.executable, "-P", str(Path(__file__).with_name("server.py")), address, str(threads), *LIBRARIES]
     # Its input ends when this process does, and then it does as well.
+    # What jobs will be told of their memory it has to have been told itself, or it serves none of them.
+    environment = {"GLIBC_TUNABLES": MEMORY, **environment}
     started = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
     )
