@@ -64,9 +64,9 @@ def _environment() -> dict[str, str]:
 
 
 @functools.cache
-def server() -> str:
-    """Address of what starts the jobs of all copies: each would otherwise load the same libraries for itself."""
-    return start_server(1, _environment())
+def server(environment: frozenset[tuple[str, str]]) -> str:
+    """Address of what starts the jobs of all copies of one environment: each would else load the same libraries."""
+    return start_server(1, _environment() | dict(environment))
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Project:
     def options(self) -> dict:
         environment = _environment() | {"PYTHONPATH": str(self.folder / "src")} | self.environment
         if self.served:
-            environment[ADDRESS] = server()
+            environment[ADDRESS] = server(frozenset(self.environment.items()))
         return {"cwd": self.folder, "env": environment}
 
     def planned(self, overrides: str = "", experiment: str = "ci", target: str = "phase_diagram") -> dict[str, int]:

@@ -33,7 +33,7 @@ def measured(built, tmp_path_factory):
     """A copy of the built project whose blocks ran on the twin."""
     folder = tmp_path_factory.mktemp("measured")
     shutil.copytree(built.folder, folder, symlinks=True, dirs_exist_ok=True)
-    project = dataclasses.replace(built, folder=folder)
+    project = dataclasses.replace(built, folder=folder, served=True)
     planned = project.planned(target="qpu")
     assert planned == dict.fromkeys([*STAGES, *TABLES], 1)
     project.snakemake("qpu", "--config", "experiment=ci")

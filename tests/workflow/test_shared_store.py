@@ -15,7 +15,7 @@ from cayley_adapters.pipeline.verification import verify
 def project(built, tmp_path):
     """A copy of the built project that a test may add to."""
     shutil.copytree(built.folder, tmp_path / "p", symlinks=True)
-    return dataclasses.replace(built, folder=tmp_path / "p")
+    return dataclasses.replace(built, folder=tmp_path / "p", served=True)
 
 
 def test_another_noise_axis_trains_compresses_and_transpiles_nothing(built):
