@@ -51,12 +51,12 @@ def claims(found: Measured) -> str:
             "`cayley run phase_diagram`",
         ],
         [
-            "questions are answered that the uncompressed and the compressed model miss",
+            "questions are answered (six sums) that the uncompressed and the compressed model miss",
             f"single ones flip by chance, so that a thousand are asked; {_answers(found)}",
             "`cayley run questions`",
         ],
         [
-            "a sharp transition between two and three qubits under noise",
+            "a sharp transition between two and three qubits under noise (at one device's rates)",
             f"λ_c = {listing(critical(entry, brief=True) for entry in found.blocks)} for d = {listing(found.dims)}"
             f"{sharp}",
             "`cayley run phase_diagram`",

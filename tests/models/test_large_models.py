@@ -47,7 +47,7 @@ def test_the_papers_arrangement_on_llama_has_6144_parameters(tmp_path):
     assert sum(value.numel() for value in base.parameters()) == 8_030_261_248
     where = {"target_modules": list(settings.train.targets), "layers_to_transform": list(settings.train.layers)}
     model = get_peft_model(base, CayleyConfig(block_dim=settings.sweep.block_dim[0], **where))
-    assert list(adapted_layers(model)) == ["model.layers.15.self_attn.q_proj"]
+    assert list(adapted_layers(model)) == ["model.layers.7.self_attn.v_proj"]
     assert sum(value.numel() for value in model.parameters() if value.requires_grad) == 6144
     assert all(value.is_meta for value in model.parameters())
     assert settings.model.dtype == "bfloat16"

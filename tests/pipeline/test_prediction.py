@@ -32,6 +32,7 @@ def counted_speeds(monkeypatch):
 COUNTED = {
     "quickstart": {"sweep.compression_ratio": "0.2,0.3", "evaluate.uncompressed_noise": "true"},
     "full_map": {"sweep.compression_ratio": "0.2,0.3", "sweep.seed": "0", "evaluate.windows": "9"},
+    "paper_llama31_8b": {"train.targets": "[q_proj]", "train.layers": "[15]"},
 }
 """What presets had when their work was counted, where they have something else by now."""
 
