@@ -96,7 +96,12 @@ def stage_jobs(model: Path, results: Path, layers: int, threads: int, device: st
     layer = min(15, layers - 1)
     overrides = [
         *("model=local", f"model.path={model}", "model.dtype=bfloat16", "compress=whitened_svd"),
-        *(f"compress.layers=[{layer}]", f"train.layers=[{layer}]", "sweep.compression_ratio=0.2", "train.targets=[q_proj]"),
+        *(
+            f"compress.layers=[{layer}]",
+            f"train.layers=[{layer}]",
+            "sweep.compression_ratio=0.2",
+            "train.targets=[q_proj]",
+        ),
         *("data.calibration_windows=8", "train.steps=2", "train.validation_windows=1"),
         *("evaluate.windows=1", "evaluate.noise_budget_windows=0", "evaluate.unlimited_shots_block_dims=[]"),
         *("sweep.noise_scale=[0,1]", "track.mode=disabled", f"store={results / 'store'}"),

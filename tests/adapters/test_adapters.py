@@ -256,8 +256,9 @@ def test_sign_constrained_mode_and_its_merge(tiny_model, tokens):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"block_dim": 3}, "no power of two"),
-        ({"block_dim": 0}, "no power of two"),
+        ({"block_dim": 1}, "no dimension of a block"),
+        ({"block_dim": "inputs"}, "or 'input' for one block"),
+        ({"block_dim": 6, "ansatz": "brickwork"}, "block_dim=6 is no power of two"),
         ({"ansatz": "ful"}, "did you mean 'full'"),
         ({"readout": "sign"}, "sign"),
     ],
@@ -267,11 +268,9 @@ def test_wrong_configurations_are_refused(options, message):
         CayleyConfig(target_modules=TARGETS, **options)
 
 
-def test_block_that_does_not_divide_names_the_projection(tiny_model):
-    with pytest.raises(
-        CayleyError, match=r"block_dim=64 does not divide the 32 inputs of .*v_proj; allowed: \[2, 4, 8"
-    ):
-        get_peft_model(tiny_model, CayleyConfig(block_dim=64, target_modules=["v_proj"]))
+def test_a_block_far_too_large_names_the_projection(tiny_model):
+    with pytest.raises(CayleyError, match=r"block_dim=129 is more than 4 times the 32 inputs of .*v_proj; use 'input'"):
+        get_peft_model(tiny_model, CayleyConfig(block_dim=129, target_modules=["v_proj"]))
 
 
 @pytest.mark.parametrize(("d", "depth", "gates"), [(4, 1, 1), (8, 2, 2), (16, 3, 5)])

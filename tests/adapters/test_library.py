@@ -89,7 +89,7 @@ def _defaults(function) -> dict:
     [
         ({"layers": [7]}, r"layers=\[7\]: the model has 2 layers"),
         ({"targets": ["w_proj"]}, "no projection named w_proj"),
-        ({"block_dim": 3}, "no power of two"),
+        ({"block_dim": 1}, "no dimension of a block"),
         ({"validation_windows": 1000}, "leaves nothing to train on"),
         ({"window": 10**6}, "lower window"),
     ],

@@ -116,7 +116,7 @@ def test_dimension_of_a_triangle():
 def test_brickwork_is_the_product_of_its_embedded_gates(n, depth):
     pairs = bricks(n, depth)
     theta = numbers(2, len(pairs), 6)
-    found = brickwork_blocks(theta, n, depth)
+    found = brickwork_blocks(theta, 2**n, depth)
     for b in range(2):
         whole = torch.eye(2**n, **EXACT)
         for gate, low in zip(cayley(theta[b]), pairs, strict=True):
@@ -296,10 +296,10 @@ def test_a_new_adapter_is_the_identity_with_one_triangle_a_block():
     )
     assert bricked.cayley_theta["one"].shape == (3, 3, 6)
     assert bricked.ansatz().couplers == (0, 0, 1, 1, 0, 0)
-    with pytest.raises(
-        CayleyError, match=r"block_dim=16 does not divide the 24 inputs of the\.key; allowed: \[2, 4, 8\]"
-    ):
-        CayleyLayer(nn.Linear(24, 3), "one", CayleyConfig(block_dim=16), "the.key")
+    filled = CayleyLayer(nn.Linear(24, 3), "one", CayleyConfig(block_dim=16), "the.key")
+    assert filled.cayley_theta["one"].shape == (2, 120)
+    with pytest.raises(CayleyError, match=r"block_dim=97 is more than 4 times the 24 inputs of the\.key; use 'input'"):
+        CayleyLayer(nn.Linear(24, 3), "one", CayleyConfig(block_dim=97), "the.key")
 
 
 def test_the_sign_constrained_readout_keeps_the_signs_of_inputs():

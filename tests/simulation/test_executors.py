@@ -16,6 +16,7 @@ from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.synthesis import synthesise
 from cayley_adapters.models.losses import token_losses
+from cayley_adapters.simulation.arms import Arm, make_executor
 from cayley_adapters.simulation.compiled import compile_blocks
 from cayley_adapters.simulation.executors import AerExecutor, ExactExecutor, NoisyExecutor, characterised
 from cayley_adapters.simulation.mitigations import mitigation_for
@@ -109,6 +110,21 @@ def test_ideal_signs_and_mitigation(adapted):
     assert distance(ideal=ideal, mitigation=undo) < distance(ideal=ideal) < distance()
     clean = {key: q.numpy() for key, q in blocks.items()}
     assert torch.allclose(NoisyExecutor(clean, ideal=ideal)(name, x), exact, atol=1e-5)
+
+
+def test_magnitudes_are_the_measured_ones_without_signs():
+    """What the readout of the same shots shows, its signs taken off."""
+    q = {"key": cayley(torch.randn(5, 6, generator=torch.manual_seed(0)).double())}
+    x = torch.randn(50, 20, generator=torch.manual_seed(1))
+    device = DeviceNoise.from_backend("FakeFez")
+    made = {name: synthesise(blocks.numpy()) for name, blocks in q.items()}
+    plain, signed = (
+        make_executor(Arm("noisy", readout, 1.0, 1024), q, made, device, 0)("key", x)
+        for readout in ("magnitude", "sign_constrained")
+    )
+    assert (plain >= 0).all()
+    assert (signed < 0).any()
+    assert torch.equal(plain, signed.abs())
 
 
 def test_characterised_maps_serve_every_token(adapted):

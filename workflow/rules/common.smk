@@ -50,7 +50,7 @@ track_with(SETTINGS[0].track.model_dump(mode="json"), RUNS)
 
 wildcard_constraints:
     ratio=r"ratio[0-9.e-]+",
-    block=r"d[0-9]+",
+    block=r"d([0-9]+|input)",
     control=r"[a-z0-9_]+(-d[0-9]+)?",
     seed=r"seed[0-9]+",
     lever=r"[a-z0-9_-]+",

@@ -97,6 +97,14 @@ CONTROLS = Registry(
                 )
             },
         ),
+        Control(
+            name="unconstrained",
+            title="unconstrained blocks",
+            sentence="blocks of the same dimension that are any matrices",
+            control_builder="cayley_adapters.adapters.training.controls:unconstrained",
+            work="rotated",
+            look=Look(in_legend="unconstrained blocks", stroke="P-", ink="#56B4E9"),
+        ),
     ],
 )
 """Name → control."""

@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.analysis.resampling import bootstrap_means
-from cayley_adapters.circuits.entanglement import MEASURES, block_measures
+from cayley_adapters.circuits.entanglement import MEASURES, block_measures, distance_from_identity
+from cayley_adapters.circuits.sizes import qubits_that_hold
 
 __all__ = ["DIFFERENCE_COLUMNS", "ENTANGLEMENT_COLUMNS", "against_random", "projection_rows"]
+
+LARGEST_PARTED = 64
+"""Block dimension above which there are too many bipartitions to measure all of them."""
 
 STATISTICS = ("mean", "se", "q05", "q95")
 ENTANGLEMENT_COLUMNS = [
@@ -26,7 +30,7 @@ DIFFERENCE_COLUMNS = [
 ]
 
 
-def projection_rows(kinds: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+def projection_rows(kinds: Mapping[str, np.ndarray], rotations: bool = True) -> list[dict[str, Any]]:
     """Statistics over the blocks of one projection, a row a bipartition and kind.
 
     ``_mean``, ``_q05`` and ``_q95`` describe the blocks; ``_se``, their standard deviation over √blocks, is the mean's
@@ -34,14 +38,18 @@ def projection_rows(kinds: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 
     Args:
         kinds: ``trained`` or ``random`` → ``(B, d, d)``.
+        rotations: whether they are; of other matrices there is but the distance, as of blocks that are cut in no or too
+            many ways: of dimensions that are no power of two, or above :data:`LARGEST_PARTED`.
 
     Returns:
         Rows of :data:`ENTANGLEMENT_COLUMNS` from ``bipartition`` on; ``max_entropy`` in bits.
     """
     rows = []
     for kind, q in kinds.items():
-        n = q.shape[-1].bit_length() - 1
-        measured = block_measures(q)
+        d = q.shape[-1]
+        n = qubits_that_hold(d)
+        parted = rotations and d & (d - 1) == 0 and d <= LARGEST_PARTED
+        measured = block_measures(q) if parted else {"all": {"distance": distance_from_identity(q)}}
         largest = {name: 2.0 * min(size := len(name.split()), n - size) for name in measured if name != "all"}
         largest["all"] = float(np.mean(list(largest.values()))) if largest else 0.0
         for bipartition, measures in measured.items():

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.core.reading import damaged, load_json
 
 __all__ = ["TRANSITION_COLUMNS", "load_transition", "transition_rows"]
@@ -172,6 +173,6 @@ def transition_rows(transition: Mapping[str, Any]) -> list[dict[str, Any]]:
         entry = entry | {f"two_qubit_error_needed_ci95_{end}": value for end, value in needed.items()}
         row |= {name: entry[name] for name in _PREDICTED}
     return [
-        {"compression_ratio": ratio, "block_dim": dim, "qubits": dim.bit_length() - 1, **row}
+        {"compression_ratio": ratio, "block_dim": dim, "qubits": qubits_that_hold(dim), **row}
         for (ratio, dim), row in sorted(rows.items(), key=lambda item: item[0])
     ]

@@ -87,8 +87,9 @@ class AnsatzFamily(Entry):
 
     Attributes:
         theta_shape: (block dimension, layers) → shape of a block's free parameters.
-        circuit_of: (qubits, layers) → the circuits of its blocks.
-        blocks_builder: (parameters, qubits, layers) → blocks.
+        circuit_of: (qubits, layers) → the circuits of its blocks; None where these are no rotations, which no circuit
+            applies.
+        blocks_builder: (parameters, block dimension, layers) → blocks.
         layered: whether its layers are chosen by ``train.brickwork_depth``.
         smallest: the least block dimension that it has.
         circuits_builder: (rotations, qubits, layers) → circuits, for the Cayley rotations of a block's parameters; None
@@ -96,7 +97,7 @@ class AnsatzFamily(Entry):
     """
 
     theta_shape: Callable[[int, int], tuple[int, ...]]
-    circuit_of: Callable[[int, int], Ansatz]
+    circuit_of: Callable[[int, int], Ansatz] | None
     blocks_builder: str
     layered: bool = False
     smallest: int = 2
@@ -124,6 +125,14 @@ ANSATZES = Registry(
             layered=True,
             smallest=4,
             circuits_builder="cayley_adapters.circuits.synthesis:brickwork_circuits",
+        ),
+        AnsatzFamily(
+            name="free",
+            title="free",
+            sentence="a block I + A of its own with A any matrix, which no circuit applies",
+            theta_shape=lambda d, depth: (d, d),
+            circuit_of=None,
+            blocks_builder="cayley_adapters.adapters.cayley.transform:free_blocks",
         ),
     ],
 )

@@ -65,6 +65,13 @@ READOUTS = Registry(
             readout_builder="cayley_adapters.simulation.executors:signs_of_products",
             look=Look(in_legend="blocks, ideal signs", stroke="o-.", filling="bottom"),
         ),
+        Readout(
+            name="magnitude",
+            title="magnitudes",
+            sentence="y_k = ‖x‖ √p_k of measured frequencies p, without any signs",
+            readout_builder="cayley_adapters.simulation.executors:without_signs",
+            look=Look(in_legend="blocks, no signs", stroke="o-", filling="right"),
+        ),
     ],
 )
 """Name → readout."""

@@ -57,9 +57,10 @@ class Job:
         return float(self.cell["ratio"].removeprefix("ratio"))
 
     @property
-    def block_dim(self) -> int:
-        """Block dimension of its cell."""
-        return int(self.cell["block"].removeprefix("d"))
+    def block_dim(self) -> int | str:
+        """Block dimension of its cell, ``input`` for one block of a projection's whole input."""
+        text = self.cell["block"].removeprefix("d")
+        return int(text) if text.isdigit() else text
 
     @property
     def seed(self) -> int:

@@ -9,7 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from cayley_adapters.adapters.controls import CONTROLS
-from cayley_adapters.circuits.noise.snapshots import UNUSABLE, snapshot_of
+from cayley_adapters.circuits.noise.snapshots import UNUSABLE, median_snapshot, snapshot_of
+from cayley_adapters.circuits.sizes import WHOLE, qubits_that_hold
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.models.compression.widths import (
@@ -100,14 +101,25 @@ def _model_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:
         if beyond := [layer for layer in getattr(settings, section).layers or () if layer > last]:
             yield f"{section}.layers={_list(beyond)}: {name} has {shape.layers} layers; give numbers from 0 to {last}"
     yield from _width_lines(settings, shape)
-    axes = [("sweep.block_dim", "blocks", settings.sweep.block_dim)]
-    axes += [
-        ("control.block_dims", method, settings.control.block_dims)
-        for method in settings.control.methods
-        if CONTROLS[method].blocks
-    ]
+    yield from _block_lines(settings, shape)
+
+
+def _block_lines(settings: Settings, shape: ModelShape) -> Iterator[str]:
+    """Block dimensions that are too large or told twice, and those that only our blocks and no others may have."""
+    name, train, sizes = settings.model.name, settings.train, settings.sweep.block_dim
+    widest = max(shape.projection(target)[0] for target in train.targets)
+    most = 2 ** qubits_that_hold(widest)
+    if large := [d for d in sizes if isinstance(d, int) and d > most]:
+        yield (
+            f"sweep.block_dim={','.join(map(str, large))}: the largest input of {', '.join(train.targets)} in {name} "
+            f"is {widest}; type sweep.block_dim={WHOLE}, or numbers up to {most}"
+        )
+    if WHOLE in sizes and widest in sizes:
+        yield f"sweep.block_dim={widest},{WHOLE}: is the same on {', '.join(train.targets)} in {name}; give one of them"
+    dims = settings.control.block_dims
+    axes = [("control.block_dims", method, dims) for method in settings.control.methods if CONTROLS[method].blocks]
     for key, what, dims in axes:
-        for target in settings.train.targets:
+        for target in train.targets:
             for inputs in sorted({shape.projection(target)[0], *_pruned(settings, shape, target)}, reverse=True):
                 if misfits := [d for d in dims if inputs % d]:
                     yield (
@@ -155,13 +167,14 @@ def _pruned(settings: Settings, shape: ModelShape, target: str) -> set[int]:
 
 def _device_lines(settings: Settings) -> Iterator[str]:
     try:
-        device = snapshot_of(settings.noise.backend)
+        noise = settings.noise
+        device = median_snapshot(noise.backend) if noise.medians else snapshot_of(noise.backend)
     except CayleyError as error:
         yield f"noise.backend={settings.noise.backend}: {error}"
         return
     layout = settings.noise.layout
     if settings.sweep.noise_scale != (0.0,):
-        wanted = max(settings.sweep.block_dim).bit_length() - 1
+        wanted = qubits_that_hold(max(d for d in settings.sweep.block_dim if isinstance(d, int)))
         if wanted > device.qubits:
             yield (
                 f"sweep.block_dim={2**wanted}: needs {wanted} qubits and {device.name} has {device.qubits}; lower it, "

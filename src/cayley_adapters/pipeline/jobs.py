@@ -74,9 +74,9 @@ def benchmark_axes(variant: Variant) -> dict[str, list[str]]:
     }
 
 
-def _usual_block(sweep: Sweep) -> int:
+def _usual_block(sweep: Sweep) -> int | str:
     """The block dimension of models that are asked where none is named."""
-    return 4 if 4 in sweep.block_dim else min(sweep.block_dim)
+    return 4 if 4 in sweep.block_dim else sweep.block_dim[0]
 
 
 def make_job(stage: str, variant: Variant, cell: Mapping[str, str], device: bool = False) -> Job:

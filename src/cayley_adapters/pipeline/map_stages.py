@@ -36,6 +36,7 @@ EVALUATED = (
 SHARED_TRAINING = (
     *("targets", "layers", "steps", "batch_windows", "learning_rate", "schedule", "warmup", "max_grad_norm"),
     *("validation_windows", "validate_every", "distillation", "threads", "device"),
+    *("cross_entropy", "temperature", "warmup_steps"),
 )
 """Of ``train``, what holds for the controls as well."""
 
@@ -66,6 +67,7 @@ MAP_STAGES: tuple[Stage, ...] = (
         outputs=TEACHER,
         leaves=(
             *("train.steps", "train.batch_windows", "train.validation_windows", "train.distillation_top_k"),
+            "train.temperature",
             *("train.threads", "train.device", *HEALED_TEXT),
         ),
         threads="train.threads",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from cayley_adapters.circuits.noise.snapshots import MEDIANS
 from cayley_adapters.core.environment import environment, gpu
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import sha256, write_file
@@ -92,7 +93,7 @@ def write_provenance(job: Job, used: Mapping[str, Any] | None = None) -> None:
         "code": fingerprint(STAGES[job.stage].module),
         "threads": job.threads,
         "gpu": gpu(),
-        "used": dict(used or {}) | ({"calibration": calibration_digest(device["backend"])} if device else {}),
+        "used": dict(used or {}) | ({"calibration": _calibration(device)} if device else {}),
         "outputs": {path.relative_to(job.base).as_posix(): sha256(path) for path in written(job) if path.is_file()},
         "environment": environment(),
     }
@@ -129,16 +130,31 @@ def settings_digest(job: Job) -> str:
     return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def calibration_digest(backend: str) -> dict[str, Any]:
+def _calibration(noise: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of the device that a configuration's ``noise`` names."""
+    medians = {name: noise.get(name) for name in MEDIANS}
+    told = None if None in medians.values() else json.dumps(medians, sort_keys=True)
+    return calibration_digest(noise["backend"], told)
+
+
+def calibration_digest(backend: str, medians: str | None = None) -> dict[str, Any]:
     """A device, the day of its calibration, and a hash of the figures that noise is made from.
 
+    Args:
+        backend: its name.
+        medians: what is known of it where that is all, as JSON.
+
     Returns:
-        ``backend``, ``date`` (in UTC, such as ``2025-02-26``; None where the device tells none) and ``sha256``.
+        ``backend``, ``date`` (in UTC, such as ``2025-02-26``; None where the device tells none) and ``sha256``; and
+        ``medians`` where these are given.
     """
     from datetime import UTC
 
     from cayley_adapters.circuits.noise.backends import calibration_named, snapshot
 
+    if medians is not None:
+        digest = hashlib.sha256(medians.encode()).hexdigest()
+        return {"backend": backend, "date": None, "sha256": digest, "medians": medians}
     known = calibration_named(backend)
     qubits = [(q, asdict(known.qubits[q])) for q in sorted(known.qubits)]
     couplers = [(pair, asdict(known.couplers[pair])) for pair in sorted(known.couplers)]

@@ -102,7 +102,7 @@ class Variant:
         uncounted = () if synthesis.compared else ("transpile.compared_blocks",)
         unread: tuple[str, ...] = {
             **dict.fromkeys(("search", "train"), () if settings.train.noise_scale else ("noise",)),
-            "teacher": ("train.distillation_top_k",) if settings.train.distillation == 0 else (),
+            "teacher": () if settings.train.distillation else ("train.distillation_top_k", "train.temperature"),
             "transpile": undirected + uncounted,
             "evaluate_identity": uncounted,
             "qpu_plan": undirected,
@@ -190,7 +190,8 @@ class Variant:
         """What levers are compared by: the map's own cells, and those of each lever and its identity control."""
         settings, found = self.settings, []
         if settings.levers.names:
-            found = [Arm(PLAIN, d, seed, self) for d in settings.sweep.block_dim for seed in settings.sweep.seed]
+            dims = [d for d in settings.sweep.block_dim if isinstance(d, int)]
+            found = [Arm(PLAIN, d, seed, self) for d in dims for seed in settings.sweep.seed]
         made: dict[tuple[str, int], Variant] = {}
         for name, d, seed in cells_of(settings):
             if (name, d) not in made:

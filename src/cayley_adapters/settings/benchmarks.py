@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cayley_adapters.circuits.readouts import MEASURED
-from cayley_adapters.settings.fields import Between, BlockDim, Name, Path, Shots, axis
+from cayley_adapters.settings.block_dims import BlockDim, block_size
+from cayley_adapters.settings.fields import Between, Name, Path, Shots, axis
 from cayley_adapters.settings.sections import Device, Section, Threads
 
 __all__ = ["Benchmarks"]
@@ -33,7 +34,7 @@ class Benchmarks(Section):
     compression_ratio: Annotated[tuple[Annotated[float, Between(0, 1, below=True)], ...], axis(empty=True)] = Field(
         description="Ratios of the models that are asked; none is all of the sweep."
     )
-    block_dim: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
+    block_dim: Annotated[tuple[BlockDim, ...], axis(order=block_size, empty=True)] = Field(
         description="Dimensions of the blocks that are asked; none is 4, or else the smallest of the sweep."
     )
     noise_scale: Annotated[tuple[Annotated[float, Between(0, 1000)], ...], axis(empty=True)] = Field(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.analysis import GOALS
-from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.circuits.sizes import LARGEST_NOISY_BLOCK, qubits_that_hold, runs_as_circuit
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.messages import show
+from cayley_adapters.settings.block_dims import block_size
 from cayley_adapters.settings.levers import LEVER_BLOCK_DIMS, LEVERS
+from cayley_adapters.settings.train_checks import (
+    a_loss_is_left,
+    a_search_needs_validation,
+    ansatz_needs_qubits,
+    every_search_is_as_wide,
+    free_blocks_are_exact,
+)
 from cayley_adapters.simulation.mitigations import MITIGATIONS
 from cayley_adapters.simulation.simulators import SIMULATORS
 
@@ -24,7 +30,8 @@ __all__ = ["CHECKS"]
 
 
 def lines_hold_blocks(settings: Settings) -> Iterator[str]:
-    layout, qubits = settings.noise.layout, int(math.log2(max(settings.sweep.block_dim)))
+    layout, sizes = settings.noise.layout, [d for d in settings.sweep.block_dim if isinstance(d, int)]
+    qubits = qubits_that_hold(max(sizes, default=2))
     lines = [] if isinstance(layout, str) else [line if isinstance(line, tuple) else layout for line in layout]
     if lines and settings.sweep.noise_scale != (0.0,) and min(map(len, lines)) < qubits:
         yield (
@@ -75,21 +82,13 @@ def refining_needs_an_axis(settings: Settings) -> Iterator[str]:
 def executor_needs_circuits(settings: Settings) -> Iterator[str]:
     evaluate = settings.evaluate
     made = SYNTHESES[settings.transpile.synthesis].circuits
-    without = not made or max(settings.sweep.block_dim) > LARGEST_NOISY_BLOCK
+    rotations = ANSATZES[settings.train.ansatz].circuit_of is not None
+    without = not (made and rotations and all(map(runs_as_circuit, settings.sweep.block_dim)))
     if without and (not SIMULATORS[evaluate.executor].ideal_blocks or MITIGATIONS[evaluate.mitigation].undoes):
         yield (
             f"evaluate.executor={evaluate.executor} evaluate.mitigation={evaluate.mitigation}: these blocks are not "
             "run as circuits; type evaluate.executor=noisy evaluate.mitigation=none, or transpile.synthesis=exact with "
-            f"block dimensions up to {LARGEST_NOISY_BLOCK}"
-        )
-
-
-def ansatz_needs_qubits(settings: Settings) -> Iterator[str]:
-    ansatz, least = settings.train.ansatz, min(settings.sweep.block_dim)
-    if least < ANSATZES[ansatz].smallest:
-        yield (
-            f"sweep.block_dim={least}: train.ansatz={ansatz} needs two qubits or more; "
-            "leave out block dimension 2, or type train.ansatz=full"
+            f"block dimensions that are powers of two up to {LARGEST_NOISY_BLOCK}"
         )
 
 
@@ -98,7 +97,9 @@ def the_sweep_has_what_is_asked(settings: Settings) -> Iterator[str]:
         for key in ("block_dim", "compression_ratio"):
             wanted, axis = getattr(getattr(settings, section), key), getattr(settings.sweep, key)
             if wanted is not None and wanted not in axis:
-                known, wider = (",".join(map(show, values)) for values in (axis, sorted({*axis, wanted})))
+                known, wider = (
+                    ",".join(map(show, values)) for values in (axis, sorted({*axis, wanted}, key=block_size))
+                )
                 yield (
                     f"{section}.{key}={show(wanted)}: the sweep has no such model; type {section}.{key}=null or one of "
                     f"{known}, or sweep.{key}={wider} as well"
@@ -109,7 +110,7 @@ def benchmarks_have_their_models(settings: Settings) -> Iterator[str]:
     for key in ("block_dim", "compression_ratio"):
         axis = getattr(settings.sweep, key)
         if others := [value for value in getattr(settings.benchmarks, key) if value not in axis]:
-            known, wider = (",".join(map(show, values)) for values in (axis, sorted({*axis, *others})))
+            known, wider = (",".join(map(show, values)) for values in (axis, sorted({*axis, *others}, key=block_size)))
             yield (
                 f"benchmarks.{key}={show(others)}: the sweep has no such model; type benchmarks.{key}=[] or some of "
                 f"{known}, or sweep.{key}={wider} as well"
@@ -153,6 +154,14 @@ def levers_change_the_plain(settings: Settings) -> Iterator[str]:
             yield f"{key}={show(given)}: levers are changes of {key}={show(wanted)}; type that, or levers=none"
 
 
+def levers_compare_snapshots(settings: Settings) -> Iterator[str]:
+    if settings.levers.names and settings.noise.medians:
+        yield (
+            f"noise.backend={settings.noise.backend}: levers compare devices by their snapshots, and of this one "
+            "medians alone are known; type noise=fake_fez, or levers=none"
+        )
+
+
 def levers_have_their_cells(settings: Settings) -> Iterator[str]:
     names, sweep = settings.levers.names, settings.sweep
     if not names:
@@ -194,32 +203,6 @@ def some_model_is_run_under_noise(settings: Settings) -> Iterator[str]:
         )
 
 
-def a_search_needs_validation(settings: Settings) -> Iterator[str]:
-    train, control = settings.train, settings.control
-    used = [CONTROLS[name].rate for name in control.methods]
-    keys = ["train.learning_rate"] * (train.learning_rate is None) + [
-        f"control.{rate}" for rate in used if rate and getattr(control, rate) is None
-    ]
-    if keys and not train.validation_windows:
-        yield (
-            f"train.validation_windows=0: {keys[0]}=null is chosen by the loss on such windows; type {keys[0]}=0.01, "
-            "or train.validation_windows=4"
-        )
-    if train.learning_rate is None and settings.levers.names:
-        yield "train.learning_rate=null: levers scale a step size that is given; type train.learning_rate=0.04"
-
-
-def every_search_is_as_wide(settings: Settings) -> Iterator[str]:
-    train, control, search = settings.train, settings.control, settings.search
-    rates = {CONTROLS[name].rate for name in control.methods} - {None}
-    searched = {rate for rate in rates if rate and getattr(control, rate) is None}
-    searched |= {"learning_rate"} if train.learning_rate is None else set()
-    counts = {name: len(getattr(search, name)) for name in sorted(searched)}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"search.{name} has {count}" for name, count in counts.items())
-        yield f"{told}: every method is to try as many step sizes; give each list as many"
-
-
 def context_leaves_something_to_score(settings: Settings) -> Iterator[str]:
     context, window = settings.evaluate.context, settings.data.window
     if context >= window:
@@ -238,11 +221,14 @@ CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     refining_needs_an_axis,
     executor_needs_circuits,
     ansatz_needs_qubits,
+    free_blocks_are_exact,
+    a_loss_is_left,
     the_sweep_has_what_is_asked,
     benchmarks_have_their_models,
     a_token_runs_one_projection,
     aer_does_not_characterise,
     levers_change_the_plain,
+    levers_compare_snapshots,
     levers_have_their_cells,
     context_leaves_something_to_score,
     some_model_is_run_under_noise,

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
+from cayley_adapters.circuits.noise.snapshots import MEDIANS
 from cayley_adapters.circuits.readouts import MEASURED
+from cayley_adapters.circuits.sizes import LARGEST_NOISY_BLOCK, runs_as_circuit
 from cayley_adapters.core.registry import choices
-from cayley_adapters.settings.fields import Between, BlockDim, Layout, Name, Shots, axis
+from cayley_adapters.settings.block_dims import BlockDims, Dimension
+from cayley_adapters.settings.fields import Between, Layout, Name, Shots, axis
 from cayley_adapters.settings.sections import Device, Section, Threads
 from cayley_adapters.simulation.mitigations import MITIGATIONS
 from cayley_adapters.simulation.simulators import SIMULATORS
@@ -17,10 +19,20 @@ from cayley_adapters.simulation.simulators import SIMULATORS
 __all__ = ["Evaluate", "Noise", "Sweep"]
 
 
+_Error = Annotated[float, Between(0, 0.5, below=True)]
+
+
 class Noise(Section):
     """Whose noise."""
 
-    backend: Name = Field(description="Backend whose calibration is scaled, such as FakeFez.")
+    backend: Name = Field(
+        description="Backend whose calibration is scaled, such as FakeFez; the name of a device of medians."
+    )
+    sx_error: _Error | None = Field(
+        description="Median error of SX, of a device of which medians alone are known; null with a snapshot."
+    )
+    cz_error: _Error | None = Field(description="Median error of CZ, likewise.")
+    readout_error: _Error | None = Field(description="Median probability to read a qubit wrongly, likewise.")
     layout: Layout = Field(description="Which of its qubits: median, best, a list of qubits, or a list of such lines.")
     idle: bool = Field(description="Whether qubits that wait for their neighbours relax.")
     drift: Annotated[float, Between(0, 2)] = Field(
@@ -40,6 +52,29 @@ class Noise(Section):
         description="Snapshot whose figures mitigation, training and synthesis go by; null is the backend's own."
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> Noise:
+        given = {name: getattr(self, name) for name in MEDIANS}
+        if None in given.values() and any(value is not None for value in given.values()):
+            missing = next(name for name, value in given.items() if value is None)
+            told = ", ".join(f"noise.{name}={value:g}" for name, value in given.items() if value is not None)
+            raise ValueError(
+                f"{told}: a device of medians has {', '.join(MEDIANS)}, all three; type noise.{missing}=… as well, or "
+                "leave them out"
+            )
+        if self.medians and self.known_from is not None:
+            raise ValueError(
+                f"noise.known_from={self.known_from}: has figures of other qubits than noise.backend={self.backend}, "
+                "of which medians alone are known; type noise.known_from=null"
+            )
+        return self
+
+    @property
+    def medians(self) -> dict[str, float] | None:
+        """The figures of a device of medians; None for a snapshot."""
+        found = {name: getattr(self, name) for name in MEDIANS}
+        return None if None in found.values() else found
+
 
 class Evaluate(Section):
     """How perplexity is measured."""
@@ -51,7 +86,7 @@ class Evaluate(Section):
     shots: Annotated[tuple[Shots, ...], axis(order=float)] = Field(
         description="Shots a circuit, one cell each; inf is unlimited."
     )
-    unlimited_shots_block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
+    unlimited_shots_block_dims: Annotated[tuple[Dimension, ...], axis(empty=True)] = Field(
         description="Block dimensions that are evaluated with unlimited shots beside the others."
     )
     readout: Literal[tuple(MEASURED)] = Field(  # type: ignore[valid-type]  # of a table
@@ -87,7 +122,10 @@ class Evaluate(Section):
 class Sweep(Section):
     """The axes of the map; every combination is a cell."""
 
-    block_dim: Annotated[tuple[BlockDim, ...], axis()] = Field(description="Block dimensions d, on log2 d qubits.")
+    block_dim: BlockDims = Field(
+        description="Block dimensions d, from 2 up: powers of two up to 16 run as circuits of log2 d qubits. Where d "
+        "does not divide a projection's inputs its last slice is filled up with zeros; input is one block of all."
+    )
     noise_scale: Annotated[tuple[Annotated[float, Between(0, 1000)], ...], axis()] = Field(
         description="Noise scales: 0 is ideal, 1 the device as calibrated."
     )
@@ -100,10 +138,10 @@ class Sweep(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Sweep:
-        large = [d for d in self.block_dim if d > LARGEST_NOISY_BLOCK]
-        if large and self.noise_scale != (0.0,):
+        others = [d for d in self.block_dim if not runs_as_circuit(d)]
+        if others and self.noise_scale != (0.0,):
             raise ValueError(
-                f"sweep.block_dim={','.join(map(str, large))}: too large to be run as noisy circuits here; keep to "
-                f"block dimensions up to {LARGEST_NOISY_BLOCK}, or type sweep.noise_scale=0 as well"
+                f"sweep.block_dim={','.join(map(str, others))}: cannot be run as noisy circuits here; keep to powers "
+                f"of two up to {LARGEST_NOISY_BLOCK}, or type sweep.noise_scale=0 as well"
             )
         return self

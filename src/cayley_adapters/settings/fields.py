@@ -23,7 +23,6 @@ from cayley_adapters.core.text_files import SEPARATORS, expand
 __all__ = [
     "PROJECTIONS",
     "Between",
-    "BlockDim",
     "HubId",
     "Layout",
     "Name",
@@ -34,6 +33,7 @@ __all__ = [
     "Revision",
     "Shots",
     "Text",
+    "as_whole",
     "axis",
     "explain",
 ]
@@ -42,7 +42,6 @@ Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pr
 """The projections of a Llama-like layer that can be compressed or adapted."""
 
 PROJECTIONS: tuple[str, ...] = get_args(Projection)
-BLOCK_DIMS = (2, 4, 8, 16, 32, 64)
 LAYOUTS = ("median", "best")
 MOST_SHOTS = 1_000_000_000
 
@@ -56,7 +55,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _as_whole(value: Any) -> int | None:
+def as_whole(value: Any) -> int | None:
     """Return a whole number, also one written as ``1e3``, or None where it is none."""
     if not _is_number(value) or (isinstance(value, float) and not value.is_integer()):
         return None
@@ -96,7 +95,7 @@ class Between:
         return {**handler(schema), low: self.low, high: self.high}
 
     def _whole(self, value: Any) -> int:
-        whole = _as_whole(value)
+        whole = as_whole(value)
         if whole is None or not self._inside(whole):
             raise ValueError(f"must be a whole number {self.allowed}")
         return whole
@@ -111,17 +110,10 @@ class Between:
         return over and (value < self.high if self.below else value <= self.high)
 
 
-def _block_dim(value: Any) -> int:
-    whole = _as_whole(value)
-    if whole not in BLOCK_DIMS:
-        raise ValueError(f"must be a power of two: one of {', '.join(map(str, BLOCK_DIMS))}")
-    return whole
-
-
 def _shots(value: Any) -> int | str:
     if value in ("inf", math.inf) and not isinstance(value, bool):
         return "inf"
-    whole = _as_whole(value)
+    whole = as_whole(value)
     if whole is None or not 1 <= whole <= MOST_SHOTS:
         raise ValueError(f"must be a whole number between 1 and {MOST_SHOTS}, or inf for unlimited shots")
     return whole
@@ -143,7 +135,7 @@ def _layout(value: Any) -> str | tuple[int, ...] | tuple[tuple[int, ...], ...]:
 
 
 def _line(items: Iterable[Any], allowed: str) -> tuple[int, ...]:
-    given = [_as_whole(qubit) for qubit in items]
+    given = [as_whole(qubit) for qubit in items]
     qubits = tuple(qubit for qubit in given if qubit is not None and qubit >= 0)
     if not given or len(set(qubits)) < len(given):
         raise ValueError(allowed)
@@ -198,9 +190,6 @@ def _pattern(value: Any) -> str:
         raise ValueError("must not match an empty text, which lies between any two letters")
     return text
 
-
-BlockDim = Annotated[int, BeforeValidator(_block_dim)]
-"""A block dimension d: a power of two, 2 to 64."""
 
 Shots = Annotated[int | Literal["inf"], BeforeValidator(_shots)]
 """A number of shots, or the text ``inf`` for unlimited ones; ``float()`` takes both."""

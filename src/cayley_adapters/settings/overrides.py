@@ -272,6 +272,8 @@ def _closest(key: str, known: Sequence[str]) -> str:
     alike = [name for name in known if "." in name and last and re.search(rf"[._]{re.escape(last)}$", name)]
     best = [name for name in alike if name in AXES or key.endswith(name)]
     alike = best if len(best) == 1 else alike
+    if len(alike) > FEW:
+        alike = [name for name in alike if name.endswith(f".{last}")]
     if 1 <= len(alike) <= FEW:
         return f"; did you mean {' or '.join(map(repr, alike))}?"
     return nearest(key, known) or f"; known: {', '.join(known)}"

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cayley_adapters.settings.fields import Between, BlockDim, Name, Text
+from cayley_adapters.settings.block_dims import Dimension
+from cayley_adapters.settings.fields import Between, Name, Text
 from cayley_adapters.settings.sections import Layers, Section, Targets, Threads
 from cayley_adapters.simulation.mitigations import MITIGATIONS
 
@@ -39,7 +40,9 @@ class Qpu(Section):
     compression_ratio: Annotated[float, Between(0, 1, below=True)] | None = Field(
         description="Its compression ratio; null is the smallest of the sweep."
     )
-    block_dim: BlockDim | None = Field(description="Its block dimension; null is 4, or else the smallest of the sweep.")
+    block_dim: Dimension | None = Field(
+        description="Its block dimension; null is 4, or else the smallest of the sweep."
+    )
     text: Text | None = Field(description="What is put to it; null is the beginning of the test text.")
     tokens: Annotated[int, Between(1, 100_000)] = Field(
         description="Scored tokens of the text, each with all its slices run; only with mode per_token."

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cayley_adapters.core.messages import show
-from cayley_adapters.settings.fields import Between, BlockDim, Name, Path, Shots, axis
+from cayley_adapters.settings.block_dims import BlockDim
+from cayley_adapters.settings.fields import Between, Name, Path, Shots, axis
 from cayley_adapters.settings.sections import Section, Threads, needs
 
 __all__ = ["Questions"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,10 +11,19 @@ from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.readouts import TRAINED
 from cayley_adapters.core.messages import show
 from cayley_adapters.core.registry import choices
-from cayley_adapters.settings.fields import Between, BlockDim, axis
+from cayley_adapters.settings.block_dims import Dimension
+from cayley_adapters.settings.fields import Between, axis
 from cayley_adapters.settings.sections import Device, Layers, Section, Targets, Threads
 
 __all__ = ["Control", "Train"]
+
+
+REGIMES = {
+    "unitary": {"ansatz": "full", "readout": "signed"},
+    "sign_constrained": {"ansatz": "full", "readout": "sign_constrained"},
+    "unconstrained": {"ansatz": "free", "readout": "signed"},
+}
+"""Name of a regime of the paper → the keys of ``train`` that it is made of."""
 
 
 class Train(Section):
@@ -35,6 +44,9 @@ class Train(Section):
         description="How the step size falls to zero, or does not."
     )
     warmup: Annotated[float, Between(0, 1)] = Field(description="Share of the steps over which the step size rises.")
+    warmup_steps: Annotated[int, Between(0, 10_000_000)] | None = Field(
+        description="Steps over which it rises; null is what warmup says."
+    )
     max_grad_norm: Annotated[float, Between(0, 1e9, above=True)] = Field(
         description="Gradients are scaled down to this norm."
     )
@@ -44,11 +56,22 @@ class Train(Section):
     validate_every: Annotated[int, Between(1, 10_000_000)] = Field(
         description="Steps between validations, and between checkpoints."
     )
-    distillation: Annotated[float, Between(0, 1)] = Field(
-        description="Weight of the distillation loss; cross-entropy has the rest."
+    distillation: Annotated[float, Between(0, 1000)] = Field(
+        description="Weight of the distillation loss; the paper's is 0.1."
+    )
+    cross_entropy: Annotated[float, Between(0, 1000)] | None = Field(
+        description="Weight of next-token cross-entropy; null is what distillation leaves of 1, the paper's is 2."
+    )
+    temperature: Annotated[float, Between(0, 100, above=True)] = Field(
+        description="That both distributions are taken at for distillation; the paper's is 1.5."
     )
     distillation_top_k: Annotated[int, Between(1, 1_000_000)] = Field(
-        description="Tokens of the uncompressed model's distribution that distillation compares."
+        description="Tokens of the uncompressed model's distribution that distillation compares, all others counting "
+        "as one; as many as the vocabulary has are the whole distribution."
+    )
+    regime: Literal[tuple(REGIMES)] | None = Field(  # type: ignore[valid-type]  # of a table
+        description="The paper's three regimes, each an ansatz and a readout: unitary (full, signed), sign_constrained "
+        "(full, sign_constrained), unconstrained (free, signed); null is what these keys have."
     )
     ansatz: Literal[tuple(ANSATZES)] = Field(  # type: ignore[valid-type]  # of a table
         description=choices("What rotates a slice", ANSATZES)
@@ -63,6 +86,12 @@ class Train(Section):
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
     device: Device = Field(description="Where training and the teacher run; auto is CUDA where there is any.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_regime(cls, given: Any) -> Any:
+        regime = given.get("regime") if isinstance(given, dict) else None
+        return {**given, **REGIMES[regime]} if isinstance(regime, str) and regime in REGIMES else given
+
 
 class Control(Section):
     """Which classical adapters are trained beside the blocks, on the same projections, text and steps."""
@@ -71,7 +100,7 @@ class Control(Section):
         tuple[Literal[tuple(CONTROLS)], ...],  # type: ignore[valid-type]  # of a table
         axis(order=list(CONTROLS).index, empty=True),
     ] = Field(description=choices("Methods of PEFT", CONTROLS))
-    block_dims: Annotated[tuple[BlockDim, ...], axis(empty=True)] = Field(
+    block_dims: Annotated[tuple[Dimension, ...], axis(empty=True)] = Field(
         description="Block dimensions whose number of parameters they are to have; IA3 has one size."
     )
     lora_learning_rate: Annotated[float, Between(0, 10, above=True)] | None = Field(

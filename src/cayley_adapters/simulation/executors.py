@@ -35,7 +35,12 @@ __all__ = [
     "measured_once",
     "signs_of_inputs",
     "signs_of_products",
+    "without_signs",
 ]
+
+
+LARGE_BLOCK = 64
+"""Above this dimension ideal blocks are multiplied by a library."""
 
 
 class Executor(Protocol):
@@ -55,10 +60,10 @@ class Executor(Protocol):
 
         Args:
             key: name of the adapted projection.
-            x: its input, ``(…, B·d)``.
+            x: its input, ``(…, w)``; where blocks do not divide w the last slice is filled up with zeros.
 
         Returns:
-            ``(…, B·d)``, of the same dtype.
+            ``(…, w)``, of the same dtype.
         """
         ...
 
@@ -99,11 +104,12 @@ class NoisyExecutor:
 
     Args:
         blocks: projection → compiled blocks, with the device's noise in them, or the blocks themselves ``(B, d, d)``
-            for an ideal device.
+            for an ideal device; where these are no rotations, slices become as long as their products are.
         shots: measurements a circuit; ``inf`` for the probabilities themselves.
         seed: of the shots; the same seed gives the same counts, and no seed is seed 0.
         mitigation: projection → what is undone in the measured frequencies.
         ideal: projection → trained blocks ``(B, d, d)``, whose products lend their signs; the inputs' if None.
+        signed: whether magnitudes are given signs at all.
 
     Example:
         >>> import numpy as np, torch
@@ -120,16 +126,19 @@ class NoisyExecutor:
         seed: np.random.SeedSequence | int = 0,
         mitigation: Mapping[str, Undo | None] | None = None,
         ideal: Mapping[str, torch.Tensor] | None = None,
+        signed: bool = True,
     ) -> None:
         self._blocks, self._shots, self._mitigation, self._ideal = blocks, shots, mitigation or {}, ideal
-        self._generator = np.random.default_rng(seed)
+        self._generator, self._signed = np.random.default_rng(seed), signed
+        plain = {name: q for name, q in blocks.items() if not isinstance(q, CompiledBlocks)}
+        self._stretched = {name: q for name, q in plain.items() if not _rotations(q)}
 
     def probabilities(self, key: str, slices: np.ndarray) -> np.ndarray:
         """What unlimited shots give for slices ``(T, B, d)`` of a projection, ``(T, B, d)``."""
         blocks = self._blocks[key]
         if isinstance(blocks, CompiledBlocks):
             return probabilities(blocks, slices)
-        square = np.square(np.einsum("bij,tbj->tbi", blocks.astype(slices.dtype), slices))
+        square = np.square(_turned(blocks, slices))
         return square / np.maximum(square.sum(axis=-1, keepdims=True), 1e-30)
 
     def draw_from(self, seed: np.random.SeedSequence | int) -> None:
@@ -142,15 +151,40 @@ class NoisyExecutor:
 
     def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
         count, d = self._shape(key)
-        flat = x.detach().reshape(-1, count * d).float().cpu().contiguous()
+        width = x.shape[-1]
+        flat = x.detach().reshape(-1, width).float().cpu()
+        flat = torch.nn.functional.pad(flat, (0, count * d - width)).contiguous()
         slices = flat.numpy().reshape(-1, count, d)
         p = sample(self.probabilities(key, slices), self._shots, self._generator)
         if mitigation := self._mitigation.get(key):
             p = mitigation(p)
-        signs = flat if self._ideal is None else rotate(self._ideal[key].to(flat.dtype), flat)
+        signs = (
+            flat.abs()
+            if not self._signed
+            else flat
+            if self._ideal is None
+            else rotate(self._ideal[key].to(flat.dtype), flat)
+        )
         y = np.empty((len(slices) * count, d), dtype=np.float32)
-        magnitudes(slices.reshape(-1, d), p.reshape(-1, d), signs.numpy().reshape(-1, d), y)
-        return torch.from_numpy(y).reshape(x.shape).to(x)
+        lengths = _turned(self._stretched[key], slices) if key in self._stretched else slices
+        magnitudes(np.ascontiguousarray(lengths).reshape(-1, d), p.reshape(-1, d), signs.numpy().reshape(-1, d), y)
+        return torch.from_numpy(y).reshape(-1, count * d)[:, :width].reshape(x.shape).to(x)
+
+
+def _turned(blocks: np.ndarray, slices: np.ndarray) -> np.ndarray:
+    """The product of blocks and slices, ``(T, B, d)``."""
+    q = blocks.astype(slices.dtype)
+    if q.shape[-1] > LARGE_BLOCK:
+        return np.matmul(slices.swapaxes(0, 1), q.swapaxes(1, 2)).swapaxes(0, 1)
+    found: np.ndarray = np.einsum("bij,tbj->tbi", q, slices)
+    return found
+
+
+def _rotations(blocks: np.ndarray) -> bool:
+    """Whether blocks leave the length of a random slice as it is, as only rotations do."""
+    probe = np.random.default_rng(0).normal(size=(*blocks.shape[:2], 1))
+    before, after = (np.square(values).sum(axis=1) for values in (probe, blocks @ probe))
+    return bool(np.allclose(before, after, rtol=1e-4))
 
 
 class AerExecutor(NoisyExecutor):
@@ -241,6 +275,11 @@ def signs_of_products(
 ) -> Executor:
     """The readout ``ideal_sign``."""
     return make(ideal={name: q.float() for name, q in blocks.items()}, **options)
+
+
+def without_signs(make: Callable[..., NoisyExecutor], blocks: Mapping[str, torch.Tensor], **options: Any) -> Executor:
+    """The readout ``magnitude``."""
+    return make(signed=False, **options)
 
 
 def measured_once(make: Callable[..., NoisyExecutor], blocks: Mapping[str, torch.Tensor], **options: Any) -> Executor:

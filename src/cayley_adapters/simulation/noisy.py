@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
-from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.readouts import MEASURED
+from cayley_adapters.circuits.sizes import LARGEST_NOISY_BLOCK, qubits_that_hold
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.simulation.arms import Arm, make_executor
 from cayley_adapters.simulation.mitigations import MITIGATIONS
@@ -45,7 +45,8 @@ def noisy(
         scale: noise scale λ: 0 ideal, 1 the device as calibrated.
         shots: a circuit; infinity is unlimited.
         seed: of the shots; within one block of code they go on, and another one begins with the same.
-        readout: how outputs are had of what is measured: ``sign_constrained``, ``characterised`` or ``ideal_sign``.
+        readout: how outputs are had of what is measured: ``sign_constrained``, ``characterised``,
+            ``ideal_sign`` or ``magnitude``.
         mitigation: what is undone in measured frequencies.
         layout: as of :meth:`cayley_adapters.circuits.noise.device.DeviceNoise.from_backend`; not read for a device.
         synthesis: how blocks become circuits.
@@ -72,10 +73,10 @@ def noisy(
     if not blocks:
         raise CayleyError("the model has no Cayley blocks; train some, or load an adapter onto it")
     largest = max(q.shape[-1] for q in blocks.values())
-    if largest > LARGEST_NOISY_BLOCK:
+    if not all(layer.cayley_config["default"].runs_as_circuit for layer in adapted_layers(model).values()):
         raise CayleyError(
-            f"blocks of dimension {largest} are too large to be run as noisy circuits; train some of at most "
-            f"{LARGEST_NOISY_BLOCK}"
+            f"blocks of dimension {largest} cannot be run as noisy circuits; train some whose dimension is a power of "
+            f"two up to {LARGEST_NOISY_BLOCK}, and whose ansatz is not free"
         )
     arm = Arm("noisy", readout, float(scale), float(shots), mitigation)
     circuits = adapter_circuits(model, synthesis, replace(device, scale=float(scale)))
@@ -99,6 +100,6 @@ def adapter_circuits(model: Any, synthesis: str, device: DeviceNoise) -> dict[st
     found = {}
     for name, layer in adapted_layers(model).items():
         config, theta = layer.cayley_config["default"], layer.cayley_theta["default"].detach().cpu().double()
-        synthesise = synthesis_named(synthesis, lambda: device, config.block_dim.bit_length() - 1)
+        synthesise = synthesis_named(synthesis, lambda: device, qubits_that_hold(config.dimension))
         found[name] = circuits_of(theta, config, synthesise)
     return found

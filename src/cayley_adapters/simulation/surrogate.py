@@ -70,8 +70,9 @@ class SurrogateExecutor:
     def __call__(self, key: str, x: torch.Tensor) -> torch.Tensor:
         layer = self._layers[key]
         q = layer.blocks()
-        slices = x.reshape(-1, *q.shape[:2]).float()
+        width = q.shape[0] * q.shape[1]
+        slices = torch.nn.functional.pad(x, (0, width - x.shape[-1])).reshape(-1, *q.shape[:2]).float()
         with full_precision(x.device.type):
             p = surrogate(q, slices, self._noise, layer.ansatz())
         y = constrain_signs(slices, p.clamp(min=LEAST).sqrt() * slices.norm(dim=-1, keepdim=True))
-        return y.reshape(x.shape).to(x.dtype)
+        return y.reshape(*x.shape[:-1], width)[..., : x.shape[-1]].to(x.dtype)

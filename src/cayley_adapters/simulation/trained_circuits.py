@@ -11,7 +11,9 @@ import numpy as np
 from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.transform import cayley
 from cayley_adapters.circuits.ansatz import ANSATZES
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.circuits.syntheses import SYNTHESES
+from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.registry import load
 
 if TYPE_CHECKING:
@@ -40,11 +42,17 @@ def synthesis_named(name: str, device: Callable[[], DeviceNoise], qubits: int) -
 def circuits_of(
     theta: torch.Tensor, config: CayleyConfig, synthesise: Callable[[np.ndarray], BlockCircuits]
 ) -> BlockCircuits:
-    """The circuits of a projection's blocks."""
+    """The circuits of a projection's blocks.
+
+    Raises:
+        CayleyError: They are no rotations.
+    """
+    if ANSATZES[config.ansatz].circuit_of is None:
+        raise CayleyError(f"no circuit applies blocks of ansatz {config.ansatz}; train with train.ansatz=full")
     if closed := ANSATZES[config.ansatz].circuits_builder:
         # Products of two-qubit rotations are short already: there is nothing to search for, and nothing to leave out.
         rotations = cayley(theta).numpy()
-        made: BlockCircuits = load(closed)(rotations, config.block_dim.bit_length() - 1, config.brickwork_depth)
+        made: BlockCircuits = load(closed)(rotations, qubits_that_hold(config.dimension), config.brickwork_depth)
         return made
     # Blocks that training never turned are all the same, and one search does for them.
     q, places = np.unique(blocks_of(theta, config).numpy(), axis=0, return_inverse=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from cayley_adapters.adapters.cayley.loading import load_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
+from cayley_adapters.adapters.training.fitting import told_dimension
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, from_layer, hidden_states
 from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.circuits.blocks import BlockCircuits
@@ -59,7 +60,7 @@ class AdaptedModel:
 
     Attributes:
         circuits: projection → synthesised blocks; empty where they are not run as circuits.
-        block_dim: d of the blocks.
+        block_dim: d of the blocks, see :func:`told_dimension`.
         parameters: number of the blocks' parameters.
         windows: the text.
     """
@@ -73,7 +74,7 @@ class AdaptedModel:
         layers = adapted_layers(self._model)
         self._blocks = trained_blocks(self._model)
         self._device, self._seed = device_noise(settings.noise), seed
-        self.block_dim = next(iter(self._blocks.values())).shape[-1]
+        self.block_dim = told_dimension(self._model)
         self.parameters = sum(layer.cayley_theta["default"].numel() for layer in layers.values())
         self.windows = evaluation_windows(inputs["tokens"][0], self._options)
         # Layers below the first block are the same in every arm, and for all adapters of one compressed model.

@@ -13,6 +13,7 @@ import numpy as np
 from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
 from cayley_adapters.adapters.training.controls import free_parameters
+from cayley_adapters.adapters.training.fitting import told_dimension
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import save_arrays
@@ -93,7 +94,7 @@ def _arms(job: Job, settings: Settings, bases: Bases) -> Iterator[tuple[dict[str
     """Each arm and its model, ready to answer; adapters are taken off the compressed model again."""
     inputs = job.inputs
     cell = manifest_columns("/".join(job.axes[axis][0] for axis in ("ratio", "block", "seed")))
-    ratio, d, seed = float(cell["compression_ratio"]), int(cell["block_dim"]), int(cell["seed"])
+    ratio, seed = float(cell["compression_ratio"]), int(cell["seed"])
     none = {"model": settings.model.name, "shots": math.inf, "adapter_parameters": 0}
     yield none | {"arm": "uncompressed", "method": "uncompressed", "compression_ratio": 0.0}, bases.uncompressed
 
@@ -101,7 +102,7 @@ def _arms(job: Job, settings: Settings, bases: Bases) -> Iterator[tuple[dict[str
     model = load_adapter(bases.compressed, inputs["adapter"][0].parent)
     with model.disable_adapter():
         yield none | {"arm": "compressed", "method": "compressed"}, model
-    blocks = trained_blocks(model)
+    blocks, d = trained_blocks(model), told_dimension(model)
     parameters = sum(layer.cayley_theta["default"].numel() for layer in adapted_layers(model).values())
     common = none | {"method": "cayley", "block_dim": d, "adapter_parameters": parameters}
     circuits = load_circuits(inputs["angles"][0])

@@ -11,6 +11,7 @@ from typing import Any
 from cayley_adapters.adapters.cayley.loading import load_adapter, read_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor, trained_blocks
 from cayley_adapters.adapters.training.controls import free_parameters
+from cayley_adapters.adapters.training.fitting import told_dimension
 from cayley_adapters.circuits.files import load_circuits
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
@@ -82,7 +83,7 @@ def _with_blocks(
     (angles,) = [path for path in job.inputs["angles"] if path.parent.as_posix().endswith(where)]
     model = load_adapter(base, adapter)
     blocks, circuits = trained_blocks(model), load_circuits(angles)
-    d = next(iter(blocks.values())).shape[-1]
+    d = told_dimension(model)
     parameters = sum(layer.cayley_theta["default"].numel() for layer in adapted_layers(model).values())
     common = common | {"method": "cayley", "block_dim": d, "adapter_parameters": parameters}
     noise = device_noise(settings.noise)

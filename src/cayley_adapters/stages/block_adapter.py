@@ -6,8 +6,9 @@ from typing import Any
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.model import adapted_layers, set_executor
-from cayley_adapters.adapters.training.fitting import adapted_shapes, rate_of_blocks
+from cayley_adapters.adapters.training.fitting import adapted_shapes, rate_of_blocks, told_dimension
 from cayley_adapters.analysis.lever_ranking import best_ranked, read_ranking
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.core.job import Job
 from cayley_adapters.settings import Settings
 from cayley_adapters.simulation.surrogate import SurrogateExecutor
@@ -30,14 +31,15 @@ def block_model(job: Job, settings: Settings, base: Any) -> Any:
     adapted_shapes(base, options.targets, options.layers)
     model = get_peft_model(base, block_config(job, settings))
     if options.noise_scale > 0:
-        noise = device_noise(settings.noise, options.noise_scale).as_known(job.block_dim.bit_length() - 1)
+        qubits = qubits_that_hold(told_dimension(model))
+        noise = device_noise(settings.noise, options.noise_scale).as_known(qubits)
         set_executor(model, SurrogateExecutor(adapted_layers(model), noise))
     return model
 
 
-def block_step(job: Job, rate: float) -> float:
+def block_step(job: Job, rate: float, model: Any) -> float:
     """The optimiser's step for ``train.learning_rate``."""
-    return rate_of_blocks(rate, job.block_dim)
+    return rate_of_blocks(rate, told_dimension(model))
 
 
 def block_config(job: Job, settings: Settings) -> CayleyConfig:

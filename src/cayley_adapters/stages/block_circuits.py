@@ -9,9 +9,9 @@ import torch
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.transform import cayley
-from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.circuits.ansatz import ANSATZES, full
 from cayley_adapters.circuits.gates import circuit_summary
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.circuits.synthesis import lengthened
 from cayley_adapters.core.registry import load
@@ -41,7 +41,7 @@ def identity_circuits(
         settings: a job's.
     """
     synthesis = SYNTHESES[settings.transpile.synthesis]
-    if not synthesis.circuits or config.block_dim > LARGEST_NOISY_BLOCK:
+    if not synthesis.circuits or not config.runs_as_circuit:
         return {}
     count = qiskit_gates(config, settings.transpile.compared_blocks) if synthesis.compared else 0
     found = {}
@@ -59,10 +59,10 @@ def qiskit_gates(config: CayleyConfig, compared: int) -> int:
     """
     from cayley_adapters.circuits.qiskit import qiskit_circuit
 
-    d = config.block_dim
+    d = config.dimension
     if d < 4 or ANSATZES[config.ansatz].circuits_builder or not compared:
         return 0
-    rng, exact = np.random.default_rng(0), full(d.bit_length() - 1)
+    rng, exact = np.random.default_rng(0), full(qubits_that_hold(d))
     blocks = cayley(torch.from_numpy(rng.normal(size=(compared, d * (d - 1) // 2)))).numpy()
     mean = np.mean([qiskit_circuit(q, rng.normal(size=d)).count_ops().get("cz", 0) for q in blocks])
     return round(float(mean)) - circuit_summary(exact).cz + len(exact.couplers)

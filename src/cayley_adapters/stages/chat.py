@@ -10,6 +10,7 @@ import typer
 from cayley_adapters.adapters.cayley.model import set_executor
 from cayley_adapters.circuits.noise.calibration_files import load_calibration
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.core.errors import CayleyError, nearest
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import printable, say
@@ -87,7 +88,7 @@ def _executor(job: Job, settings: Settings, model: DeviceModel, kind: str, usage
     if kind == "exact":
         return ExactExecutor(blocks, "signed")
     calibration, about = load_calibration(job.inputs["calibration"][0])
-    n = model.config.block_dim.bit_length() - 1
+    n = qubits_that_hold(model.config.dimension)
     lines = disjoint_lines(calibration, n, options.quality, options.spacing == "sparse")
     sampling = sampling_of(options, settings.noise)
     noise = sampling.noise(calibration, lines)
@@ -95,7 +96,7 @@ def _executor(job: Job, settings: Settings, model: DeviceModel, kind: str, usage
     mitigation = options.mitigation
     if options.mode == "per_token":
         return QpuExecutor(model.blocks, model.circuits, lines, noise, mitigation, runner)
-    preparations = preparation_slices(model.config.block_dim)
+    preparations = preparation_slices(model.config.dimension)
     workload = characterise_workload(model.circuits, preparations, lines, calibration.name)
     p = frequencies(workload, runner(workload), mitigation, noise)
     return ExactExecutor(measured_maps(workload, p, model.blocks), "signed")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from cayley_adapters.circuits.noise.backends import calibration_named
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.noise.hidden import Hidden, known_instead
+from cayley_adapters.circuits.noise.medians import median_noise
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.reading import damaged, load_json
@@ -70,10 +71,20 @@ def use_threads(count: int) -> None:
 
 def device_noise(noise: Noise, scale: float = 1.0) -> DeviceNoise:
     """The configured device at a noise scale, with what its calibration does not say and what is known of it."""
-    device = DeviceNoise.from_backend(noise.backend, scale, noise.layout, noise.idle)
+    device = _of_medians(noise, scale) if noise.medians else _of_snapshot(noise, scale)
     other = noise.known_from
     known = None if other is None else known_instead(device.calibration, calibration_named(other))
     return replace(device, hidden=hidden_of(noise), known=known)
+
+
+def _of_snapshot(noise: Noise, scale: float) -> DeviceNoise:
+    return DeviceNoise.from_backend(noise.backend, scale, noise.layout, noise.idle)
+
+
+def _of_medians(noise: Noise, scale: float) -> DeviceNoise:
+    given: Any = noise.layout
+    layout = (given,) if isinstance(given[0], int) else given
+    return median_noise(noise.backend, **noise.medians or {}, scale=scale, layout=layout)
 
 
 def hidden_of(noise: Noise) -> Hidden:

@@ -29,7 +29,7 @@ def control_key(job: Job) -> str:
     return f"control.{own}" if own else "train.learning_rate"
 
 
-def control_step(job: Job, rate: float) -> float:
+def control_step(job: Job, rate: float, model: Any) -> float:
     """The optimiser's step for that step size, which of rotations is divided as that of blocks is."""
     method, block_dim = control_of(job.cell["control"])
     control = CONTROLS[method]

@@ -11,6 +11,7 @@ import numpy as np
 from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import load_adapter
 from cayley_adapters.adapters.cayley.model import adapted_layers
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.models.base import load_tokenizer
@@ -50,7 +51,7 @@ class DeviceModel:
     @cached_property
     def circuits(self) -> dict[str, BlockCircuits]:
         """Projection → its synthesised blocks."""
-        synthesise = synthesis_of(self._settings, self.config.block_dim.bit_length() - 1)
+        synthesise = synthesis_of(self._settings, qubits_that_hold(self.config.dimension))
         return {name: circuits_of(theta, self.config, synthesise) for name, theta in self._theta.items()}
 
     def windows(self, text: str | None, tokens: int) -> Windows:
@@ -87,8 +88,10 @@ class DeviceModel:
                 self.model(input_ids=torch.as_tensor(windows.tokens, dtype=torch.long), use_cache=False)
         finally:
             hook.remove()
-        d = self.config.block_dim
-        return seen[0][0, :-1].float().numpy().reshape(windows.tokens.shape[1] - 1, -1, d)
+        d = self.config.dimension
+        entering = seen[0][0, :-1].float()
+        filled = torch.nn.functional.pad(entering, (0, -entering.shape[-1] % d))
+        return filled.numpy().reshape(len(entering), -1, d)
 
     @property
     def folder(self) -> Path:

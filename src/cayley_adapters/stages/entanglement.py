@@ -21,6 +21,7 @@ from cayley_adapters.analysis.entanglement import (
     against_random,
     projection_rows,
 )
+from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.entanglement import random_directions
 from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress, say
@@ -74,8 +75,9 @@ def _rows(label: str, paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
     for path in paths:
         config, stored = read_adapter(path.parent, CayleyConfig)
         folder = "/".join(path.parent.parts[-3:])
-        cell = {name: float(value) for name, value in manifest_columns(folder).items()}
-        cell |= {name: int(cell[name]) for name in ("block_dim", "seed")}
+        rotations = ANSATZES[config.ansatz].circuit_of is not None
+        told, rows, largest = manifest_columns(folder), list[dict[str, Any]](), 0
+        cell = {"compression_ratio": float(told["compression_ratio"]), "seed": int(told["seed"])}
         for name, saved in stored.items():
             layer, projection = re.findall(r"\.layers\.(\d+)\..*?(\w+)\.cayley_theta$", name)[0]
             theta = saved.double()
@@ -83,7 +85,9 @@ def _rows(label: str, paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
             rng = np.random.default_rng(zlib.crc32(f"{folder}/{name}".encode()))
             random = torch.from_numpy(random_directions(theta.numpy(), rng))
             kinds = {"trained": blocks_of(theta, config).numpy(), "random": blocks_of(random, config).numpy()}
-            for row in projection_rows(kinds):
-                yield cell | {"layer": int(layer), "projection": projection} | row
+            largest = max(largest, kinds["trained"].shape[-1])
+            about = {"layer": int(layer), "projection": projection}
+            rows += [cell | about | row for row in projection_rows(kinds, rotations)]
             done += 1
             progress(done, len(stored) * len(paths))  # all adapters of a run are on the same projections
+        yield from (row | {"block_dim": largest} for row in rows)

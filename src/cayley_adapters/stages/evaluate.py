@@ -13,6 +13,7 @@ from cayley_adapters.analysis.refine import next_noise_scale
 from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, circuit_errors
 from cayley_adapters.circuits.noise.sources import SOURCES
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.core.files import save_arrays
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import Progress
@@ -40,7 +41,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         "compression_ratio": job.ratio,
         "ansatz": train.ansatz,
         "block_dim": model.block_dim,
-        "qubits": model.block_dim.bit_length() - 1,
+        "qubits": qubits_that_hold(model.block_dim),
         "seed": job.seed,
         "adapter_parameters": model.parameters,
         "two_qubit_gates": counts.mean() if len(counts) else math.nan,

@@ -31,11 +31,11 @@ def run(job: Job, settings: Settings) -> Outcome:
         return model, identity_circuits(thetas, config, settings)
 
     model = AdaptedModel(job, settings, adapt, 0)
-    arms = list(device_arms(settings, job.block_dim, axis_of(job, settings))) if model.circuits else []
+    arms = list(device_arms(settings, model.block_dim, axis_of(job, settings))) if model.circuits else []
     progress, rows = Progress(job.label), []
     for arm in arms:
         row = arm.columns | perplexity_row(model.losses(arm), model.windows)
-        rows.append({"compression_ratio": job.ratio, "block_dim": job.block_dim, **row})
+        rows.append({"compression_ratio": job.ratio, "block_dim": model.block_dim, **row})
         progress(len(rows), len(arms), f"noise {arm.noise_scale:g}: perplexity {row['perplexity']:.4g}")
     write_table(rows, job.outputs["identity"], IDENTITY_COLUMNS)
     return Outcome()

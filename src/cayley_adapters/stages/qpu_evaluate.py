@@ -13,6 +13,7 @@ from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.gates import circuit_summary
 from cayley_adapters.circuits.noise.calibration_files import load_calibration
 from cayley_adapters.circuits.noise.device import DeviceNoise
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.core.job import Job, manifest_columns
 from cayley_adapters.core.messages import Progress, say
@@ -67,7 +68,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     known = {row["arm"]: row for row in rows}
     write_table(rows, outputs["inference"], INFERENCE_COLUMNS)
 
-    n = model.config.block_dim.bit_length() - 1
+    n = qubits_that_hold(model.config.dimension)
     lines = disjoint_lines(calibration, n, options.quality, options.spacing == "sparse")
     table = mode_rows(projection, model.blocks, model.circuits, slices, lines, noise, sampling)
     write_table(table, outputs["modes"], MODE_COLUMNS)
@@ -151,7 +152,7 @@ def _cell(
         "compression_ratio": ratio,
         "ansatz": train.ansatz,
         "block_dim": int(cell["block_dim"]),
-        "qubits": model.config.block_dim.bit_length() - 1,
+        "qubits": qubits_that_hold(model.config.dimension),
         "seed": int(cell["seed"]),
         "recovery": (compressed - row["perplexity"]) / (compressed - uncompressed) if ratio else None,
         "adapter_parameters": model.parameters,

@@ -11,6 +11,7 @@ import pandas as pd
 from cayley_adapters.circuits.noise.backends import calibration_of
 from cayley_adapters.circuits.noise.calibration import Calibration
 from cayley_adapters.circuits.noise.calibration_files import save_calibration
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
@@ -46,7 +47,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     service, backend = device_of(job, options)
     (calibration, date), sampling = _calibration(job, backend), sampling_of(options, settings.noise)
     model = DeviceModel(job, settings)
-    n = model.config.block_dim.bit_length() - 1
+    n = qubits_that_hold(model.config.dimension)
     quality = options.quality
     packings = {spacing: packing_on(backend, calibration, n, spacing, quality) for spacing in ("dense", "sparse")}
     lines = packings[options.spacing][1]
@@ -61,7 +62,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     tokens = windows.tokens.shape[1] - 1
     rows = []
     for packing, _ in packings.values():
-        for served, slices in ((tokens, tokens), (None, preparations(model.config.block_dim))):
+        for served, slices in ((tokens, tokens), (None, preparations(model.config.dimension))):
             rows.append(Cost(groups, served, slices, packing, *limits).row(Path(job.base).name))
     two = [packings[s][0] if n == 2 else packing_on(backend, calibration, 2, s, quality)[0] for s in packings]
     rows += paper_costs(two, sampling.executions_per_job, options.price_per_second)
@@ -102,7 +103,7 @@ def _workload(
     options: Qpu, model: DeviceModel, windows: Windows, lines: tuple[tuple[int, ...], ...], backend: str
 ) -> Workload:
     if options.mode == "characterise":
-        return characterise_workload(model.circuits, preparation_slices(model.config.block_dim), lines, backend)
+        return characterise_workload(model.circuits, preparation_slices(model.config.dimension), lines, backend)
     if len(model.circuits) > 1:
         raise CayleyError(
             f"qpu.mode=per_token: runs one projection, and the model has blocks on {len(model.circuits)}; type "

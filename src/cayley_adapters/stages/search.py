@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from cayley_adapters.adapters.training.fitting import told_dimension
 from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
@@ -13,5 +16,8 @@ __all__ = ["run"]
 
 def run(job: Job, settings: Settings) -> Outcome:
     """Write it, and all that were tried."""
-    cell = {"compression_ratio": job.ratio, "method": "cayley", "block_dim": job.block_dim}
+
+    def cell(model: Any) -> dict[str, Any]:
+        return {"compression_ratio": job.ratio, "method": "cayley", "block_dim": told_dimension(model)}
+
     return choose_rate(job, settings, "train.learning_rate", block_model, block_step, cell)

@@ -15,4 +15,4 @@ def run(job: Job, settings: Settings) -> Outcome:
     """Write it, and all that were tried."""
     method, block_dim = control_of(job.cell["control"])
     cell = {"compression_ratio": job.ratio, "method": method, "block_dim": block_dim}
-    return choose_rate(job, settings, control_key(job), control_model, control_step, cell)
+    return choose_rate(job, settings, control_key(job), control_model, control_step, lambda model: cell)

@@ -28,7 +28,12 @@ SEED = 0
 
 
 def choose_rate(
-    job: Job, settings: Settings, key: str, adapt: Adapt, step: Callable[[Job, float], float], cell: dict[str, Any]
+    job: Job,
+    settings: Settings,
+    key: str,
+    adapt: Adapt,
+    step: Callable[[Job, float, Any], float],
+    cell: Callable[[Any], dict[str, Any]],
 ) -> Outcome:
     """Write the step size with the lowest validation loss after a short training, and all that were tried.
 
@@ -37,13 +42,12 @@ def choose_rate(
         settings: what it may read.
         key: of the configuration that is the step size; it is tried what ``search`` has under its last part.
         adapt: puts the adapter on the compressed model.
-        step: (job, step size) → the optimiser's step.
-        cell: what the table's rows say of the adapter.
+        step: (job, step size, adapted model) → the optimiser's step.
+        cell: adapted model → what the table's rows say of it.
     """
     given = job.leaves.get(key)
     rates = getattr(settings.search, key.partition(".")[2])
-    trials = [] if given is not None else _trials(job, settings, rates, adapt, step)
-    trials = [cell | row for row in trials]
+    trials = [] if given is not None else _trials(job, settings, rates, adapt, step, cell)
     losses = np.array([row["validation"] for row in trials])
     best = int(losses.argmin()) if trials else 0
     at_end = len(trials) > 1 and best in (0, len(trials) - 1)
@@ -60,7 +64,12 @@ def choose_rate(
 
 
 def _trials(
-    job: Job, settings: Settings, rates: tuple[float, ...], adapt: Adapt, step: Callable[[Job, float], float]
+    job: Job,
+    settings: Settings,
+    rates: tuple[float, ...],
+    adapt: Adapt,
+    step: Callable[[Job, float, Any], float],
+    cell: Callable[[Any], dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """A row a step size; one with which training diverges has an infinite loss."""
     import torch
@@ -73,13 +82,15 @@ def _trials(
     for rate in rates:
         torch.manual_seed(SEED)
         model = adapt(job, settings, base)
-        recipe = recipe_of(options, step(job, rate), SEED, steps=steps, validate_every=steps, validate_start=False)
+        recipe = recipe_of(
+            options, step(job, rate, model), SEED, steps=steps, validate_every=steps, validate_start=False
+        )
         try:
             last = fit_adapter(model, recipe=recipe, **text)[-1]["validation"]
         except CayleyError:
             last = np.inf
         loss = last if np.isfinite(last) else np.inf
-        rows.append({"learning_rate": rate, "steps": steps, "validation": loss})
+        rows.append(cell(model) | {"learning_rate": rate, "steps": steps, "validation": loss})
         progress(len(rows), len(rates), f"step size {rate:g}: validation {loss:.4f}")
         base = model.unload()
     return rows

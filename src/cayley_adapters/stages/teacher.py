@@ -28,7 +28,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         return Outcome()
     tokens = windows.tokens
     model = place(base_model(inputs["model"][0]), device_named(train.device))
-    targets = teacher_targets(model, tokens, train.distillation_top_k, Progress(job.label))
+    targets = teacher_targets(model, tokens, train.distillation_top_k, Progress(job.label), train.temperature)
     save_targets(targets, path)
     say(f"{job.label}: {len(tokens)} windows, {path.stat().st_size / 1e6:.1f} MB in {path}")
     return Outcome()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cayley_adapters.core.job import Job
 from cayley_adapters.pipeline.stage import Outcome
 from cayley_adapters.settings import Settings
@@ -13,5 +15,5 @@ __all__ = ["run"]
 
 def run(job: Job, settings: Settings) -> Outcome:
     """Write the trained adapter, on the best-ranked projections where the job has a ranking."""
-    step = block_step(job, rate_of(job, settings.train.learning_rate))
-    return train_and_save(job, settings, block_model, step, job.seed)
+    rate = rate_of(job, settings.train.learning_rate)
+    return train_and_save(job, settings, block_model, partial(block_step, job, rate), job.seed)

@@ -46,14 +46,14 @@ def rate_of(job: Job, given: float | None) -> float:
     return given
 
 
-def train_and_save(job: Job, settings: Settings, adapt: Adapt, learning_rate: float, seed: int) -> Outcome:
+def train_and_save(job: Job, settings: Settings, adapt: Adapt, step: Callable[[Any], float], seed: int) -> Outcome:
     """Train an adapter and write it as PEFT saves it, with the curve of its training.
 
     Args:
         job: a training job; its inputs hold the compressed model, the text and the teacher's predictions.
         settings: what it may read.
         adapt: puts the adapter on the compressed model.
-        learning_rate: the largest step size.
+        step: the adapted model → the largest step size.
         seed: of the order of the text.
     """
     import torch
@@ -62,7 +62,7 @@ def train_and_save(job: Job, settings: Settings, adapt: Adapt, learning_rate: fl
     set_threads(options.threads)
     torch.manual_seed(seed)
     model = adapt(job, settings, place(load_compressed(inputs["compressed"][0].parent), device_named(options.device)))
-    given, checkpoint = text_of(job, options), checkpoint_of(job)
+    given, checkpoint, learning_rate = text_of(job, options), checkpoint_of(job), step(model)
     recipe = recipe_of(options, learning_rate, seed)
     history = fit_adapter(model, recipe=recipe, checkpoint=checkpoint, progress=Progress(job.label), **given)
     about = read_json(inputs["compressed"][0].parent / "compression.json")
@@ -90,7 +90,10 @@ def text_of(job: Job, options: Train) -> dict[str, Any]:
 
 def recipe_of(options: Train, learning_rate: float, seed: int, **changes: Any) -> Recipe:
     """How the ``train`` group, or as much of it as controls are given, says that adapters are trained."""
-    given = ("steps", "batch_windows", "schedule", "warmup", "max_grad_norm", "distillation", "validate_every")
+    given = (
+        *("steps", "batch_windows", "schedule", "warmup", "warmup_steps", "max_grad_norm", "validate_every"),
+        *("distillation", "cross_entropy", "temperature"),
+    )
     values = {name: getattr(options, name) for name in given} | changes
     return Recipe(learning_rate=learning_rate, seed=seed, **values)
 
@@ -98,10 +101,12 @@ def recipe_of(options: Train, learning_rate: float, seed: int, **changes: Any) -
 def _training(options: Train, windows: int, window: int, about: Mapping[str, Any]) -> str:
     """What an adapter was trained on, for its card."""
     base = f"{about['model']} compressed by {about['method']}, ratio {about['compression_ratio']:g}"
+    heated = "" if options.temperature == 1 else f" at temperature {options.temperature:g}"
+    heated += "" if options.cross_entropy is None else f", of cross-entropy {options.cross_entropy:g}"
     return (
         f"On {base}: {options.steps} steps of {options.batch_windows} windows of {window} tokens, out of the {windows} "
         "of the run's training text; next-token cross-entropy, and distillation from the uncompressed model, weight "
-        f"{options.distillation:g}. `config.yaml` of the run names the text."
+        f"{options.distillation:g}{heated}. `config.yaml` of the run names the text."
     )
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.layer import blocks_of
 from cayley_adapters.adapters.cayley.loading import read_adapter
-from cayley_adapters.circuits import LARGEST_NOISY_BLOCK
 from cayley_adapters.circuits.files import load_circuits, save_circuits
 from cayley_adapters.circuits.gates import circuit_summary
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.circuits.synthesis import lengthened
 from cayley_adapters.core.job import Job
@@ -43,8 +43,8 @@ def run(job: Job, settings: Settings) -> Outcome:
     exact = load_circuits(inputs["exact"][0]) if inputs.get("exact") else None
     if not synthesis.circuits:
         say(f"{job.label}: no circuits are asked for (transpile.synthesis=none)")
-    elif config.block_dim <= LARGEST_NOISY_BLOCK:
-        synthesise = synthesis_of(settings, config.block_dim.bit_length() - 1)
+    elif config.runs_as_circuit:
+        synthesise = synthesis_of(settings, qubits_that_hold(config.dimension))
         count = qiskit_gates(config, settings.transpile.compared_blocks) if synthesis.compared else 0
         progress = Progress(job.label)
         for index, (name, theta) in enumerate(stored.items()):

@@ -68,6 +68,7 @@ def _text(config: CayleyConfig, trained_on: str | None = None, loading: str | No
     size = f"d = {config.block_dim}"
     if config.block_dim_pattern:
         size += " (" + ", ".join(f"{name}: {d}" for name, d in sorted(config.block_dim_pattern.items())) + ")"
+    formula = "I + A with any A" if config.ansatz == "free" else "Q = (I − K/2)(I + K/2)⁻¹"
     training = trained_on or "Not stated. Say here which text or task the blocks were trained on, and for how long."
     weights = (
         f"Digest of the base model's weights: `{config.base_weights}`. On another model of the same shape the adapter "
@@ -78,7 +79,7 @@ def _text(config: CayleyConfig, trained_on: str | None = None, loading: str | No
     return f"""
 # Cayley adapter
 
-Blocks Q = (I − K/2)(I + K/2)⁻¹ ({size}, ansatz {config.ansatz}, readout {config.readout}) that rotate the inputs of
+Blocks {formula} ({size}, ansatz {config.ansatz}, readout {config.readout}) that rotate the inputs of
 {where if isinstance(where, str) else ", ".join(where)}, slice by slice, in a frozen model.
 
 ## Use

@@ -14,6 +14,7 @@ from peft.config import PeftConfig
 
 from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.circuits.sizes import WHOLE, runs_as_circuit
 from cayley_adapters.core.errors import CayleyError, nearest
 
 __all__ = ["PEFT_TYPE", "CayleyConfig", "CayleyType"]
@@ -42,7 +43,8 @@ class CayleyConfig(PeftConfig):
     """Configuration of Cayley unitary adapters (arXiv:2605.05914), used as any other PEFT configuration.
 
     Args:
-        block_dim: d, a power of two that divides the inputs of every target; each slice of d inputs gets its own block.
+        block_dim: d, a number from 2 up; each slice of d inputs gets its own block, the last one filled up with zeros
+            where d does not divide a projection's inputs. ``input`` is one block for all inputs of a projection.
         block_dim_pattern: names of projections, or regular expressions of their ends, → their own d, as PEFT has
             ``rank_pattern``.
         target_modules: names of the projections whose inputs are rotated, as in PEFT; its defaults for LoRA if None.
@@ -51,13 +53,15 @@ class CayleyConfig(PeftConfig):
         layers_pattern: name of the list of layers, as in PEFT.
         modules_to_save: modules that are trained and saved whole, such as a task's head, as in PEFT.
         ansatz: ``full``: one free parameter for each entry of the block's strict upper triangle. ``brickwork``: the
-            block is a product of rotations of neighbouring qubits, six parameters each.
+            block is a product of rotations of neighbouring qubits, six parameters each. ``free``: any matrix, one
+            parameter for each entry, which no circuit applies.
         brickwork_depth: layers of the brickwork, 1 to 64, see :func:`cayley_adapters.circuits.ansatz.bricks`; not read
             for ``full``.
         readout: ``signed``: y = Qx; ``sign_constrained``: y = sign(x)·|Qx|, what a device can tell about y.
         init_weights: start from the identity; else from random blocks, which only tests want.
         base_weights: digest of the base model's weights, see
             :func:`cayley_adapters.adapters.cayley.base_identity.base_digest`; filled in when blocks are put on a model.
+        padded: whether the last slice of some projection is filled up with zeros; filled in likewise.
         requires: for whoever reads the saved file without this package.
 
     Raises:
@@ -68,8 +72,10 @@ class CayleyConfig(PeftConfig):
         'CAYLEY'
     """
 
-    block_dim: int = field(default=4, metadata={"help": "dimension of the blocks, a power of two"})
-    block_dim_pattern: dict[str, int] = field(default_factory=dict, metadata={"help": "projection → its own dimension"})
+    block_dim: int | str = field(default=4, metadata={"help": "dimension of the blocks, or input"})
+    block_dim_pattern: dict[str, int | str] = field(
+        default_factory=dict, metadata={"help": "projection → its own dimension"}
+    )
     target_modules: list[str] | set[str] | str | None = field(default=None, metadata={"help": "projections to adapt"})
     exclude_modules: list[str] | set[str] | str | None = field(
         default=None, metadata={"help": "projections to leave out"}
@@ -84,6 +90,7 @@ class CayleyConfig(PeftConfig):
     readout: str = field(default="signed", metadata={"help": f"one of {TRAINED}"})
     init_weights: bool = field(default=True, metadata={"help": "start from the identity"})
     base_weights: str | None = field(default=None, metadata={"help": "digest of the base model's weights"})
+    padded: bool = field(default=False, metadata={"help": "whether some last slice is filled up with zeros"})
     requires: str = field(default="import cayley_adapters", metadata={"help": "what makes PEFT know this method"})
 
     def __post_init__(self) -> None:
@@ -108,7 +115,12 @@ class CayleyConfig(PeftConfig):
                 )
         family = ANSATZES[self.ansatz]
         for name, d in sizes.items():
-            if d < family.smallest:
+            if family.layered and (isinstance(d, str) or d & (d - 1)):
+                raise CayleyError(
+                    f"{name}={d!r} is no power of two, and ansatz={self.ansatz!r} is made of qubits: use 4, 8, …, or "
+                    "ansatz='full'"
+                )
+            if isinstance(d, int) and d < family.smallest:
                 raise CayleyError(
                     f"ansatz={self.ansatz!r} needs two qubits: use {name}={family.smallest} or larger, or ansatz='full'"
                 )
@@ -119,8 +131,11 @@ class CayleyConfig(PeftConfig):
 
     @staticmethod
     def _check_dimension(name: str, d: Any) -> None:
-        if not isinstance(d, int) or isinstance(d, bool) or d < 2 or d & (d - 1):
-            raise CayleyError(f"{name}={d!r} is no power of two; use 2, 4, 8, 16, …")
+        if d != WHOLE and (not isinstance(d, int) or isinstance(d, bool) or d < 2):
+            raise CayleyError(
+                f"{name}={d!r} is no dimension of a block; use a number of at least 2, or {WHOLE!r} for one block of "
+                "all inputs"
+            )
 
     def _check_layers(self) -> None:
         """As PEFT's own methods do."""
@@ -146,6 +161,20 @@ class CayleyConfig(PeftConfig):
             if matches(pattern, key):
                 return replace(self, block_dim=d, block_dim_pattern={})
         return self
+
+    def sized(self, inputs: int) -> CayleyConfig:
+        """The configuration of a projection with so many inputs: ``input`` becomes their number."""
+        return replace(self, block_dim=inputs) if self.block_dim == WHOLE else self
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of one projection's blocks, see :meth:`sized`."""
+        return int(self.block_dim)
+
+    @property
+    def runs_as_circuit(self) -> bool:
+        """Whether noisy circuits of these blocks are run."""
+        return ANSATZES[self.ansatz].circuit_of is not None and runs_as_circuit(self.block_dim)
 
     def check_names(self, adapted: Sequence[str]) -> None:
         """Say which names of the configuration are of no projection.

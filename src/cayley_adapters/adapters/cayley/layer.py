@@ -14,10 +14,14 @@ from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.matrices import MeetingWeight, input_count, output_count, parameter_dtype
 from cayley_adapters.adapters.cayley.rotation import full_precision, rotate
 from cayley_adapters.circuits.ansatz import ANSATZES, Ansatz, qubits_of
+from cayley_adapters.circuits.sizes import WHOLE, block_count
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.registry import load
 
 __all__ = ["CayleyLayer", "blocks_of", "constrain_signs"]
+
+MOST_PADDED = 4
+"""A block may be so many times as large as the inputs that it turns; what is beyond turns nothing but zeros."""
 
 RANDOM_ANGLE = 0.5
 """Standard deviation of the free parameters of blocks that do not start as the identity, in radians."""
@@ -35,7 +39,7 @@ def blocks_of(theta: torch.Tensor, config: CayleyConfig) -> torch.Tensor:
 
 def _built(theta: torch.Tensor, config: CayleyConfig, builder: Callable[..., torch.Tensor]) -> torch.Tensor:
     with full_precision(theta.device.type):
-        return builder(theta, config.block_dim.bit_length() - 1, config.brickwork_depth)
+        return builder(theta, config.block_dim, config.brickwork_depth)
 
 
 def _precise(x: torch.Tensor) -> torch.Tensor:
@@ -49,7 +53,7 @@ def _turn(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 class CayleyLayer(nn.Module, BaseTunerLayer):
-    """Wraps a projection W: y = W · blockdiag(Q) x."""
+    """Wraps a projection W: y = W · blockdiag(Q) x; what blocks turn beyond the inputs is zeros, and is dropped."""
 
     adapter_layer_names = ("cayley_theta",)
     other_param_names = ("cayley_config", "_builders")
@@ -65,6 +69,9 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         self._binding: Binding | None = None
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
+        # The weight below merged blocks that cannot be turned back: free ones, and those that are larger than what they
+        # turn, which without their last rows are no rotations.
+        self._plain: torch.Tensor | None = None
         base: Any = self.get_base_layer()
         self.in_features = input_count(base, key)
         self.out_features = output_count(base)
@@ -75,21 +82,24 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
         """Add an adapter whose blocks are the identity, unless its configuration wants random ones.
 
         Raises:
-            CayleyError: ``block_dim`` does not divide the projection's inputs.
+            CayleyError: ``block_dim`` is far larger than the projection's inputs.
         """
-        d = config.block_dim
-        if self.in_features % d:
-            allowed = [2**n for n in range(1, self.in_features.bit_length()) if self.in_features % 2**n == 0]
+        config = config.sized(self.in_features)
+        d = config.dimension
+        if d > MOST_PADDED * self.in_features:
             raise CayleyError(
-                f"block_dim={d} does not divide the {self.in_features} inputs of {self.key}; allowed: {allowed}; "
-                "block_dim_pattern gives single projections a dimension of their own"
+                f"block_dim={d} is more than {MOST_PADDED} times the {self.in_features} inputs of {self.key}; use "
+                f"{WHOLE!r} for one block of all of them; block_dim_pattern gives single projections a dimension of "
+                "their own"
             )
         base: Any = self.get_base_layer()
         device = next(iter([*base.parameters(), *base.buffers()])).device  # quantised ones have buffers only
         if device.type == "meta" and hasattr(base, "_hf_hook"):
             device = base._hf_hook.execution_device  # accelerate keeps the weights elsewhere until they are needed
         family = ANSATZES[config.ansatz]
-        theta = torch.zeros(self.in_features // d, *family.theta_shape(d, config.brickwork_depth), device=device)
+        theta = torch.zeros(
+            block_count(self.in_features, d), *family.theta_shape(d, config.brickwork_depth), device=device
+        )
         if not config.init_weights:
             nn.init.normal_(theta, std=RANDOM_ANGLE)
         self.cayley_config[adapter_name] = config
@@ -127,7 +137,10 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
     def ansatz(self) -> Ansatz:
         """The circuits' ansatz of the active adapter."""
         config = self.cayley_config[self.active_adapters[0]]
-        return ANSATZES[config.ansatz].circuit_of(qubits_of(config.block_dim), config.brickwork_depth)
+        circuit_of = ANSATZES[config.ansatz].circuit_of
+        if circuit_of is None:
+            raise CayleyError(f"no circuit applies the blocks of {self.key}: ansatz={config.ansatz} has no rotations")
+        return circuit_of(qubits_of(config.dimension), config.brickwork_depth)
 
     @property
     def executor(self) -> Callable[[str, torch.Tensor], torch.Tensor] | None:
@@ -225,20 +238,30 @@ class CayleyLayer(nn.Module, BaseTunerLayer):
                 f"{self.key} has another adapter inside, which acts after these blocks; merge that one first"
             )
         weight = MeetingWeight(self.get_base_layer(), self.key)
-        merged = _precise(weight.rows)
+        merged = _precise(weight.rows if self._plain is None else self._plain)
         # The last to act comes next to W: W Q₂ Q₁. So what was merged before comes off, and on again.
-        for name in reversed(before):
+        for name in reversed(before) if self._plain is None else ():
             merged = _turn(self.blocks(name), merged)
-        after = [*reversed(added), *before]
+        plain, after = merged if before else weight.rows, [*reversed(added), *before]
         for name in after:
             merged = _turn(self.blocks(name).mT, merged)
         if safe_merge and not torch.isfinite(merged).all():
             raise ValueError(f"NaNs detected in the merged weights. The adapter {', '.join(added)} seems to be broken")
         weight.write(merged)
+        if self._plain is None and any(map(self._cannot_be_turned_back, added)):
+            self._plain = plain
         self.merged_adapters = after
+
+    def _cannot_be_turned_back(self, name: str) -> bool:
+        config = self.cayley_config[name]
+        return bool(self.in_features % config.dimension) or ANSATZES[config.ansatz].circuit_of is None
 
     def unmerge(self) -> None:
         """Undo :meth:`merge`, up to rounding."""
+        if self._plain is not None:
+            weight = MeetingWeight(self.get_base_layer(), self.key)
+            weight.write(self._plain.to(weight.parameter.device))
+            self._plain, self.merged_adapters = None, []
         while self.merged_adapters:
             weight = MeetingWeight(self.get_base_layer(), self.key)
             weight.write(_turn(self.blocks(self.merged_adapters.pop()), weight.rows))

@@ -13,6 +13,7 @@ import torch
 from peft.config import PeftConfig
 
 from cayley_adapters.adapters.cayley.base_identity import base_digest, differs
+from cayley_adapters.circuits.sizes import WHOLE
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.files import read_json
 from cayley_adapters.models.weights import Weights
@@ -34,7 +35,7 @@ KNOWN = {
     *("peft_type", "task_type", "base_model_name_or_path", "revision", "inference_mode", "peft_version"),
     *("layers_to_transform", "layers_pattern", "ansatz", "brickwork_depth", "readout", "lora_alpha"),
     *("auto_mapping", "use_cayley_neumann", "coft", "block_share", "bias"),
-    *("modules_to_save", "base_weights", "requires", "init_weights"),
+    *("modules_to_save", "base_weights", "requires", "init_weights", "padded"),
     *SIZES,
     *PATTERNS,
 }
@@ -115,6 +116,8 @@ def _unusual(config: PeftConfig, tensors: Mapping[str, torch.Tensor]) -> str | N
     largest = max((max(value.shape, default=0) for value in tensors.values()), default=0)
     sizes = {key: getattr(config, key, None) or 0 for key in SIZES} | (getattr(config, "block_dim_pattern", None) or {})
     for key, value in sizes.items():
+        if value == WHOLE and key not in SIZES[2:]:
+            continue
         if not isinstance(value, int) or not 0 <= value <= max(2 * largest, 8):
             return f"{key}={str(value)[:40]} fits none of its tensors, of which the longest side is {largest}"
     for key in PATTERNS:

@@ -57,6 +57,8 @@ class CayleyModel(BaseTuner):
                 parameter.requires_grad = flag
             raise
         config.base_weights = config.base_weights or digest
+        own = [layer for layer in adapted_layers(model).values() if adapter_name in layer.cayley_config]
+        config.padded = any(layer.in_features % layer.cayley_config[adapter_name].dimension for layer in own)
 
     def _prepare_adapter_config(self, peft_config: Any, model_config: Any) -> Any:
         if str(peft_config.target_modules).lower() != "all-linear":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
 from cayley_adapters.adapters.cayley.loading import read_adapter
+from cayley_adapters.circuits.sizes import WHOLE
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.core.files import atomic_directory
 
@@ -37,7 +38,7 @@ def from_oft(source: Path | str, target: Path | str) -> CayleyConfig:
 
     Raises:
         CayleyError: the folder holds no OFT adapter, or one whose blocks are not exact Cayley rotations of their own
-            (Cayley–Neumann series, constrained, shared), or not of a dimension that is a power of two.
+            (Cayley–Neumann series, constrained, shared).
 
     Example:
         >>> import peft, tempfile, torch
@@ -75,7 +76,8 @@ def to_oft(source: Path | str, target: Path | str) -> OFTConfig:
         The OFT adapter's configuration.
 
     Raises:
-        CayleyError: the folder holds no Cayley adapter, or one that OFT cannot express (brickwork, sign-constrained).
+        CayleyError: the folder holds no Cayley adapter, or one that OFT cannot express (brickwork, sign-constrained,
+            slices filled up).
 
     Example:
         >>> import peft, tempfile, torch
@@ -92,8 +94,14 @@ def to_oft(source: Path | str, target: Path | str) -> OFTConfig:
             raise CayleyError(f"{source}: {key}={getattr(config, key)} has no counterpart in OFT; only {wanted} has")
     if config.block_dim_pattern:
         raise CayleyError(f"{source}: block_dim_pattern={config.block_dim_pattern} has no counterpart in OFT")
+    if config.padded:
+        raise CayleyError(
+            f"{source}: block_dim={config.block_dim} does not divide the inputs of every projection, and OFT fills no "
+            "slices up; only dimensions that divide them have a counterpart"
+        )
     shared = {key: getattr(config, key) for key in _SHARED}
-    converted = OFTConfig(r=0, oft_block_size=config.block_dim, use_cayley_neumann=False, **shared)
+    size = {"r": 1, "oft_block_size": 0} if config.block_dim == WHOLE else {"r": 0, "oft_block_size": config.block_dim}
+    converted = OFTConfig(**size, use_cayley_neumann=False, **shared)
     _write(target, converted, {name.removesuffix(_OURS) + _PEFTS: theta / _FACTOR for name, theta in tensors.items()})
     return converted
 

@@ -28,16 +28,19 @@ def rotate(q: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
     Args:
         q: blocks ``(B, d, d)``.
-        x: ``(…, B·d)``, of the same dtype and device.
+        x: ``(…, w)``, of the same dtype and device; w is B·d, or less than that by less than d, and then the last slice
+            is filled up with zeros.
 
     Returns:
-        ``(…, B·d)``.
+        ``(…, w)``: what comes out beyond w is dropped.
 
     Raises:
         CayleyError: the blocks do not make up the last axis of ``x``.
     """
-    if q.ndim != 3 or q.shape[1] != q.shape[2] or x.shape[-1] != q.shape[0] * q.shape[1]:
+    if q.ndim != 3 or q.shape[1] != q.shape[2] or not 0 <= q.shape[0] * q.shape[1] - x.shape[-1] < q.shape[1]:
         raise CayleyError(f"blocks {tuple(q.shape)} do not fit activations {tuple(x.shape)}: (B, d, d) and (…, B·d)")
+    if missing := q.shape[0] * q.shape[1] - x.shape[-1]:
+        return rotate(q, torch.nn.functional.pad(x, (0, missing)))[..., : x.shape[-1]]
     compilable = q.device.type == x.device.type == "cpu" and q.dtype == x.dtype in (torch.float32, torch.float64)
     compilable = compilable and not torch.compiler.is_compiling()  # the loops are machine code that no graph can hold
     if compilable and q.shape[-1] <= SMALL_BLOCK and torch.get_num_threads() <= FEW_THREADS:

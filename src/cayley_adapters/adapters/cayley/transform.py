@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from cayley_adapters.adapters.cayley.rotation import full_precision
-from cayley_adapters.circuits.ansatz import bricks
+from cayley_adapters.circuits.ansatz import bricks, qubits_of
 from cayley_adapters.core.errors import CayleyError
 
-__all__ = ["block_dimension", "brickwork_blocks", "cayley", "full_blocks", "inverse_cayley"]
+__all__ = ["block_dimension", "brickwork_blocks", "cayley", "free_blocks", "full_blocks", "inverse_cayley"]
 
 SMALL_BLOCK = 16
 """Up to this dimension blocks are solved by compiled loops on the CPU; larger ones, and GPUs, by a library."""
@@ -153,24 +153,29 @@ def inverse_cayley(q: torch.Tensor) -> torch.Tensor:
     return k[..., rows, columns]
 
 
-def full_blocks(theta: torch.Tensor, n: int, depth: int) -> torch.Tensor:
-    """The blocks ``(…, 2ⁿ, 2ⁿ)`` of the ansatz ``full``, which has no layers: :func:`cayley` of their parameters."""
+def full_blocks(theta: torch.Tensor, d: int | str, depth: int) -> torch.Tensor:
+    """The blocks ``(…, d, d)`` of the ansatz ``full``, which has no layers: :func:`cayley` of their parameters."""
     return cayley(theta)
 
 
-def brickwork_blocks(theta: torch.Tensor, n: int, depth: int) -> torch.Tensor:
+def free_blocks(theta: torch.Tensor, d: int | str, depth: int) -> torch.Tensor:
+    """The blocks I + theta ``(…, d, d)`` of the ansatz ``free``, which are no rotations."""
+    return torch.eye(theta.shape[-1], dtype=theta.dtype, device=theta.device) + theta
+
+
+def brickwork_blocks(theta: torch.Tensor, d: int, depth: int) -> torch.Tensor:
     """Multiply out a brickwork: products of Cayley rotations of neighbouring qubits.
 
     Args:
         theta: ``(…, g, 6)``, the free parameters of the gates in the order of
             :func:`cayley_adapters.circuits.ansatz.bricks`.
-        n: number of qubits; element k of a slice is basis state k = Σ_j k_j 2^j.
+        d: dimension 2ⁿ; element k of a slice is basis state k = Σ_j k_j 2^j.
         depth: layers.
 
     Returns:
-        Blocks ``(…, 2ⁿ, 2ⁿ)``.
+        Blocks ``(…, d, d)``.
     """
-    d, pairs = 2**n, bricks(n, depth)
+    pairs = bricks(qubits_of(d), depth)
     gates = cayley(theta)
     q = torch.eye(d, dtype=theta.dtype, device=theta.device).expand(*theta.shape[:-2], d, d)
     for index, low in enumerate(pairs):

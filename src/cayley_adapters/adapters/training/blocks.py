@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cayley_adapters.adapters.cayley.config import CayleyConfig
-from cayley_adapters.adapters.training.fitting import adapted_shapes, fit_adapter, rate_of_blocks
+from cayley_adapters.adapters.training.fitting import adapted_shapes, fit_adapter, rate_of_blocks, told_dimension
 from cayley_adapters.adapters.training.loop import Recipe
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.corpus import text_windows
@@ -24,7 +24,7 @@ def train(
     model: Any,
     text: str | Sequence[str],
     *,
-    block_dim: int = 4,
+    block_dim: int | str = 4,
     steps: int = 80,
     targets: Sequence[str] = ("v_proj", "o_proj"),
     layers: Sequence[int] | None = None,
@@ -48,14 +48,14 @@ def train(
     Args:
         model: a causal language model of the Llama family, compressed or not, without adapters.
         text: one document, or several.
-        block_dim: d, a power of two that divides the inputs of every target.
+        block_dim: d, a number from 2 up, or ``input``; as of :class:`cayley_adapters.CayleyConfig`.
         steps: of the optimiser.
         targets: last names of the projections whose inputs are rotated.
         layers: indices of the decoder layers; all if None.
         ansatz: as of :class:`cayley_adapters.CayleyConfig`.
         brickwork_depth: as of the same.
         readout: as of the same.
-        learning_rate: the largest step is this, divided by d.
+        learning_rate: the largest step is this, divided by d, which of ``input`` is the largest input.
         batch_windows: windows a step.
         window: tokens of a window.
         validation_windows: windows at the end of the text that are not trained on; with 0 the last parameters are kept.
@@ -107,7 +107,7 @@ def train(
     recipe = Recipe(
         steps=steps,
         batch_windows=batch_windows,
-        learning_rate=rate_of_blocks(learning_rate, block_dim),
+        learning_rate=rate_of_blocks(learning_rate, told_dimension(adapted)),
         distillation=0.0,
         seed=seed,
     )

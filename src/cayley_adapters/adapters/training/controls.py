@@ -12,7 +12,7 @@ from cayley_adapters.core.registry import load
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-__all__ = ["boft", "control_config", "free_parameters", "ia3", "lora", "oft"]
+__all__ = ["boft", "control_config", "free_parameters", "ia3", "lora", "oft", "unconstrained"]
 
 Shapes = Sequence[tuple[int, int]]
 """(in, out) of every adapted projection."""
@@ -77,6 +77,14 @@ def lora(block_dim: int, targets: Sequence[str], layers: Sequence[int] | None, s
     budget = sum(inputs * (block_dim - 1) // 2 for inputs, _ in shapes)
     rank = max(1, round(budget / sum(inputs + outputs for inputs, outputs in shapes)))
     return LoraConfig(r=rank, lora_alpha=rank, target_modules=_modules(targets, layers))
+
+
+def unconstrained(block_dim: int, targets: Sequence[str], layers: Sequence[int] | None, shapes: Shapes) -> PeftConfig:
+    """Blocks of the same dimension that are any matrices, identities at the start: the paper's third regime."""
+    from cayley_adapters.adapters.cayley.config import CayleyConfig
+
+    where = None if layers is None else list(layers)
+    return CayleyConfig(block_dim=block_dim, ansatz="free", target_modules=list(targets), layers_to_transform=where)
 
 
 def _modules(targets: Sequence[str], layers: Sequence[int] | None) -> list[str] | str:

@@ -38,12 +38,19 @@ def _rows(stored: Any, windows: Sequence[int] | np.ndarray) -> torch.Tensor:
 
 @torch.no_grad()
 def teacher_targets(
-    model: Any, tokens: np.ndarray, top_k: int, progress: Callable[[int, int], None] | None = None
+    model: Any,
+    tokens: np.ndarray,
+    top_k: int,
+    progress: Callable[[int, int], None] | None = None,
+    temperature: float = 1.0,
 ) -> dict[str, torch.Tensor]:
-    """Run the uncompressed model over ``tokens`` ``(windows, window)`` and keep its ``top_k`` log-probabilities."""
+    """Run the uncompressed model over ``tokens`` ``(windows, window)`` and keep its ``top_k`` log-probabilities.
+
+    They are those of the softmax of its logits over the temperature.
+    """
     values, indices = [], []
     for index, window in enumerate(torch.as_tensor(tokens, dtype=torch.long, device=input_device(model))):
-        logits = model(input_ids=window[None], use_cache=False).logits[0, :-1].float()
+        logits = model(input_ids=window[None], use_cache=False).logits[0, :-1].float() / temperature
         best = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
         values.append((best.values - logits.logsumexp(-1, keepdim=True)).cpu())
         indices.append(best.indices.int().cpu())

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from cayley_adapters.adapters.cayley.model import adapted_layers
 from cayley_adapters.adapters.training.checkpoint import Checkpoint
 from cayley_adapters.adapters.training.distillation import TeacherTargets
 from cayley_adapters.adapters.training.frozen import first_adapted_layer, hidden_states
 from cayley_adapters.adapters.training.loop import Recipe, TrainingText, train_adapter
+from cayley_adapters.circuits.sizes import WHOLE
 from cayley_adapters.core.errors import CayleyError
 from cayley_adapters.models.base import projections
 
-__all__ = ["adapted_shapes", "fit_adapter", "plain_attention", "rate_of_blocks"]
+__all__ = ["adapted_shapes", "fit_adapter", "plain_attention", "rate_of_blocks", "told_dimension"]
 
 SHORT_WINDOW = 512
 """Up to so many tokens, plain products on a CPU take half as long for attention and its gradient as a fused kernel."""
@@ -32,6 +34,27 @@ def rate_of_blocks(learning_rate: float, block_dim: int) -> float:
         0.01
     """
     return learning_rate / block_dim
+
+
+def told_dimension(model: Any) -> int:
+    """What tables call the dimension of a model's blocks, and what their step size is divided by.
+
+    That is their own d; of ``input`` it is the largest input that any of their projections has where nothing is pruned,
+    so that models of all compression ratios have the same.
+
+    Args:
+        model: with Cayley blocks on it.
+    """
+    block_dim = model.peft_config["default"].block_dim
+    if block_dim != WHOLE:
+        return int(block_dim)
+    config, layers = model.config, adapted_layers(model)
+    heads = config.num_attention_heads
+    whole = {
+        "o_proj": heads * (getattr(config, "head_dim", None) or config.hidden_size // heads),
+        "down_proj": config.intermediate_size,
+    }
+    return int(max(max(layer.in_features, whole.get(key.rpartition(".")[2], 0)) for key, layer in layers.items()))
 
 
 def adapted_shapes(

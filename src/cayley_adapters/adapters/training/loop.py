@@ -53,8 +53,11 @@ class Recipe:
         learning_rate: the largest step size.
         schedule: name of a schedule of transformers, such as ``linear``.
         warmup: share of the steps over which the step size rises from 0.
+        warmup_steps: the steps themselves, in place of a share.
         max_grad_norm: gradients are scaled down to this norm.
-        distillation: weight of the distillation loss, where there are targets; cross-entropy has the rest.
+        distillation: weight of the distillation loss, where there are targets.
+        cross_entropy: weight of next-token cross-entropy; None is what distillation leaves of 1.
+        temperature: that both distributions are taken at for distillation.
         validate_every: steps between validations, and between checkpoints.
         seed: of the order of windows.
         validate_start: whether the start is validated as well, so that it is kept where training makes it worse.
@@ -67,6 +70,9 @@ class Recipe:
     warmup: float = 0.0
     max_grad_norm: float = 1.0
     distillation: float = 0.5
+    cross_entropy: float | None = None
+    temperature: float = 1.0
+    warmup_steps: int | None = None
     validate_every: int = 20
     seed: int = 0
     validate_start: bool = True
@@ -124,7 +130,7 @@ def train_adapter(
     Raises:
         CayleyError: the loss is no longer finite.
     """
-    objective = _AdapterObjective(model, text, recipe.distillation)
+    objective = _AdapterObjective(model, text, recipe)
     with from_layer(model, text.first_layer) if text.first_layer else nullcontext():
         return descend(model, objective, recipe, checkpoint=checkpoint, progress=progress)
 
@@ -159,7 +165,7 @@ def descend(
 
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimizer = torch.optim.Adam(parameters.values(), lr=recipe.learning_rate, fused=fused)
-    warmup = round(recipe.warmup * recipe.steps)
+    warmup = round(recipe.warmup * recipe.steps) if recipe.warmup_steps is None else recipe.warmup_steps
     scheduler = get_scheduler(recipe.schedule, optimizer, warmup, max(recipe.steps, 1))
     state = checkpoint.load(parameters, optimizer, scheduler) if checkpoint else None
     if state is None:
@@ -239,7 +245,7 @@ class _AdapterObjective:
 
     model: Any
     text: TrainingText
-    distillation: float
+    recipe: Recipe
 
     @property
     def windows(self) -> int:
@@ -273,13 +279,17 @@ class _AdapterObjective:
         following = torch.as_tensor(text.tokens[chosen][:, 1:, None], dtype=torch.long)[:, kept].to(logits.device)
         weights, count = scored[:, kept].to(logits), int(scored.sum())
         weights = weights / max(count, 1)
-        if text.targets is None or self.distillation == 0:
+        recipe, weight = self.recipe, self.recipe.cross_entropy
+        if text.targets is None or recipe.distillation == 0:
             cross_entropy = -(log_probabilities.gather(-1, following)[..., 0] * weights).sum()
-            return (cross_entropy, cross_entropy, torch.zeros(())), count
+            return ((1 if weight is None else weight) * cross_entropy, cross_entropy, torch.zeros(())), count
         teacher, indices = (part[:, kept].to(logits.device) for part in text.targets.batch(chosen))
         # One gather for both losses: the gradient of each is as large as all logits.
         picked = log_probabilities.gather(-1, torch.cat([following, indices.long()], dim=-1))
-        cross_entropy = -(picked[..., 0] * weights).sum()
-        divergence = (distillation_loss(picked[..., 1:], teacher) * weights).sum()
-        loss = (1 - self.distillation) * cross_entropy + self.distillation * divergence
+        cross_entropy, student = -(picked[..., 0] * weights).sum(), picked[..., 1:]
+        if recipe.temperature != 1:
+            student = (logits.float() / recipe.temperature).log_softmax(-1).gather(-1, indices.long())
+        divergence = (distillation_loss(student, teacher) * weights).sum()
+        weight = 1 - recipe.distillation if weight is None else weight
+        loss = weight * cross_entropy + recipe.distillation * divergence
         return (loss, cross_entropy, divergence), count

@@ -12,12 +12,18 @@ from typing import Any
 
 from cayley_adapters.core.errors import CayleyError, nearest
 
-__all__ = ["UNUSABLE", "Snapshot", "snapshot_of"]
+__all__ = ["MEDIANS", "MEDIAN_QUBITS", "UNUSABLE", "Snapshot", "median_snapshot", "snapshot_of"]
 
 UNUSABLE = 0.5
 """Gates with at least this calibrated error are left out, as are those without calibration."""
 
 NATIVE = {"rz", "sx", "cz"}
+
+MEDIANS = ("sx_error", "cz_error", "readout_error")
+"""What is known of a device of medians, see :mod:`cayley_adapters.circuits.noise.medians`."""
+
+MEDIAN_QUBITS = 64
+"""Qubits of such a device, in a line: more than any block has."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,12 @@ def snapshot_of(name: str) -> Snapshot:
             usable[gate["gate"]].add(tuple(sorted(gate["qubits"])))
     qubits = frozenset(q for (q,) in usable["sx"])
     return Snapshot(name, about["n_qubits"], qubits, frozenset((a, b) for a, b in usable["cz"] if {a, b} <= qubits))
+
+
+def median_snapshot(name: str) -> Snapshot:
+    """A device of medians as far as layouts depend on it."""
+    couplers = frozenset((a, a + 1) for a in range(MEDIAN_QUBITS - 1))
+    return Snapshot(name, MEDIAN_QUBITS, frozenset(range(MEDIAN_QUBITS)), couplers)
 
 
 def _json(folder: Path, kind: str) -> dict[str, Any]:

@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.circuits.sizes import block_count, dimension_of, largest_block
 from cayley_adapters.models.shapes import ModelShape
 from cayley_adapters.settings import Settings
 from cayley_adapters.settings.fields import PROJECTIONS
 
-__all__ = ["LOADED", "Sizes"]
+__all__ = ["LARGE_BLOCK", "LOADED", "Sizes"]
 
 LOADED = 400
 """Tokens that a model could run on while it is read from disk."""
+
+LARGE_BLOCK = 64
+"""Above this dimension blocks are multiplied as fast as weights are."""
+
+SOLVED = 2.75
+"""Products of two d × d matrices that half a step of a large block takes: it is solved for, and its gradient made."""
 
 BOFT = 2.5
 """Parameters' worth of BOFT, which multiplies its blocks into whole weight matrices: times in² (in + out) / window."""
@@ -41,8 +48,21 @@ class Sizes:
 
     @property
     def block_dim(self) -> int:
-        """Dimension of the blocks; 0 where there are none."""
-        return int(self.cell.get("block", "d0").removeprefix("d"))
+        """Dimension of the blocks, of whole inputs that of the largest; 0 where there are none."""
+        text = self.cell.get("block", "d0").removeprefix("d")
+        return largest_block(text, [width for width, _ in self.adapters])
+
+    @property
+    def blocks(self) -> list[tuple[int, int]]:
+        """(number, dimension) of the blocks of every adapted projection, of dimension 4 where the cell has none."""
+        text = self.cell.get("block", "d4").removeprefix("d")
+        sizes = [(width, dimension_of(text, width)) for width, _ in self.adapters]
+        return [(block_count(width, d), d) for width, d in sizes]
+
+    @property
+    def blocks_mb(self) -> float:
+        """MiB of the blocks themselves, with their parameters, the gradients and moments of these, and the best."""
+        return self.mib(4 * sum(count * d**2 for count, d in self.blocks))
 
     @property
     def window(self) -> int:
@@ -130,6 +150,9 @@ class Sizes:
         work = CONTROLS[method].work if method else "rotated"
         if work == "merged":
             return BOFT * sum(i * i * (i + o) for i, o in self.adapters) / self.window
+        if self.block_dim > LARGE_BLOCK:  # as long as matrices take, and a step makes them once
+            step = self.settings.train.batch_windows * self.window
+            return float(sum(count * (80 * d + d**2 + SOLVED * d**3 / step) for count, d in self.blocks))
         return self.inputs * (150 if work == "scaled" else 80 * (1 + (int(d or 0) or self.block_dim) / 8))
 
     @property

@@ -19,7 +19,7 @@ from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.models.compression.widths import PROBED, SURVEYED
 from cayley_adapters.models.corpus import HEALING_SHARE
 from cayley_adapters.pipeline.costs.benchmarks import models_asked, tokens_of_tasks
-from cayley_adapters.pipeline.costs.sizes import LOADED, Sizes
+from cayley_adapters.pipeline.costs.sizes import LARGE_BLOCK, LOADED, Sizes
 from cayley_adapters.simulation.simulators import SIMULATORS
 
 __all__ = ["COSTS", "Cost"]
@@ -159,7 +159,8 @@ def _evaluate(job: Sizes) -> float:
     if circuits and scales > 1:
         limited += 3 * min(options.noise_budget_windows, options.windows) / options.windows
     unlimited = scales * ("inf" in options.shots or d in options.unlimited_shots_block_dims)
-    simulated = (AER if not SIMULATORS[options.executor].ideal_blocks else CIRCUIT if circuits else {}).get(d, 80.0 * d)
+    ideal = 80.0 * d if d <= LARGE_BLOCK else float(d)
+    simulated = (AER if not SIMULATORS[options.executor].ideal_blocks else CIRCUIT if circuits else {}).get(d, ideal)
     sampled = SAMPLED
     if characterised:  # a block is measured once, and its tokens are served by arithmetic
         simulated, sampled = ROTATED, 0.0
@@ -226,7 +227,7 @@ def _losses(rows: Callable[[Sizes], int]) -> Expression:
 
 def _adapter_disk(job: Sizes) -> float:
     hidden = 4e-6 * job.seen * job.shape.hidden if job.leads else 0.0
-    return hidden + 4e-6 * job.inputs * ((job.block_dim or 4) - 1) / 2 + 0.1
+    return hidden + 4e-6 * sum(count * d * (d - 1) / 2 for count, d in job.blocks) + 0.1
 
 
 COSTS: dict[str, Cost] = {
@@ -238,12 +239,16 @@ COSTS: dict[str, Cost] = {
     ),
     "compress": Cost(_compress, _compress_memory, lambda job: 1e-6 * job.bytes * job.stored + 2),
     "heal": Cost(_heal, _heal_memory, lambda job: 4e-6 * job.stored + 2),
-    "search": Cost(_search, lambda job: job.weights_mb + job.kept_mb),
-    "train": Cost(_train, lambda job: job.weights_mb + job.kept_mb, _adapter_disk),
+    "search": Cost(_search, lambda job: job.weights_mb + job.kept_mb + job.blocks_mb),
+    "train": Cost(_train, lambda job: job.weights_mb + job.kept_mb + job.blocks_mb, _adapter_disk),
     "control": Cost(_train, lambda job: job.weights_mb + job.kept_mb, _adapter_disk),
     "transpile": Cost(_transpile, disk_mb=lambda job: 1e-6 * job.inputs * CIRCUIT_BYTES.get(job.block_dim, 0)),
     "reference": Cost(_reference, _model(), _losses(lambda job: 1)),
-    "evaluate": Cost(_evaluate, _model(), _losses(lambda job: 2 * len(job.settings.sweep.noise_scale))),
+    "evaluate": Cost(
+        _evaluate,
+        lambda job: _model()(job) + job.blocks_mb,
+        _losses(lambda job: 2 * len(job.settings.sweep.noise_scale)),
+    ),
     "evaluate_identity": Cost(_evaluate, _model()),
     "answer_questions": Cost(_answer_questions, _model(1)),
     "ask_benchmarks": Cost(_ask_benchmarks, _model(1), lambda job: 10),

@@ -152,7 +152,7 @@ def _adapters(folder: Folder) -> Iterator[str]:
         except (OSError, ValueError) as error:
             yield f"{path}: {error}"
             continue
-        if about.get("block_dim") != row.block_dim:
+        if str(about.get("block_dim")) != str(row.block_dim):
             yield f"{path} says block_dim {about.get('block_dim')}, the manifest {row.block_dim}"
 
 
@@ -188,7 +188,7 @@ def _calibration(folder: Folder) -> Check:
     notes = []
     for then in {json.dumps(item, sort_keys=True): item for item in used}.values():
         try:
-            now = calibration_digest(then["backend"])
+            now = calibration_digest(then["backend"], then.get("medians"))
         except CayleyError as error:
             notes.append(str(error))
             continue

@@ -21,12 +21,17 @@ COLUMNS = [
     Column("other_method", "other method", "text", "The method that it is compared with."),
     Column("ansatz", "ansatz", "text", "Family of circuits that blocks are taken from."),
     Column("brickwork_depth", "brickwork layers", "whole", "Layers of a brickwork; empty for other ansätze."),
-    Column("block_dim", "block dimension d", "whole", "Dimension d of a block, 2ⁿ for n qubits."),
+    Column(
+        "block_dim",
+        "block dimension d",
+        "whole",
+        "Dimension d of a block, 2ⁿ for n qubits; of whole inputs the largest.",
+    ),
     Column("other_block_dim", "other d", "whole", "Block dimension of what it is compared with."),
     Column(
         "matched_block_dim", "matched d", "whole", "Block dimension whose number of parameters the control comes near."
     ),
-    Column("qubits", "qubits n", "whole", "Qubits that a block runs on."),
+    Column("qubits", "qubits n", "whole", "Qubits that a block runs on, or the fewest that hold its slice."),
     Column("noise_scale", "noise scale λ", "scale", "0 is ideal, 1 the device as calibrated."),
     Column("trained_noise_scale", "λ in training", "scale", "Noise scale at which blocks were trained."),
     Column("shots", "shots a circuit", "shots", "Repetitions of a circuit; inf is an unlimited number."),

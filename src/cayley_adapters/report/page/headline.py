@@ -10,6 +10,7 @@ import pandas as pd
 
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.report.captions.common import drifted, shots_text
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.names import model_title
@@ -70,7 +71,7 @@ def verdicts(evidence: Evidence) -> pd.DataFrame:
                 {
                     "compression_ratio": ratio,
                     "block_dim": dim,
-                    "qubits": int(np.log2(dim)),
+                    "qubits": qubits_that_hold(dim),
                     "two_qubit_gates": block["two_qubit_gates"],
                     "perplexity_compressed": float(np.exp(part["nll_compressed"])),
                     "perplexity_ideal": table.get((ratio, dim, 0.0)),
@@ -156,9 +157,10 @@ def _repaired(evidence: Evidence) -> list[str]:
         for block in part["blocks"]:
             if block["repair"] is not None and part["compression_ratio"] > 0:
                 low, high = (None if end is None else 100 * end for end in block["repair_ci95"])
+                n = qubits_that_hold(block["block_dim"])
                 parts.append(
-                    f"{100 * block['repair']:.0f} % ({interval(low, high)}) for n = {int(np.log2(block['block_dim']))} "
-                    f"at ratio {part['compression_ratio']:g}"
+                    f"{100 * block['repair']:.0f} % ({interval(low, high)}) for n = {n} at ratio "
+                    f"{part['compression_ratio']:g}"
                 )
     if not parts:
         return []
@@ -192,11 +194,13 @@ def limits(evidence: Evidence) -> str:
     ]
     if evidence.noisy:
         noise = settings.noise
+        figures = "medians" if noise.medians else "calibration"
+        left = "" if noise.idle else ", nor is the relaxation of waiting qubits"
+        left = ", nor is relaxation" if noise.medians else left
         drifts = bool(noise.drift or noise.drift_shared)
         text.append(
-            f"The device is simulated from the calibration of {noise.backend}: "
-            f"crosstalk{' and' if drifts else ', drift and'} leakage are "
-            f"not in the model{'' if noise.idle else ', nor is the relaxation of waiting qubits'}."
+            f"The device is simulated from the {figures} of {noise.backend}: "
+            f"crosstalk{' and' if drifts else ', drift and'} leakage are not in the model{left}."
         )
         if not drifted(noise) and MITIGATIONS[settings.evaluate.mitigation].mitigation_builder:
             text.append("Mitigation uses the very calibration that the noise is made from; a real device's drifts.")

@@ -128,10 +128,11 @@ def _blocks(evidence: Evidence) -> str:
     sizes = evidence.cells.groupby("block_dim")["adapter_parameters"].first()
     sized = listing(f"{whole(number)} (d = {dim})" for dim, number in sizes.items())
     ansatz = ANSATZES[settings.train.ansatz]
+    turned = "multiplied" if ansatz.circuit_of is None else "rotated"
     layers = f", {count(settings.train.brickwork_depth, 'layer')}" if ansatz.layered else ""
     return (
         f"The inputs of {where_adapted(evidence)} are cut into slices of d = "
-        f"{listing(settings.sweep.block_dim)}, each rotated by {ansatz.sentence}{layers}; "
+        f"{listing(settings.sweep.block_dim)}, each {turned} by {ansatz.sentence}{layers}; "
         f"trained parameters: {sized}."
     )
 
@@ -139,12 +140,14 @@ def _blocks(evidence: Evidence) -> str:
 def _training(evidence: Evidence) -> str:
     settings = evidence.settings
     train = settings.train
+    rest = 1 - train.distillation if train.cross_entropy is None else train.cross_entropy
+    heated = "" if train.temperature == 1 else f" at temperature {train.temperature:g}"
     loss = (
         "next-token cross-entropy"
         if train.distillation == 0
-        else f"{1 - train.distillation:g} next-token cross-entropy and {train.distillation:g} "
+        else f"{rest:g} next-token cross-entropy and {train.distillation:g} "
         f"distillation{{distillation}} "
-        f"from the uncompressed model's {train.distillation_top_k} most likely tokens"
+        f"from the uncompressed model's {train.distillation_top_k} most likely tokens{heated}"
     )
     schedule = {
         "linear": "falling linearly to zero",
@@ -152,6 +155,8 @@ def _training(evidence: Evidence) -> str:
         "constant_with_warmup": "constant",
     }[train.schedule]
     warm = f" after a warm-up over {train.warmup:g} of the steps" if train.warmup else ""
+    if train.warmup_steps is not None:
+        warm = f" after a warm-up over {count(train.warmup_steps, 'step')}"
     kept = (
         f"of the checkpoints every {count(train.validate_every, 'step')} the best on "
         f"{count(train.validation_windows, 'window')} kept for it was taken"

@@ -201,4 +201,7 @@ def _wheel(file: wheels.WheelFile) -> list[tuple[str, str]]:
 def _device(settings: Settings, calibrated: str | None) -> list[tuple[str, str]]:
     if not uses_device(settings):
         return []
+    if medians := settings.noise.medians:
+        told = ", ".join(f"{name} {value:g}" for name, value in medians.items())
+        return [("backend", settings.noise.backend), ("medians", told)]
     return [("backend", settings.noise.backend), ("calibrated", calibrated or "not stated by the backend")]

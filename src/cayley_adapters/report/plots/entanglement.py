@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from cayley_adapters.circuits.sizes import qubits_that_hold
 from cayley_adapters.report.names import model_title
 from cayley_adapters.report.plots.files import canvas
 
@@ -35,7 +37,7 @@ _TEXT = 0.28  # inches that the numbers take in a panel
 def entanglement_figure(table: pd.DataFrame, differences: pd.DataFrame, model: str, ansatz: str) -> Figure:
     """Operator entropy and distance from the identity over decoder layers, a row of panels a projection.
 
-    Entropy has a panel for each block dimension of two qubits or more, and is each block's mean over all bipartitions.
+    Entropy has a panel for each block dimension that is 4, 8, … or 64, and is each block's mean over all bipartitions.
     In it stand the effective bond dimension, and the trained blocks' entropy over the random ones', with its interval.
     The last panel has the distances of all block dimensions. The smallest compression ratio is drawn, averaged over
     seeds.
@@ -52,7 +54,7 @@ def entanglement_figure(table: pd.DataFrame, differences: pd.DataFrame, model: s
     )
     projections = sorted(table["projection"].unique(), key=_ORDER.index)
     dims = sorted(table["block_dim"].unique().tolist())
-    entangled = [d for d in dims if d > 2]
+    entangled = sorted(table.loc[table["entropy_mean"].notna(), "block_dim"].unique().tolist())
     across = len(entangled) + 1
     panel = np.array([max(1.2, min(1.9, 5.6 / across)), 1.5 if len(projections) <= 3 else 0.9])
     width = max(_LEFT + _GAP + _RIGHT + across * panel[0], 5.0)
@@ -85,7 +87,7 @@ def _caption(table: pd.DataFrame, differences: pd.DataFrame, ratios: list[float]
     apart = 100 * (distances - 1).abs().max() if distances.notna().any() else 0.0
     sampled = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
     text = f"Compression ratio {ratios[0]:g}; ansatz {ansatz}; blocks: {', '.join(counts)}; {sampled}. "
-    if (blocks["block_dim"] > 2).any():
+    if blocks["entropy_mean"].notna().any():
         text += (
             "Entropy: of the operator Schmidt spectrum, mean over all bipartitions; shaded (trained) and dotted "
             "(random): 5 to 95 % of the blocks. χ: effective bond dimension of the trained blocks, 2 to the power of "
@@ -150,7 +152,7 @@ def _entropy(axes: Axes, table: pd.DataFrame, answer: pd.DataFrame, every: int) 
 
 
 def _distances(axes: Axes, table: pd.DataFrame, dims: list[int], every: int) -> None:
-    for index, ((colour, marker), d) in enumerate(zip(_DIMENSIONS, dims, strict=False)):
+    for index, ((colour, marker), d) in enumerate(zip(cycle(_DIMENSIONS), dims, strict=False)):
         trained = _by_layer(table[table["block_dim"] == d], "distance", "trained")
         # Lines that lie close have their markers in turn.
         spots = (index, max(every, len(dims))) if len(trained) > 2 * len(dims) else every
@@ -176,7 +178,7 @@ def _dress(panels: np.ndarray, projections: list[str], entangled: list[int], sha
             axes.set_xlabel("Decoder layer", labelpad=2)
     for axes, projection in zip(panels[:, 0], projections, strict=True):
         axes.set_ylabel(f"{projection}\n{'Entropy (bits)' if entangled else 'Distance'}", linespacing=1.25)
-    titles = [f"d = {d} ({d.bit_length() - 1} qubits)" for d in entangled]
+    titles = [f"d = {d} ({qubits_that_hold(d)} qubits)" for d in entangled]
     for axes, title in zip(panels[0], [*titles, "Distance ‖Q − I‖$_F$/√d"], strict=True):
         axes.set_title(title, fontsize=7.5, loc="left", pad=3)
 
@@ -186,7 +188,7 @@ def _legend(figure: Figure, dims: list[int], entangled: bool, corner: tuple[floa
 
     kinds = {"trained": Line2D([], [], **_TRAINED), "random of the same norm": Line2D([], [], **_RANDOM)}
     entries = kinds if entangled else {}
-    for (colour, marker), d in zip(_DIMENSIONS, dims, strict=False):
+    for (colour, marker), d in zip(cycle(_DIMENSIONS), dims, strict=False):
         entries[f"d = {d}"] = Line2D([], [], color=colour, linewidth=0.9, marker=marker, markersize=3.2)
     spacing: dict[str, Any] = {"columnspacing": 1.2, "handlelength": 2.6, "borderpad": 0, "borderaxespad": 0}
     spot: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": corner}
