@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ def measurement_id(workload: Workload, sampling: Sampling) -> str:
     if sampling.repetition:
         what.append(sampling.repetition)
     if sampling.hidden:
-        what.append(asdict(sampling.hidden))
+        what.append(sampling.hidden.figures)
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ from cayley_adapters.simulation.mitigations import MITIGATIONS
 
 __all__ = ["Qpu"]
 
-_KNOWING = tuple(name for name, kind in MITIGATIONS.items() if kind.measured_builder is None)
+_KNOWING = tuple(name for name, kind in MITIGATIONS.items() if not kind.measures)
 """Mitigations that need no circuits beside those of the plan."""
 
 MOST_EXECUTIONS = 10_000_000

@@ -28,13 +28,15 @@ class MitigationKind(Entry):
         mitigation_builder: ``(circuits, noise)`` → :data:`Undo`, for blocks on a device that is not ideal; None
             undoes nothing.
         undoes: whether it undoes anything.
-        measured_builder: ``(circuits by projection, noise, shots, generator)`` → projection → :data:`Undo`, where it
-            runs circuits of its own; None where the calibration says what is to be undone.
+        measures: whether it runs circuits of its own instead of knowing what is to be undone.
+        measured_builder: ``(circuits by projection, noise, shots, generator)`` → projection → :data:`Undo`, of one that
+            measures.
         counted: ``(circuits by projection, lines)`` → how many circuits those are.
     """
 
     mitigation_builder: str | None = None
     undoes: bool = True
+    measures: bool = False
     measured_builder: str | None = None
     counted: str | None = None
 
@@ -59,6 +61,7 @@ MITIGATIONS = Registry(
             name="measured",
             title="readout and background, measured",
             sentence="both, as circuits with known answers show them instead of the calibration",
+            measures=True,
             measured_builder="cayley_adapters.simulation.known_answers:measured",
             counted="cayley_adapters.simulation.known_answers:circuits_of_mitigation",
         ),

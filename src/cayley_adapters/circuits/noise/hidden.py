@@ -63,6 +63,11 @@ class Hidden:
     def __bool__(self) -> bool:
         return bool(self.drift or self.shared or self.coherent)
 
+    @property
+    def figures(self) -> tuple[float, float, float, int]:
+        """All of them, in the order in which they are given."""
+        return self.drift, self.shared, self.coherent, self.seed
+
     def factor(self, *qubits: int) -> float:
         """Return what the figures of a qubit, or the error of the coupler of two, are multiplied with."""
         return (1 + self.shared) * math.exp(self.drift * self._generator(_DRIFT, qubits).standard_normal())

@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -106,7 +106,7 @@ class Jobs:
         db.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
         db.execute("INSERT INTO payloads VALUES (?, ?)", (job, json.dumps(data["params"])))
         if self.conditions.hidden:
-            db.execute("INSERT INTO hidden VALUES (?, ?)", (job, json.dumps(asdict(self.conditions.hidden))))
+            db.execute("INSERT INTO hidden VALUES (?, ?)", (job, json.dumps(self.conditions.hidden.figures)))
 
     def jobs_get(self, query: Query, data: Mapping[str, Any]) -> Reply:
         """List the jobs that a query asks for, a page at a time, without those that listings do not show yet."""
@@ -157,7 +157,7 @@ class Jobs:
             hidden = db.execute("SELECT figures FROM hidden WHERE id = ?", (job,)).fetchone()
         if row["state"] != "Completed":
             return Reply(200, row["reason"]) if row["reason"] else Reply()
-        differs = Hidden(**json.loads(hidden["figures"])) if hidden else NOTHING
+        differs = Hidden(*json.loads(hidden["figures"])) if hidden else NOTHING
         text = results_text(self.store.results, row, params, device_named(device), differs)
         if row["private"]:
             with self.store.transaction() as db:

@@ -202,7 +202,8 @@ def limits(evidence: Evidence) -> str:
             f"The device is simulated from the {figures} of {noise.backend}: "
             f"crosstalk{' and' if drifts else ', drift and'} leakage are not in the model{left}."
         )
-        if not drifted(noise) and MITIGATIONS[settings.evaluate.mitigation].mitigation_builder:
+        mitigation = MITIGATIONS[settings.evaluate.mitigation]
+        if mitigation.undoes and not mitigation.measures and not drifted(noise):
             text.append("Mitigation uses the very calibration that the noise is made from; a real device's drifts.")
     spread = "one seed was trained" if len(seeds) == 1 else f"the {len(seeds)} seeds are averaged"
     text.append(

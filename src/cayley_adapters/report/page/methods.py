@@ -240,7 +240,7 @@ def _readout(evidence: Evidence) -> str:
     unlimited = f", for d = {listing(beside)} unlimited shots as well" if beside else ""
     mitigation = MITIGATIONS[evaluate.mitigation]
     by = "from the calibration that the noise is made of"
-    if mitigation.measured_builder:
+    if mitigation.measures:
         by = "from circuits with known answers"
     elif drifted(settings.noise):
         by = "from the calibration that is known"
