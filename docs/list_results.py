@@ -17,6 +17,7 @@ from cayley_adapters.qpu.cost import COST_COLUMNS
 from cayley_adapters.qpu.modes import MODE_COLUMNS
 from cayley_adapters.questions import tables as questions
 from cayley_adapters.questions.benchmarks.asking import DOCUMENT_COLUMNS, SCORE_COLUMNS
+from cayley_adapters.questions.benchmarks.comparisons import FLIP_COLUMNS, PAIR_COLUMNS
 from cayley_adapters.questions.benchmarks.tables import BENCHMARK_COLUMNS, OF_A_MODEL
 from cayley_adapters.questions.statistics import COMPARISON_COLUMNS
 from cayley_adapters.report.columns import Column, column
@@ -68,6 +69,8 @@ WRITTEN = {
     "question_flips": _FLIPS,
     "question_samples": questions.SAMPLE_COLUMNS,
     "benchmarks": BENCHMARK_COLUMNS,
+    "benchmark_comparisons": PAIR_COLUMNS,
+    "benchmark_flips": FLIP_COLUMNS,
     "entanglement": entanglement.ENTANGLEMENT_COLUMNS,
     "entanglement_differences": entanglement.DIFFERENCE_COLUMNS,
     "levers": [name.replace("_at_0", "_at_…") for name in levers.columns_of([0.0])],

@@ -143,7 +143,7 @@ circuits/readouts.py
     line of a readout: stroke="o:" → stroke="o-" ⇒ recovery DRAWN
 adapters/controls.py
     legend of a control: in_legend="BOFT (PEFT)" → in_legend="BOFT" ⇒ phase_diagram recovery report
-    colour of a control: ink="#CC79A7" → ink="black" ⇒ recovery questions
+    colour of a control: ink="#CC79A7" → ink="black" ⇒ recovery questions benchmarks
 circuits/noise/sources.py
     hatch of a source: hatching="...." → hatching="oo" ⇒ scaling DRAWN
 report/wandb/tracked.py

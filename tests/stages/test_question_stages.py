@@ -147,6 +147,9 @@ def test_every_model_is_put_to_the_embedded_benchmarks(ask, folder, monkeypatch)
     results = json.loads((outputs["table"].parent / "benchmarks" / "results.json").read_text(encoding="utf-8"))
     for row in table.itertuples():
         assert results[row.arm]["results"][row.task][f"{row.metric},{row.filter}"] == pytest.approx(row.value)
+    pairs = pd.read_csv(outputs["comparisons"])
+    assert (pairs["comparisons"] == len(pairs)).all()
+    assert outputs["benchmarks_png"].stat().st_size > 10_000
     scored = pd.read_csv(outputs["table"].parent / "benchmarks" / "scores.csv")
     right = scored[scored["metric"] == "acc"].groupby(["arm", "task"])["score"].mean()
     for row in table[table["metric"] == "acc"].itertuples():

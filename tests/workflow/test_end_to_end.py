@@ -147,7 +147,7 @@ def test_every_stage_that_measures_is_tracked(tracked):
         *(f"{stage}-{cell}" for stage in ("control", "evaluate_control", "cell") for cell in controls),
         *(f"{stage}-{cell}" for stage in ("train", "evaluate", "cell") for cell in blocks),
         *("reference", "baseline-ratio0.3", "cell-uncompressed", "cell-ratio0.3-compressed"),
-        *("compare_circuits", "phase_diagram", "recovery", "scaling", "questions", "entanglement"),
+        *("compare_circuits", "phase_diagram", "recovery", "scaling", "questions", "benchmarks", "entanglement"),
     }
     assert {run.run["run_group"] for run in tracked.values()} == {"ci"}
 

@@ -170,9 +170,15 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="benchmarks",
-        sentence="scores of the models on tasks of lm-evaluation-harness",
+        sentence="scores, comparisons and flips on tasks of lm-evaluation-harness",
         inputs=BENCHMARKED,
-        outputs={"table": "{base}/benchmarks.csv"},
+        outputs={
+            "table": "{base}/benchmarks.csv",
+            "comparisons": "{base}/benchmark_comparisons.csv",
+            "flips": "{base}/benchmark_flips.csv",
+            **paths_of(figures.BENCHMARKS),
+        },
+        leaves=("benchmarks.tasks",),
         rule="compare_benchmarks",
         shows=True,
     ),

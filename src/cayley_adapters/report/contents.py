@@ -133,6 +133,12 @@ SECTIONS = Registry(
             caption="cayley_adapters.report.captions.questions:questions_caption",
         ),
         Section(
+            name="benchmarks",
+            title="Benchmarks",
+            sentence="what models score on tasks of lm-evaluation-harness",
+            caption="cayley_adapters.report.captions.benchmarks:benchmarks_caption",
+        ),
+        Section(
             name="entanglement",
             title="Entanglement of the blocks",
             sentence="what training makes of the blocks",

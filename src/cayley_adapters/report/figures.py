@@ -11,6 +11,7 @@ from cayley_adapters.core.registry import Registry
 from cayley_adapters.report.contents import Figure
 
 __all__ = [
+    "BENCHMARKS",
     "COMPARE",
     "ENTANGLEMENT",
     "FIGURES",
@@ -77,6 +78,17 @@ QUESTIONS = (
         drawn="cayley_adapters.report.plots.questions:questions_figure",
     ),
 )
+BENCHMARKS = (
+    Figure(
+        name="benchmarks",
+        title="Benchmarks",
+        sentence="Score of each model on each task, with intervals and chance",
+        stage="benchmarks",
+        section="benchmarks",
+        takes=("benchmarks", "tasks"),
+        drawn="cayley_adapters.report.plots.benchmarks:benchmarks_figure",
+    ),
+)
 ENTANGLEMENT = (
     Figure(
         name="entanglement",
@@ -127,5 +139,6 @@ COMPARE = (
 )
 
 FIGURES: Registry[Figure] = Registry(
-    "figure", [*PHASE_DIAGRAM, *SCALING, *RECOVERY, *QUESTIONS, *ENTANGLEMENT, *LEVERS, *QPU_PLAN, *COMPARE]
+    "figure",
+    [*PHASE_DIAGRAM, *SCALING, *RECOVERY, *QUESTIONS, *BENCHMARKS, *ENTANGLEMENT, *LEVERS, *QPU_PLAN, *COMPARE],
 )

@@ -62,7 +62,15 @@ TABLES = Registry(
         ),
         Table(
             name="benchmarks", title="Scores on benchmarks", sentence="a model and a metric of a task",
-            stage="benchmarks",
+            stage="benchmarks", section="benchmarks",
+        ),
+        Table(
+            name="benchmark_comparisons", title="Models compared on the same documents",
+            sentence="two models on a metric of a task", stage="benchmarks", section="benchmarks",
+        ),
+        Table(
+            name="benchmark_flips", title="Documents that one of two models gets right",
+            sentence="such a document", stage="benchmarks", section="benchmarks",
         ),
         Table(
             name="entanglement_differences", title="Trained blocks and random ones compared",

@@ -69,7 +69,7 @@ def benchmark_models(job: Job, settings: Settings) -> Iterator[Asked]:
         for block in job.axes["block"]:
             where = f"{folder.name}/{block}/{job.axes['seed'][0]}"
             yield from _with_blocks(job, settings, model, common | {"seed": seed}, (start, where, folder))
-        for control in job.axes["control"]:
+        for control in job.axes["control"] if ratio or job.axes["ratio"] == ["ratio0"] else ():
             yield from _with_control(job, model, common | {"seed": seed}, (start, control, folder))
         del model
 

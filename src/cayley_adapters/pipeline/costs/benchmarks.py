@@ -51,5 +51,7 @@ def models_asked(settings: Settings) -> tuple[int, int]:
     ratios = options.compression_ratio or sweep.compression_ratio
     blocks = max(len(options.block_dim), 1)
     noisy = sum(ratio > 0 or settings.evaluate.uncompressed_noise or ratios == (0.0,) for ratio in ratios)
-    exact = 1 + sum(ratio > 0 for ratio in ratios) + len(ratios) * blocks * (1 + ("lora" in settings.control.methods))
+    compressed = sum(ratio > 0 for ratio in ratios)
+    lora = ("lora" in settings.control.methods) * (compressed or 1)
+    exact = 1 + compressed + blocks * (len(ratios) + lora)
     return exact, noisy * blocks * len(options.noise_scale) * len(options.shots) * len(options.readout)

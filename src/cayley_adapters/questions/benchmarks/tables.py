@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from cayley_adapters.questions.benchmarks.comparisons import intervals
+
 __all__ = ["BENCHMARK_COLUMNS", "OF_A_MODEL", "benchmark_table"]
 
 OF_A_MODEL = [
@@ -17,24 +19,34 @@ OF_A_MODEL = [
 BENCHMARK_COLUMNS = [
     *OF_A_MODEL,
     *("task", "version", "metric", "filter", "num_fewshot", "documents", "value", "stderr", "chance"),
-    "higher_is_better",
+    *("higher_is_better", "value_ci95_low", "value_ci95_high"),
 ]
 
 
-def benchmark_table(models: pd.DataFrame, results: dict[str, Any]) -> pd.DataFrame:
+Z = 1.959964
+"""Standard errors in half an interval of 95 %."""
+
+
+def benchmark_table(models: pd.DataFrame, results: dict[str, Any], scores: pd.DataFrame) -> pd.DataFrame:
     """One row a model, task and metric.
 
     Args:
         models: a row a model, with ``arm``.
         results: arm → the harness's results, see :data:`cayley_adapters.questions.benchmarks.asking.KEPT`.
+        scores: :data:`cayley_adapters.questions.benchmarks.asking.SCORE_COLUMNS`, for the intervals.
 
     Returns:
         The table of :data:`BENCHMARK_COLUMNS`, the models of a metric one below the other. ``value`` and ``stderr`` are
-        the harness's own; ``stderr`` is empty where it has none.
+        the harness's own; ``stderr`` is empty where it has none. Intervals are those over documents, and of a
+        group the normal one of its standard error.
     """
-    rows = [
-        dict(model) | row for model in models.to_dict("records") for row in _rows(results.get(str(model["arm"]), {}))
-    ]
+    known = intervals(scores)
+    rows = []
+    for model in models.to_dict("records"):
+        for row in _rows(results.get(str(model["arm"]), {})):
+            key = (str(model["arm"]), row["task"], row["metric"], row["filter"])
+            low, high = known.get(key, (row["value"] - Z * row["stderr"], row["value"] + Z * row["stderr"]))
+            rows.append(dict(model) | row | {"value_ci95_low": low, "value_ci95_high": high})
     table = pd.DataFrame(rows, columns=BENCHMARK_COLUMNS)
     order = {key: place for place, key in enumerate(dict.fromkeys(zip(table["task"], table["metric"], strict=True)))}
     places = [order[key] for key in zip(table["task"], table["metric"], strict=True)]
