@@ -18,6 +18,7 @@ from cayley_adapters.qpu.modes import MODE_COLUMNS
 from cayley_adapters.questions import tables as questions
 from cayley_adapters.questions.benchmarks.asking import DOCUMENT_COLUMNS, SCORE_COLUMNS
 from cayley_adapters.questions.benchmarks.comparisons import FLIP_COLUMNS, PAIR_COLUMNS
+from cayley_adapters.questions.benchmarks.resampling import DRAW_COLUMNS
 from cayley_adapters.questions.benchmarks.tables import BENCHMARK_COLUMNS, OF_A_MODEL
 from cayley_adapters.questions.statistics import COMPARISON_COLUMNS
 from cayley_adapters.report.columns import Column, column
@@ -52,6 +53,7 @@ _FURTHER = {
     "models": OF_A_MODEL,
     "scores": SCORE_COLUMNS,
     "documents": DOCUMENT_COLUMNS,
+    "draws": DRAW_COLUMNS,
     "ranking": lever_ranking.RANKING_COLUMNS,
     "levers_costs": lever_stage.COST_COLUMNS,
     "lines": ("qubits", "layout", "quality", "lines", "infidelity", "cz_error", "median_cz_error"),

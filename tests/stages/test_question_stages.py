@@ -162,6 +162,26 @@ def test_every_model_is_put_to_the_embedded_benchmarks(ask, folder, monkeypatch)
     assert set(fewer["task"]) == {"sums_of_two"}
 
 
+def test_chosen_documents_are_answered_many_times(ask):
+    few = ("benchmarks.limit=1", "benchmarks.tasks=[sums_of_two,encyclopedia_yes_no]", "benchmarks.draws=4")
+    again = ("benchmarks.chosen=[sums_of_two:3,encyclopedia_yes_no:2]", "benchmarks.temperatures=[0.5,100]")
+    path = ask(*few, *again, stages=BENCHMARKS)["table"]
+    first = path.read_bytes()
+    table = pd.read_csv(path)
+    drawn = table[table["metric"] == "resampled"]
+    assert len(drawn) == len(MODELS) * 2 * 2
+    assert set(zip(drawn["task"], drawn["number"], strict=True)) == {("sums_of_two", 3), ("encyclopedia_yes_no", 2)}
+    assert set(drawn["temperature"]) == {0.5, 100}
+    assert (drawn["draws"] == 4).all()
+    assert ((drawn["value"] * 4) % 1 == 0).all()
+    assert drawn["value"].between(drawn["value_ci95_low"] - 1e-9, drawn["value_ci95_high"] + 1e-9).all()
+    assert ask(*few, *again, stages=BENCHMARKS)["table"].read_bytes() == first
+    with pytest.raises(CayleyError, match=r"encyclopedia_yes_no has 100 documents, 0 to 99"):
+        ask(*few, "benchmarks.chosen=[encyclopedia_yes_no:100]", stages=BENCHMARKS)
+    with pytest.raises(CayleyError, match="encyclopedia_titles is not among"):
+        ask(*few, "benchmarks.chosen=[encyclopedia_titles:0]", stages=BENCHMARKS)
+
+
 def test_a_number_that_is_no_question(ask):
     with pytest.raises(CayleyError, match=r"questions\.chosen=\[12\]: questions\.limit=12 asks 0 to 11"):
         ask("questions.chosen=[0,12]", stages=("question_set",))

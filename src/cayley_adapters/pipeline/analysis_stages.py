@@ -162,7 +162,7 @@ ANALYSIS_STAGES: tuple[Stage, ...] = (
         leaves=(
             *("model.name", "evaluate.mitigation", "evaluate.uncompressed_noise", "noise"),
             *(f"benchmarks.{name}" for name in ("tasks", "include", "limit", "num_fewshot", "noise_scale", "shots")),
-            *(f"benchmarks.{name}" for name in ("readout", "threads", "device")),
+            *(f"benchmarks.{name}" for name in ("readout", "chosen", "temperatures", "draws", "threads", "device")),
         ),
         threads="benchmarks.threads",
         memory_mb=3500,

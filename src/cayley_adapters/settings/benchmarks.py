@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from cayley_adapters.circuits.readouts import MEASURED
 from cayley_adapters.settings.block_dims import BlockDim, block_size
@@ -14,6 +15,16 @@ from cayley_adapters.settings.sections import Device, Section, Threads
 __all__ = ["Benchmarks"]
 
 Readout = Literal[tuple(MEASURED)]  # type: ignore[valid-type]  # of a table
+
+
+def _document(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}:[0-9]{1,8}", value):
+        raise ValueError("must be TASK:NUMBER, such as mmlu_anatomy:3, a document's number counted from 0")
+    return value
+
+
+Document = Annotated[str, BeforeValidator(_document)]
+"""A task and the number of one of its documents."""
 
 
 class Benchmarks(Section):
@@ -46,5 +57,12 @@ class Benchmarks(Section):
     readout: Annotated[tuple[Readout, ...], axis()] = Field(  # type: ignore[valid-type]
         description="How outputs are had of what is measured, as evaluate.readout, one model each."
     )
+    chosen: Annotated[tuple[Document, ...], axis(empty=True)] = Field(
+        description="Documents that are answered many times, such as [sums_of_two:3], counted from 0."
+    )
+    temperatures: Annotated[tuple[Annotated[float, Between(0, 100, above=True)], ...], axis()] = Field(
+        description="Temperatures at which they are answered."
+    )
+    draws: Annotated[int, Between(1, 1_000_000)] = Field(description="Answers of each of them at each temperature.")
     threads: Threads = Field(description="CPU threads of the job; results depend on it in the last digits.")
     device: Device = Field(description="Where models are asked; auto is CUDA where there is any.")

@@ -25,6 +25,7 @@ from cayley_adapters.questions.benchmarks.asking import (
 )
 from cayley_adapters.questions.benchmarks.language_model import harness_model
 from cayley_adapters.questions.benchmarks.requests import Answered
+from cayley_adapters.questions.benchmarks.resampling import DRAW_COLUMNS, chosen_documents, resample
 from cayley_adapters.questions.benchmarks.tables import OF_A_MODEL
 from cayley_adapters.questions.benchmarks.tasks import find_tasks, fresh_tasks
 from cayley_adapters.settings import Settings
@@ -44,16 +45,19 @@ def run(job: Job, settings: Settings) -> Outcome:
     use_threads(options.threads)
     loaded = find_tasks(options.tasks, options.include)
     fresh_tasks(loaded, options.num_fewshot)
+    chosen = chosen_documents(options.chosen, loaded)
     tokenizer = load_tokenizer(model_folder(job.inputs["model"][0]))
     models, results, scored, read = list[dict[str, Any]](), dict[str, Any](), list[pd.DataFrame](), pd.DataFrame()
+    drawn = list[pd.DataFrame]()
     for asked in benchmark_models(job, settings):
         name = asked.columns["arm"]
         answered = Answered(Path(job.base, "benchmarks", "answers", f"{name}.jsonl"), asked.key)
         progress = Progress(f"{job.label} {name}")
         try:
-            found = ask_tasks(
-                harness_model(asked.model, tokenizer, asked.begin, answered, progress), loaded, options.limit
-            )
+            model = harness_model(asked.model, tokenizer, asked.begin, answered, progress)
+            found = ask_tasks(model, loaded, options.limit)
+            asked_again = (options.temperatures, options.draws, asked.begin is not None)
+            drawn.append(resample(name, model, loaded, chosen, *asked_again))
         finally:
             answered.close()
         models.append(asked.columns)
@@ -64,6 +68,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     write_table(models, outputs["models"], OF_A_MODEL)
     write_table(pd.concat(scored), outputs["scores"], SCORE_COLUMNS)
     write_table(read, outputs["documents"], DOCUMENT_COLUMNS)
+    write_table(pd.concat(drawn), outputs["drawn"], DRAW_COLUMNS)
     write_file(outputs["results"], json.dumps(_plain(results), indent=1, ensure_ascii=False) + "\n")
     return Outcome()
 

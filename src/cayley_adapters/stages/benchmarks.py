@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.reading import load_json
@@ -15,7 +17,8 @@ from cayley_adapters.questions.benchmarks.comparisons import (
     flips,
     pairs_of,
 )
-from cayley_adapters.questions.benchmarks.tables import BENCHMARK_COLUMNS, OF_A_MODEL, benchmark_table
+from cayley_adapters.questions.benchmarks.resampling import DRAW_COLUMNS
+from cayley_adapters.questions.benchmarks.tables import BENCHMARK_COLUMNS, OF_A_MODEL, benchmark_table, resampled_rows
 from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
 from cayley_adapters.report.figures import BENCHMARKS
 from cayley_adapters.report.wandb.tracked import TrackedRun, figure_files
@@ -29,10 +32,12 @@ def run(job: Job, settings: Settings) -> Outcome:
     inputs, outputs = job.inputs, job.outputs
     models, scores = read_table(inputs["models"][0], OF_A_MODEL), read_table(inputs["scores"][0], SCORE_COLUMNS)
     table = benchmark_table(models, load_json(inputs["results"][0]), scores)
+    drawn = read_table(inputs["drawn"][0], DRAW_COLUMNS)
+    written = pd.concat([table, resampled_rows(models, table, drawn)]) if len(drawn) else table
     pairs = pairs_of(models)
     compared = compared_pairs(pairs, scores)
     changed = flips(pairs, scores, read_table(inputs["documents"][0], DOCUMENT_COLUMNS))
-    write_table(table, outputs["table"], BENCHMARK_COLUMNS)
+    write_table(written, outputs["table"], BENCHMARK_COLUMNS)
     write_table(compared, outputs["comparisons"], PAIR_COLUMNS)
     write_table(changed, outputs["flips"], FLIP_COLUMNS)
     draw_figures(BENCHMARKS, outputs, {"benchmarks": table, "tasks": settings.benchmarks.tasks})
@@ -43,7 +48,7 @@ def run(job: Job, settings: Settings) -> Outcome:
         "benchmarks",
         {"model": str(models["model"].iloc[0]), "cell": "map"},
         summary={f"{row.task}/{row.metric}/{row.arm}": row.value for row in table.itertuples()},
-        tables={"benchmarks_table": table, "benchmark_comparisons_table": compared},
+        tables={"benchmarks_table": written, "benchmark_comparisons_table": compared},
         pictures=pictures_of(BENCHMARKS, outputs),
         made=[figure_files("benchmarks", *files_of(BENCHMARKS, outputs))],
     )

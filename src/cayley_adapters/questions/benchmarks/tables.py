@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from cayley_adapters.questions.benchmarks.comparisons import intervals
+from cayley_adapters.questions.statistics import wilson
 
-__all__ = ["BENCHMARK_COLUMNS", "OF_A_MODEL", "benchmark_table"]
+__all__ = ["BENCHMARK_COLUMNS", "OF_A_MODEL", "RESAMPLED", "benchmark_table", "resampled_rows"]
 
 OF_A_MODEL = [
     *("arm", "method", "model", "compression_ratio", "block_dim", "executor", "noise_scale", "shots", "readout"),
@@ -19,9 +20,12 @@ OF_A_MODEL = [
 BENCHMARK_COLUMNS = [
     *OF_A_MODEL,
     *("task", "version", "metric", "filter", "num_fewshot", "documents", "value", "stderr", "chance"),
-    *("higher_is_better", "value_ci95_low", "value_ci95_high"),
+    *("higher_is_better", "value_ci95_low", "value_ci95_high", "number", "temperature", "draws"),
 ]
 
+
+RESAMPLED = "resampled"
+"""Metric of a document that was answered many times: the share of right answers."""
 
 Z = 1.959964
 """Standard errors in half an interval of 95 %."""
@@ -52,6 +56,30 @@ def benchmark_table(models: pd.DataFrame, results: dict[str, Any], scores: pd.Da
     places = [order[key] for key in zip(table["task"], table["metric"], strict=True)]
     table = table.iloc[pd.Series(places).sort_values(kind="stable").index] if len(table) else table
     return table.reset_index(drop=True).astype({"block_dim": "Int64", "seed": "Int64", "num_fewshot": "Int64"})
+
+
+def resampled_rows(models: pd.DataFrame, table: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the same table for documents that were answered many times, with Wilson's intervals of the share.
+
+    Args:
+        models: a row a model, with ``arm``.
+        table: what :func:`benchmark_table` returned, for the tasks' versions and examples.
+        drawn: :data:`cayley_adapters.questions.benchmarks.resampling.DRAW_COLUMNS`.
+    """
+    known = models.set_index("arm", drop=False)
+    about = table.drop_duplicates("task").set_index("task")
+    rows = []
+    for row in drawn.itertuples():
+        low, high = wilson(row.hits, row.draws)
+        task = about.loc[row.task]
+        rows.append(
+            known.loc[row.arm].to_dict()
+            | {name: task[name] for name in ("version", "num_fewshot", "chance")}
+            | {"task": row.task, "metric": RESAMPLED, "documents": 1, "value": row.hits / row.draws}
+            | {"higher_is_better": True, "value_ci95_low": low, "value_ci95_high": high}
+            | {"number": row.number, "temperature": row.temperature, "draws": row.draws}
+        )
+    return pd.DataFrame(rows, columns=BENCHMARK_COLUMNS)
 
 
 def _rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:

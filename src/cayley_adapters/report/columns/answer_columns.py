@@ -61,6 +61,7 @@ COLUMNS = [
     ),
     Column("test", "test", "text", "McNemar's exact test of right answers, else a bootstrap over documents."),
     Column("p_holm", "p (Holm)", "significant", "The same, for all comparisons of the table at once."),
+    Column("hits", "right answers", "whole", "Draws whose answer was right."),
     Column("score", "score", "significant", "What the model got for the document, before all are put together."),
     Column("weight", "weight", "whole", "Words or bytes that a sum of log-likelihoods is of; empty for other scores."),
     Column("answer", "answer", "text", "The likeliest choice, or what was written; empty where neither is asked for."),
