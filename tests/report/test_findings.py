@@ -6,6 +6,7 @@ import dataclasses
 
 from synthetic import evidence_of
 
+from cayley_adapters.report.captions.benchmarks import benchmarks_caption
 from cayley_adapters.report.captions.entanglement import entanglement_findings
 from cayley_adapters.report.captions.noise_budget import budget_findings
 from cayley_adapters.report.captions.questions import question_findings
@@ -104,6 +105,28 @@ PAIRS = b"""first,second,only_first,only_second,mcnemar_p_holm,comparisons
 compressed,blocks_exact,22,56,0.000598,3
 compressed,blocks_noise1,65,35,0.00704,3
 """
+
+
+COMPARED = b"""first,second,task,metric,difference,difference_ci95_low,difference_ci95_high,p_holm
+uncompressed,ratio0.2,words,word_perplexity,-0.405,-0.828,-0.0588,0.015
+ratio0.2,ratio0.2-d4-exact,words,word_perplexity,0.1,-0.05,0.25,0.4
+"""
+
+
+def test_benchmarks_that_are_told_apart_are_named():
+    about, found = benchmarks_caption(evidence_of(files={"benchmark_comparisons.csv": COMPARED}))
+    assert "SmolLM2-135M on encyclopedia_last_word" in about
+    assert "all their documents" in about
+    assert "p adjusted for 2 comparisons (Holm)" in found
+    assert "are: words, uncompressed → ratio0.2: −0.405 (−0.828 to −0.0588; p = 0.015). Differences" in found
+    assert "d4-exact" not in found
+    heading, apart, _ = COMPARED.splitlines(keepends=True)
+    many = heading + apart * 15
+    assert (
+        "; 3 more in the table below. Differences"
+        in benchmarks_caption(evidence_of(files={"benchmark_comparisons.csv": many}))[-1]
+    )
+    assert len(benchmarks_caption(evidence_of())) == 1
 
 
 def test_answers_and_flips_are_counted():

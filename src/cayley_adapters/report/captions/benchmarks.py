@@ -5,11 +5,12 @@ from __future__ import annotations
 from cayley_adapters.report.captions.common import shots_text, where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.names import model_title
-from cayley_adapters.report.words import listing, significant
+from cayley_adapters.report.words import interval, listing, significant
 
 __all__ = ["benchmark_findings", "benchmarks_caption"]
 
-ALPHA = 0.05
+ALPHA, MOST = 0.05, 12
+"""The level of the tests, and how many differences are told in words."""
 
 
 def benchmarks_caption(evidence: Evidence) -> list[str]:
@@ -34,12 +35,13 @@ def benchmark_findings(evidence: Evidence) -> list[str]:
     pairs = evidence.tables.get("benchmark_comparisons.csv")
     if pairs is None or not len(pairs):
         return []
+    apart = pairs[pairs["p_holm"] < ALPHA]
     told = [
-        f"{row.task}, {row.first} → {row.second}: {row.difference:+.3g}".replace("-", "−", 1)
-        + f" ({significant(row.difference_ci95_low)} to {significant(row.difference_ci95_high)}; p = "
-        f"{significant(row.p_holm, 2)})"
-        for row in pairs[pairs["p_holm"] < ALPHA].itertuples()
+        f"{row.task}, {row.first} → {row.second}: {significant(row.difference)} "
+        f"({interval(row.difference_ci95_low, row.difference_ci95_high)}; p = {significant(row.p_holm, 2)})"
+        for row in apart.head(MOST).itertuples()
     ]
+    told += [f"{len(apart) - MOST:,} more in the table below"] if len(apart) > MOST else []
     found = "; ".join(told) if told else "none"
     return [
         "Each model is compared with what it was made of, and exact blocks with noisy ones and LoRA, on the same "
