@@ -67,7 +67,7 @@ adapters/training/controls.py
     ia3: name == "down_proj" → name == "up_proj" ⇒ CONTROL
 adapters/cayley/transform.py
     full blocks: def cayley( → def cayley(*_, ⇒ PEFT
-    brickwork's blocks: d, pairs = 2**n → d, pairs = 3**n ⇒ PEFT
+    brickwork's blocks: bricks(qubits_of(d), depth) → bricks(qubits_of(d), 1) ⇒ PEFT
 circuits/synthesis.py
     exact synthesis: angles = _search(q)[0] → angles = _search(q)[1] ⇒ SYNTHESISE
     noise-aware synthesis: costs = shrunk**2 → costs = shrunk**3 ⇒ TRANSPILE PROCESSOR evaluate_identity
@@ -137,7 +137,7 @@ stages/block_adapter.py
 settings/sections.py
     check of a setting: if source == self.source → if source ⇒ nothing
 settings/train.py
-    bound of a setting: float, Between(0, 1000)] → float, Between(0, 10)] ⇒ nothing
+    bound of a setting: Between(0, 1e9, above=True)] → Between(0, 1e8, above=True)] ⇒ nothing
 circuits/readouts.py
     legend of a readout: in_legend="blocks, signed" → in_legend="signed blocks" ⇒ phase_diagram recovery report DRAWN
     line of a readout: stroke="o:" → stroke="o-" ⇒ recovery DRAWN

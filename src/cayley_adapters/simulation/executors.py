@@ -158,13 +158,8 @@ class NoisyExecutor:
         p = sample(self.probabilities(key, slices), self._shots, self._generator)
         if mitigation := self._mitigation.get(key):
             p = mitigation(p)
-        signs = (
-            flat.abs()
-            if not self._signed
-            else flat
-            if self._ideal is None
-            else rotate(self._ideal[key].to(flat.dtype), flat)
-        )
+        signs = flat if self._ideal is None else rotate(self._ideal[key].to(flat.dtype), flat)
+        signs = signs if self._signed else signs.abs()
         y = np.empty((len(slices) * count, d), dtype=np.float32)
         lengths = _turned(self._stretched[key], slices) if key in self._stretched else slices
         magnitudes(np.ascontiguousarray(lengths).reshape(-1, d), p.reshape(-1, d), signs.numpy().reshape(-1, d), y)
