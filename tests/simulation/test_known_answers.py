@@ -97,11 +97,11 @@ def test_projections_share_what_is_measured_once():
 
 def test_shots_spread_what_is_found_as_much_as_binomials_do():
     circuits, noise = synthesise(rotations(10, 4)), DeviceNoise.depolarizing(0, 0.05)  # whose readout errs never
-    shares = np.array([found(circuits, noise, 500, seed).background[0] for seed in range(60)])
+    shares = np.array([found(circuits, noise, 500, seed).background[0] for seed in range(20)])
     exact = found(circuits, noise).background[0]
     right = 0.25 + 0.75 * exact
     assert shares.std() == pytest.approx(np.sqrt(right * (1 - right) / 500 / CIRCUITS) / 0.75, rel=0.4)
-    assert abs(shares.mean() - exact) < 4 * shares.std() / np.sqrt(60)
+    assert abs(shares.mean() - exact) < 4 * shares.std() / np.sqrt(20)
     assert found(circuits, noise, 500, 3).background[0] == shares[3]
 
 
