@@ -26,6 +26,11 @@ BESIDE: dict[str, dict[str, Any]] = {
     "heal.distillation": {"heal.cross_entropy": 1},
     "evaluate.context": {"data.window": 32768},
     "control.block_dims": {"control.methods": ["lora"]},
+    "train.warmup_steps": {"train.steps": 10_000_000},
+    "train.distillation": {"train.cross_entropy": 1},
+    "noise.sx_error": {"noise.cz_error": 0.01, "noise.readout_error": 0.01},
+    "noise.cz_error": {"noise.sx_error": 0.01, "noise.readout_error": 0.01},
+    "noise.readout_error": {"noise.sx_error": 0.01, "noise.cz_error": 0.01},
 }
 
 
