@@ -122,7 +122,7 @@ BENCHMARKED = {
     "results": "{base}/benchmarks/results.json",
     "scores": "{base}/benchmarks/scores.csv",
     "documents": "{base}/benchmarks/documents.csv",
-    "drawn": "{base}/benchmarks/draws.csv",
+    "draws": "{base}/benchmarks/draws.csv",
 }
 """What models answered to benchmarks: the harness's own results, and what each got for each document."""
 

@@ -68,7 +68,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     write_table(models, outputs["models"], OF_A_MODEL)
     write_table(pd.concat(scored), outputs["scores"], SCORE_COLUMNS)
     write_table(read, outputs["documents"], DOCUMENT_COLUMNS)
-    write_table(pd.concat(drawn), outputs["drawn"], DRAW_COLUMNS)
+    write_table(pd.concat(drawn), outputs["draws"], DRAW_COLUMNS)
     write_file(outputs["results"], json.dumps(_plain(results), indent=1, ensure_ascii=False) + "\n")
     return Outcome()
 

@@ -32,7 +32,7 @@ def run(job: Job, settings: Settings) -> Outcome:
     inputs, outputs = job.inputs, job.outputs
     models, scores = read_table(inputs["models"][0], OF_A_MODEL), read_table(inputs["scores"][0], SCORE_COLUMNS)
     table = benchmark_table(models, load_json(inputs["results"][0]), scores)
-    drawn = read_table(inputs["drawn"][0], DRAW_COLUMNS)
+    drawn = read_table(inputs["draws"][0], DRAW_COLUMNS)
     written = pd.concat([table, resampled_rows(models, table, drawn)]) if len(drawn) else table
     pairs = pairs_of(models)
     compared = compared_pairs(pairs, scores)
