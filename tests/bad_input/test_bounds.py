@@ -62,7 +62,8 @@ def change(key: str, value: Any) -> None:
         raw[section][leaf] = [other] if isinstance(raw[section][leaf], list) and name == key else other
     if key == "sweep.noise_scale" and value != 0:
         raw["sweep"]["noise_scale"] = [0, value]
-    if key in ("qpu.compression_ratio", "questions.compression_ratio") and isinstance(value, float) and 0 <= value < 1:
+    chosen = ("qpu.compression_ratio", "questions.compression_ratio", "benchmarks.compression_ratio")
+    if key in chosen and isinstance(value, float) and 0 <= value < 1:
         raw["sweep"]["compression_ratio"] = [value]
     validate(raw)
 

@@ -35,7 +35,7 @@ def processor_cost(settings: Settings) -> dict[str, Any]:
     shapes, _ = model.adapted(qpu.targets or settings.train.targets, qpu.layers or settings.train.layers)
     blocks = sum(inputs for inputs, _ in shapes) // d
     packing, _ = packing_on(backend, calibration_of(backend), d.bit_length() - 1, qpu.spacing, qpu.quality)
-    sampling = Sampling(**{name: getattr(qpu, name) for name in Sampling.__dataclass_fields__})
+    sampling = Sampling(**{name: getattr(qpu, name) for name in Sampling.__dataclass_fields__ if name != "hidden"})
     tokens = qpu.tokens if qpu.mode == "per_token" else None
     slices = tokens or preparations(d)
     limits = sampling.executions_per_circuit, sampling.executions_per_job, qpu.price_per_second
