@@ -34,6 +34,9 @@ DEVICES = {
     "25 % coherent": Hidden(coherent=0.25),
     "50 % coherent": Hidden(coherent=0.5),
     "20 % more errors, 25 % coherent": Hidden(shared=0.2, coherent=0.25),
+    "25 % coherent, twirled": Hidden(coherent=0.25, twirled=True),
+    "50 % coherent, twirled": Hidden(coherent=0.5, twirled=True),
+    "20 % more errors, 25 % coherent, twirled": Hidden(shared=0.2, coherent=0.25, twirled=True),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from cayley_adapters.circuits.noise.channels import Channel, aer_error, cz_chann
 from cayley_adapters.circuits.noise.device import DeviceNoise
 from cayley_adapters.circuits.noise.hidden import NOTHING, Hidden, known_instead
 from cayley_adapters.core.errors import CayleyError
+from cayley_adapters.kernels.pauli import OVER_X, OVER_ZZ
+from cayley_adapters.simulation.differentiable import _operation
 
 
 def hiding(scale: float = 1.0, **hidden: float) -> DeviceNoise:
@@ -48,6 +51,28 @@ def test_the_average_error_is_the_same_whatever_share_is_coherent(scale):
                 alone = dim / (dim + 1) * np.sin(angle / 2) ** 2  # the average error of the rotation by itself
                 assert alone <= share * errors + 1e-12
                 assert alone == pytest.approx(share * errors, abs=1e-12) or ours.keep == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(("code", "axis"), [(OVER_X, "X"), (OVER_ZZ, "ZZ")])
+def test_a_twirled_over_rotation_is_its_average_over_all_paulis(code, axis):
+    from qiskit.quantum_info import PTM, Operator, Pauli
+    from scipy.linalg import expm
+
+    turned, strings = Channel(1.0, (1.0,), (1.0,), 0.7), ["".join(s) for s in product("IXYZ", repeat=len(axis))]
+    over = Operator(expm(-0.35j * Pauli(axis).to_matrix()))
+    between = [PTM(Operator(Pauli(s)) @ over @ Operator(Pauli(s))).data.real for s in strings]
+    for twirled, expected in ((False, PTM(over).data.real), (True, np.mean(between, axis=0))):
+        figures = (*replace(turned, twirled=twirled).rotation, 0.0)
+        assert np.abs(_operation(code, 0, figures, 4 ** len(axis)) - expected).max() < 1e-12
+
+
+def test_twirling_keeps_the_average_error_and_where_nothing_is_coherent_all_of_a_channel():
+    turned, mixed = (hiding(coherent=0.5, twirled=value).line(2) for value in (False, True))
+    for make in (sx_channel, cz_channel):
+        assert replace(make(mixed, 0), twirled=False) == make(turned, 0)  # so that error_of, above, is that of both
+        plain = make(hiding(twirled=True).line(2), 0)
+        assert (plain.keep, plain.rotation) == (make(hiding().line(2), 0).keep, (1.0, 0.0))
+    assert not Hidden(twirled=True)
 
 
 def test_signs_differ_between_couplers_and_are_those_of_a_seed():

@@ -81,11 +81,13 @@ def test_equals_aer(d, scale, name):
     compare(rotations(rng, 2, d), x, device(name).scaled(scale))
 
 
-@pytest.mark.parametrize(("d", "share"), [(2, 0.25), (4, 1.0), (8, 0.25), (16, 0.5)])
-def test_equals_aer_with_drift_and_coherent_errors(d, share):
+@pytest.mark.parametrize(
+    ("d", "share", "twirled"), [(2, 0.25, False), (4, 1.0, False), (8, 0.25, False), (16, 0.5, False), (4, 0.5, True)]
+)
+def test_equals_aer_with_drift_and_coherent_errors(d, share, twirled):
     rng = np.random.default_rng(d)
     q, x = rotations(rng, 1, d), rng.normal(size=(1, 1, d)).astype(np.float32).astype(np.float64)
-    noise = replace(device("idle"), scale=1.5, hidden=Hidden(drift=0.3, shared=-0.2, coherent=share, seed=2))
+    noise = replace(device("idle"), scale=1.5, hidden=Hidden(0.3, -0.2, share, 2, twirled))
     compare(q, x, noise)
     assert (
         np.abs(noisy_probabilities(q, x, noise) - noisy_probabilities(q, x, replace(noise, hidden=NOTHING))).max()

@@ -37,10 +37,10 @@ def test_equals_the_kernels(d, idle):
         assert (torch_simulator.noisy_probabilities(q, x.float(), device) - expected).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("d", [2, 4, 8])
-def test_equals_the_kernels_on_a_device_that_hides_something(d):
+@pytest.mark.parametrize(("d", "twirled"), [(2, False), (4, False), (8, False), (8, True)])
+def test_equals_the_kernels_on_a_device_that_hides_something(d, twirled):
     theta, x = draw(d, 3, 10)
-    noise = DeviceNoise(NOISE.calibration, 1.3, NOISE.layout, hidden=Hidden(drift=0.2, coherent=0.5))
+    noise = DeviceNoise(NOISE.calibration, 1.3, NOISE.layout, hidden=Hidden(0.2, coherent=0.5, twirled=twirled))
     expected = simulator.noisy_probabilities(cayley(theta), x, noise)
     assert (torch_simulator.noisy_probabilities(cayley(theta), x, noise) - expected).abs().max() < 1e-12
 

@@ -13,10 +13,10 @@ from cayley_adapters.stages.common import device_noise
 
 
 def test_keys_become_what_runs_and_what_is_known():
-    typed = ["noise.drift=0.1", "noise.drift_shared=-0.2", "noise.coherent=0.25", "noise.seed=3"]
+    typed = ["noise.drift=0.1", "noise.drift_shared=-0.2", "noise.coherent=0.25", "noise.seed=3", "noise.twirled=true"]
     (settings,) = compose("ci", [*typed, "noise.known_from=FakeMarrakesh"])
     device = device_noise(settings.noise, 1.5)
-    assert device.hidden == Hidden(0.1, -0.2, 0.25, 3)
+    assert device.hidden == Hidden(0.1, -0.2, 0.25, 3, twirled=True)
     assert device.calibration is calibration_named("FakeFez")
     known, other = device.as_known(2).line(2), calibration_named("FakeMarrakesh")
     assert known.qubits[1] == other.qubits[known.indices[1]].scaled(1.5)
@@ -39,16 +39,17 @@ def test_mistakes_are_told_before_any_work():
 
 def test_the_preset_differs_in_the_device_alone():
     found = compose("drift", ["evaluate.mitigation=readout+depolarizing,measured"])
-    assert len(found) == 10
+    assert len(found) == 12
     assert {one.noise.model_dump_json() for one in found if one.evaluate.mitigation == "measured"} == {
         one.noise.model_dump_json() for one in found if one.evaluate.mitigation != "measured"
     }
-    assert {(one.noise.drift_shared, one.noise.coherent) for one in found} == {
-        (0.0, 0.0),
-        (-0.2, 0.0),
-        (0.2, 0.0),
-        (0.0, 0.25),
-        (0.2, 0.25),
+    assert {(one.noise.drift_shared, one.noise.coherent, one.noise.twirled) for one in found} == {
+        (0.0, 0.0, False),
+        (-0.2, 0.0, False),
+        (0.2, 0.0, False),
+        (0.0, 0.25, False),
+        (0.2, 0.25, False),
+        (0.2, 0.25, True),
     }
     plain = {key: value for key, value in found[0].model_dump().items() if key not in ("noise", "evaluate")}
     for one in found[1:]:

@@ -48,6 +48,10 @@ class Noise(Section):
     seed: Annotated[int, Between(0, 2**32 - 1)] = Field(
         description="Of the factors of noise.drift and the signs of noise.coherent."
     )
+    twirled: bool = Field(
+        description="Whether gates run between random Paulis that leave the circuit what it is: coherent errors act as "
+        "their average over them. Not on a processor or its twin."
+    )
     known_from: Name | None = Field(
         description="Snapshot whose figures mitigation, training and synthesis go by; null is the backend's own."
     )

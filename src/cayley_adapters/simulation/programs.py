@@ -79,7 +79,7 @@ def _program(gates: Iterable[Gate], line: Line | None, n: int) -> Program:
             a, b = noise.transverse[0], noise.longitudinal[0]
             after_sx = (noise.keep * a, noise.keep * b, 1 - b)
             if noise.turn:
-                turned = (OVER_X, q, 0, math.cos(noise.turn), math.sin(noise.turn), 0.0)
+                turned = (OVER_X, q, 0, *noise.rotation, 0.0)
                 rows += [(SX, q, 0, 1.0, 1.0, 0.0), turned, (RELAX, q, 0, *after_sx)]
             else:
                 rows.append((SX, q, 0, *after_sx))
@@ -92,7 +92,7 @@ def _program(gates: Iterable[Gate], line: Line | None, n: int) -> Program:
             rows.append((CZ, q, q + 1, 1.0 if after is None else after.keep, 0.0, 0.0))
             if after is not None:
                 if after.turn:
-                    rows.append((OVER_ZZ, q, q + 1, math.cos(after.turn), math.sin(after.turn), 0.0))
+                    rows.append((OVER_ZZ, q, q + 1, *after.rotation, 0.0))
                 pairs = zip(gate.qubits, after.transverse, after.longitudinal, strict=True)
                 rows += [(RELAX, qubit, 0, a, b, 1 - b) for qubit, a, b in pairs]
     table = np.array(rows, dtype=np.float64).reshape(-1, 6)

@@ -74,7 +74,7 @@ def device_noise(noise: Noise, scale: float = 1.0) -> DeviceNoise:
     device = _of_medians(noise, scale) if noise.medians else _of_snapshot(noise, scale)
     other = noise.known_from
     known = None if other is None else known_instead(device.calibration, calibration_named(other))
-    return replace(device, hidden=hidden_of(noise), known=known)
+    return replace(device, hidden=replace(hidden_of(noise), twirled=noise.twirled), known=known)
 
 
 def _of_snapshot(noise: Noise, scale: float) -> DeviceNoise:

@@ -190,7 +190,8 @@ class DeviceNoise:
         line = self.line(n, block)
         model = NoiseModel(basis_gates=["rz", "sx", "cz"])
         for q, qubit in enumerate(line.qubits):
-            error = aer_error(qubit.sx_error, qubit.sx_duration, [qubit], sx_channel(line, q).turn)
+            over = sx_channel(line, q).turn, line.hidden.twirled
+            error = aer_error(qubit.sx_error, qubit.sx_duration, [qubit], *over)
             model.add_quantum_error(error, "sx", [q], warnings=False)
             up, down = qubit.p1_given_0, qubit.p0_given_1
             if up or down:
@@ -198,7 +199,8 @@ class DeviceNoise:
         for low, coupler in enumerate(line.couplers):
             for pair in ((low, low + 1), (low + 1, low)):
                 qubits = [line.qubits[q] for q in pair]
-                error = aer_error(coupler.cz_error, coupler.cz_duration, qubits, cz_channel(line, low).turn)
+                over = cz_channel(line, low).turn, line.hidden.twirled
+                error = aer_error(coupler.cz_error, coupler.cz_duration, qubits, *over)
                 model.add_quantum_error(error, "cz", pair)
         if line.idle and self.scale > 0:
             # Where Aer's own NoiseModel.from_backend keeps the relaxation during delays, too.

@@ -35,6 +35,8 @@ class Hidden:
         coherent: Share of the average error of each SX and CZ that is over-rotation, about X and ZZ: 0 to 1, but no
             more than relaxation leaves. The average error stays what it is.
         seed: Of the factors, and of the signs of over-rotations, one of each qubit and coupler.
+        twirled: Whether every SX and CZ stands between random Paulis, others in each shot, that leave the circuit what
+            it is. Of an over-rotation only the average over them is left, a Pauli error of the same average error.
 
     Raises:
         CayleyError: A figure is out of range.
@@ -49,6 +51,7 @@ class Hidden:
     shared: float = 0.0
     coherent: float = 0.0
     seed: int = 0
+    twirled: bool = False
 
     def __post_init__(self) -> None:
         """Check all figures."""
@@ -65,7 +68,7 @@ class Hidden:
 
     @property
     def figures(self) -> tuple[float, float, float, int]:
-        """All of them, in the order in which they are given."""
+        """All that is a device's own, in the order in which they are given."""
         return self.drift, self.shared, self.coherent, self.seed
 
     def factor(self, *qubits: int) -> float:

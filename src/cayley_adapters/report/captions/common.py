@@ -39,7 +39,7 @@ def _hidden(evidence: Evidence) -> Iterator[str]:
     if noise.drift_shared:
         yield f"all moved by {100 * noise.drift_shared:+g} %"
     if noise.coherent:
-        yield f"{100 * noise.coherent:g} % of gate errors coherent"
+        yield f"{100 * noise.coherent:g} % of gate errors coherent{', gates twirled' if noise.twirled else ''}"
     if noise.known_from:
         yield f"known from {noise.known_from}"
 
