@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from cayley_adapters.core.errors import CayleyError
-from cayley_adapters.questions.benchmarks.tasks import find_tasks, manager_of, task_files
+from cayley_adapters.pipeline.fingerprint import reached
+from cayley_adapters.questions.benchmarks.tasks import PANEL, find_tasks, manager_of, task_files
 from cayley_adapters.questions.harness import harness_questions
 from cayley_adapters.questions.items import prompted
 from cayley_adapters.questions.scoring import encode_set, log_likelihoods
@@ -135,7 +136,14 @@ def test_an_unknown_benchmark_is_answered_with_the_nearest():
 def test_tasks_in_a_folder_of_ones_own_stand_beside_the_embedded(folder):
     found = find_tasks(["small_mmlu", "sums_of_two"], [str(folder)])
     assert list(found["tasks"]) == ["small_mmlu", "sums_of_two"]
-    assert {path.name for path in task_files([str(folder)])} >= {"small_mmlu.yaml", "sums_of_two.yaml"}
+    assert "small_mmlu.yaml" in {path.name for path in task_files([str(folder)])}
+
+
+def test_the_embedded_tasks_are_code_and_no_files_of_ones_own():
+    """As files they would be others wherever the package lies, and all benchmarks be asked again."""
+    assert task_files([]) == []
+    panel = {path.name for path in PANEL.iterdir()}
+    assert panel <= {name.rpartition("/")[2] for name in reached("stages.ask_benchmarks")}
 
 
 def test_an_unknown_task_is_answered_with_the_nearest():

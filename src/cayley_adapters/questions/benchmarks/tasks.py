@@ -111,9 +111,8 @@ def fresh_tasks(loaded: dict[str, Any], shots: int | None) -> None:
 
 
 def task_files(include: Sequence[str]) -> list[Path]:
-    """The embedded task files and all files in folders of the user's, whose editing makes their results anew."""
-    folders = [PANEL, *map(Path, include)]
-    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file() and _counts(path))
+    """All files in folders of the user's, whose editing makes their results anew; the embedded are part of the code."""
+    return sorted(path for name in include for path in Path(name).rglob("*") if path.is_file() and _counts(path))
 
 
 def _counts(path: Path) -> bool:
