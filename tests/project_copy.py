@@ -55,12 +55,17 @@ def planner() -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", PLANNER], text=True, env=environment, **pipes)
 
 
-def _environment() -> dict[str, str]:
-    """This process's, but for what changes with each test.
+OF_THIS_PROCESS = (
+    *("PYTEST_CURRENT_TEST", "WANDB_SERVICE"),
+    *("HF_XET_HIGH_PERFORMANCE", "KMP_DUPLICATE_LIB_OK", "TORCHINDUCTOR_CACHE_DIR"),
+)
+"""Variables that change with each test, and those that libraries set here once a test has loaded them. Another test's
+W&B service would write the runs of a copy into its own folder, and a server serves no job of another environment."""
 
-    Another test's W&B service would write the runs of a copy into its own folder.
-    """
-    return {name: value for name, value in os.environ.items() if name not in ("PYTEST_CURRENT_TEST", "WANDB_SERVICE")}
+
+def _environment() -> dict[str, str]:
+    """This process's, as the workflow of a user would have it."""
+    return {name: value for name, value in os.environ.items() if name not in OF_THIS_PROCESS}
 
 
 @functools.cache

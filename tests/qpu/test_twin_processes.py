@@ -29,7 +29,7 @@ MEASURE = """
 import sys, time
 import cayley_adapters.qpu.simulate as simulate
 from cayley_adapters.qpu.twin import TwinService
-def endless(*_):
+def endless(*_, **__):
     print("measuring", flush=True)
     time.sleep(3600)  # until it is killed
 if sys.argv[3] == "endless":

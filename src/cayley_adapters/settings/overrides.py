@@ -276,4 +276,11 @@ def _closest(key: str, known: Sequence[str]) -> str:
         alike = [name for name in alike if name.endswith(f".{last}")]
     if 1 <= len(alike) <= FEW:
         return f"; did you mean {' or '.join(map(repr, alike))}?"
-    return nearest(key, known) or f"; known: {', '.join(known)}"
+    if near := nearest(key, known):
+        return near
+    section = key.partition(".")[0]
+    inside = [name for name in known if name.startswith(f"{section}.")]
+    if inside:
+        return f"; known: {', '.join(inside)}"
+    sections = dict.fromkeys(name.partition(".")[0] for name in known)
+    return f"; known: {', '.join(sections)}; `cayley config --reference` lists every key of each"

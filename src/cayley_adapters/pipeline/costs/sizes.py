@@ -50,14 +50,20 @@ class Sizes:
     def block_dim(self) -> int:
         """Dimension of the blocks, of whole inputs that of the largest; 0 where there are none."""
         text = self.cell.get("block", "d0").removeprefix("d")
-        return largest_block(text, [width for width, _ in self.adapters])
+        return largest_block(text, list(self._widths))
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
         """(number, dimension) of the blocks of every adapted projection, of dimension 4 where the cell has none."""
         text = self.cell.get("block", "d4").removeprefix("d")
-        sizes = [(width, dimension_of(text, width)) for width, _ in self.adapters]
-        return [(block_count(width, d), d) for width, d in sizes]
+        sizes = {width: dimension_of(text, width) for width in self._widths}
+        known = {width: (block_count(width, d), d) for width, d in sizes.items()}
+        return [known[width] for width, _ in self.adapters]
+
+    @property
+    def _widths(self) -> set[int]:
+        """Inputs of the adapted projections, each number once."""
+        return {width for width, _ in self.adapters}
 
     @property
     def blocks_mb(self) -> float:
