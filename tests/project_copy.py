@@ -17,6 +17,7 @@ from pathlib import Path
 from safety import SAFETY
 
 from cayley_adapters.pipeline.warm import ADDRESS, start_server
+from cayley_adapters.pipeline.warm.server import IGNORED
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("src", "conf", "workflow", "profiles", "Snakefile")
@@ -55,23 +56,18 @@ def planner() -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", PLANNER], text=True, env=environment, **pipes)
 
 
-OF_THIS_PROCESS = (
-    *("PYTEST_CURRENT_TEST", "WANDB_SERVICE"),
-    *("HF_XET_HIGH_PERFORMANCE", "KMP_DUPLICATE_LIB_OK", "TORCHINDUCTOR_CACHE_DIR"),
-)
-"""Variables that change with each test, and those that libraries set here once a test has loaded them. Another test's
-W&B service would write the runs of a copy into its own folder, and a server serves no job of another environment."""
-
-
 def _environment() -> dict[str, str]:
-    """This process's, as the workflow of a user would have it."""
-    return {name: value for name, value in os.environ.items() if name not in OF_THIS_PROCESS}
+    """This process's, but for what changes with each test.
+
+    Another test's W&B service would write the runs of a copy into its own folder.
+    """
+    return {name: value for name, value in os.environ.items() if name not in ("PYTEST_CURRENT_TEST", "WANDB_SERVICE")}
 
 
 @functools.cache
 def server(environment: frozenset[tuple[str, str]]) -> str:
     """Address of what starts the jobs of all copies of one environment: each would else load the same libraries."""
-    return start_server(1, _environment() | dict(environment))
+    return start_server(1, dict(environment))
 
 
 @dataclass
@@ -116,7 +112,9 @@ class Project:
     def options(self) -> dict:
         environment = _environment() | {"PYTHONPATH": str(self.folder / "src")} | self.environment
         if self.served:
-            environment[ADDRESS] = server(frozenset(self.environment.items()))
+            # It serves no job of another environment, and libraries that tests load add to theirs.
+            read = {name: value for name, value in environment.items() if not IGNORED.fullmatch(name)}
+            environment[ADDRESS] = server(frozenset(read.items()))
         return {"cwd": self.folder, "env": environment}
 
     def planned(self, overrides: str = "", experiment: str = "ci", target: str = "phase_diagram") -> dict[str, int]:

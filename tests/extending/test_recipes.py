@@ -64,6 +64,12 @@ def test_the_map_has_method_readout_and_mitigation(results):
     assert "pruned_svd" in set(pd.read_csv(results / "baselines.csv")["compression"])
 
 
+def test_jobs_start_where_the_libraries_are_loaded(results):
+    """Copies of the project share a server, which starts no job that its own command would start otherwise."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in (results / "logs").glob("*.json")]
+    assert {record["served"] for record in records if record["stage"] in ("train", "evaluate")} == {True}
+
+
 def test_the_report_tells_of_them(page):
     assert "were compressed by singular value decomposition of the larger half of the weights; a share" in page
     assert "The readout is unsigned, y_k = ‖x‖ √p_k of measured frequencies p, from" in page

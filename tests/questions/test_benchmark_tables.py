@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +13,10 @@ from scipy.stats import binomtest
 
 from cayley_adapters.questions.benchmarks.asking import DOCUMENT_COLUMNS, SCORE_COLUMNS
 from cayley_adapters.questions.benchmarks.comparisons import compared_pairs, flips, intervals, pairs_of
+from cayley_adapters.questions.benchmarks.documents import DOCUMENTS
 from cayley_adapters.questions.benchmarks.tables import OF_A_MODEL, benchmark_table
 from cayley_adapters.questions.statistics import wilson
-from cayley_adapters.report.plots.benchmarks import benchmarks_figure, shown_metrics
+from cayley_adapters.report.plots.benchmarks import benchmarks_figure, model_labels, shown_metrics
 
 ARMS = ["uncompressed", "ratio0.2", "ratio0.2-d4-exact", "ratio0.2-d4-noise1", "ratio0.2-lora-d4"]
 
@@ -139,3 +142,20 @@ def test_the_picture_has_a_panel_for_each_task_that_was_asked_for(models, scores
         "ratio 0.2, LoRA",
     ]
     assert any(line.get_linestyle() == "--" and line.get_xdata()[0] == 0.5 for line in second.get_lines())
+
+
+def test_models_that_differ_in_shots_or_readout_alone_have_names_of_their_own(models):
+    noisy = models[models["executor"] == "noisy"].assign(shots=1024.0, readout="sign_constrained")
+    several = pd.concat([noisy, noisy.assign(shots=8192.0), noisy.assign(readout="ideal_sign")])
+    assert model_labels(several) == [
+        "ratio 0.2, blocks d = 4, λ = 1, 1,024 shots, sign_constrained",
+        "ratio 0.2, blocks d = 4, λ = 1, 8,192 shots, sign_constrained",
+        "ratio 0.2, blocks d = 4, λ = 1, 1,024 shots, ideal_sign",
+    ]
+    assert model_labels(noisy) == ["ratio 0.2, blocks d = 4, λ = 1"]
+
+
+def test_the_page_says_how_many_documents_each_embedded_task_has():
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "benchmarks.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| (\d+) \|", page, re.M))
+    assert told == {name: str(len(make()["test"])) for name, make in DOCUMENTS.items()}

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["WHOLE", "block_count", "dimension_of", "largest_block", "qubits_that_hold", "runs_as_circuit"]
+__all__ = [
+    "LARGE_BLOCK",
+    "WHOLE",
+    "block_count",
+    "dimension_of",
+    "largest_block",
+    "qubits_that_hold",
+    "runs_as_circuit",
+]
 
 WHOLE = "input"
 """The size that is no number: one block for the whole input of each projection."""
 
 LARGEST_NOISY_BLOCK = 16
 """Block dimensions above this are not run as noisy circuits."""
+
+LARGE_BLOCK = 64
+"""Above this dimension blocks are multiplied by a library, as fast as weights are."""
 
 
 def dimension_of(block_dim: int | str, inputs: int) -> int:

@@ -50,7 +50,7 @@ class Noise(Section):
     )
     twirled: bool = Field(
         description="Whether gates run between random Paulis that leave the circuit what it is: coherent errors act as "
-        "their average over them. Not on a processor or its twin."
+        "their average over them. A processor or its twin has qpu.twirl_gates."
     )
     known_from: Name | None = Field(
         description="Snapshot whose figures mitigation, training and synthesis go by; null is the backend's own."

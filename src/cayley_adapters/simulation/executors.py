@@ -15,6 +15,7 @@ import torch
 
 from cayley_adapters.adapters.cayley.layer import constrain_signs
 from cayley_adapters.adapters.cayley.rotation import rotate
+from cayley_adapters.circuits.sizes import LARGE_BLOCK
 from cayley_adapters.kernels.shots import magnitudes
 from cayley_adapters.simulation.compiled import CompiledBlocks, compile_blocks, probabilities
 from cayley_adapters.simulation.measurement import characterise, sample
@@ -37,10 +38,6 @@ __all__ = [
     "signs_of_products",
     "without_signs",
 ]
-
-
-LARGE_BLOCK = 64
-"""Above this dimension ideal blocks are multiplied by a library."""
 
 
 class Executor(Protocol):

@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cayley_adapters.adapters.controls import CONTROLS
-from cayley_adapters.circuits.sizes import block_count, dimension_of, largest_block
+from cayley_adapters.circuits.sizes import LARGE_BLOCK, block_count, dimension_of, largest_block
 from cayley_adapters.models.shapes import ModelShape
 from cayley_adapters.settings import Settings
 from cayley_adapters.settings.fields import PROJECTIONS
 
-__all__ = ["LARGE_BLOCK", "LOADED", "Sizes"]
+__all__ = ["LOADED", "Sizes"]
 
 LOADED = 400
 """Tokens that a model could run on while it is read from disk."""
-
-LARGE_BLOCK = 64
-"""Above this dimension blocks are multiplied as fast as weights are."""
 
 SOLVED = 2.75
 """Products of two d × d matrices that half a step of a large block takes: it is solved for, and its gradient made."""

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from cayley_adapters.analysis import MEASUREMENTS
 from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.readouts import READOUTS
+from cayley_adapters.circuits.sizes import LARGE_BLOCK
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.models.compression.methods import METHODS
 from cayley_adapters.models.compression.widths import PROBED, SURVEYED
 from cayley_adapters.models.corpus import HEALING_SHARE
 from cayley_adapters.pipeline.costs.benchmarks import models_asked, tokens_of_tasks
-from cayley_adapters.pipeline.costs.sizes import LARGE_BLOCK, LOADED, Sizes
+from cayley_adapters.pipeline.costs.sizes import LOADED, Sizes
 from cayley_adapters.simulation.simulators import SIMULATORS
 
 __all__ = ["COSTS", "Cost"]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.report.names import model_title
 from cayley_adapters.report.plots.files import canvas
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["benchmarks_figure", "model_label", "shown_metrics"]
+__all__ = ["benchmarks_figure", "model_labels", "shown_metrics"]
 
 # Marker and grey tell the methods apart without colour (colours: Okabe and Ito, Color Universal Design, 2008).
 _STYLES = {
@@ -46,15 +47,24 @@ def shown_metrics(table: pd.DataFrame, tasks: Sequence[str]) -> list[tuple[str, 
     return found
 
 
-def model_label(row: Any) -> str:
-    """What a model is called: ``ratio 0.2, blocks d = 4, λ = 1``."""
+def model_labels(models: pd.DataFrame) -> list[str]:
+    """What each model is called: ``ratio 0.2, blocks d = 4, λ = 1``, with shots and readout where there are several."""
+    noisy = models[models["executor"] == "noisy"]
+    several = {name for name in ("shots", "readout") if noisy[name].nunique() > 1}
+    return [_label(row, several) for row in models.itertuples()]
+
+
+def _label(row: Any, several: set[str]) -> str:
     start = f"ratio {row.compression_ratio:g}" if row.compression_ratio else "uncompressed"
     if row.method in ("uncompressed", "compressed"):
         return start
     if row.method != "cayley":
         return f"{start}, {CONTROLS[row.method].title if row.method in CONTROLS else row.method}"
     blocks = f"{start}, blocks d = {row.block_dim:.0f}"
-    return f"{blocks}, exact" if row.executor == "exact" else f"{blocks}, λ = {row.noise_scale:g}"
+    if row.executor == "exact":
+        return f"{blocks}, exact"
+    shots = f", {row.shots:,.0f} shots" if "shots" in several else ""
+    return f"{blocks}, λ = {row.noise_scale:g}{shots}" + (f", {row.readout}" if "readout" in several else "")
 
 
 def benchmarks_figure(table: pd.DataFrame, tasks: Sequence[str]) -> Figure:
@@ -82,7 +92,7 @@ def benchmarks_figure(table: pd.DataFrame, tasks: Sequence[str]) -> Figure:
             _panel(axes, rows, models, column == 0, metric.endswith("perplexity"))
             better = "→ better" if bool(one["higher_is_better"].iloc[0]) else "← better"
             axes.set_title(f"{task}\n{metric}, n = {one['documents'].iloc[0]:,.0f}, {better}", fontsize=6.4, loc="left")
-        name = str(table["model"].iloc[0])
+        name = model_title(str(table["model"].iloc[0]))
         figure.suptitle(f"{name}: benchmarks", x=0.01, ha="left", fontweight="bold", fontsize=8.5)
         note = "95 % intervals over documents; dashed: chance. Tasks, prompts and scores are lm-evaluation-harness's."
         figure.text(0.01, 0.012, note, fontsize=6.2, color="0.25", va="bottom")
@@ -107,7 +117,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, models: pd.DataFrame, first: bool, pe
             f"{row.value:.3g}", (row.value, place), (0, 3.5), textcoords="offset points", ha="center", size=5.6
         )
     axes.set_ylim(len(rows) - 0.4, -0.75)
-    axes.set_yticks(range(len(rows)), [model_label(row) for row in models.itertuples()] if first else [])
+    axes.set_yticks(range(len(rows)), model_labels(models) if first else [])
     axes.margins(x=0.12)
     ends = rows[["value_ci95_low", "value_ci95_high", "value"]].to_numpy(float)
     if perplexity and np.nanmax(ends) > _WIDEST * np.nanmin(ends) > 0:
