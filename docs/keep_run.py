@@ -15,6 +15,9 @@ import pandas as pd
 DOCS = Path(__file__).parent
 TABLES = ("phase_diagram", "baselines", "recovery", "recovery_differences", "learning_rates")
 
+OF_REPORT = ("questions.csv", "benchmarks.csv", "benchmark_comparisons.csv")
+"""Tables that only a run with a report has."""
+
 
 def jobs(run: Path) -> pd.DataFrame:
     """What each job took, the first to begin first; ``started`` counts seconds from its beginning."""
@@ -31,9 +34,14 @@ def main(run: Path) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     for name in (*(f"{table}.csv" for table in TABLES), "transition.json", "provenance.json"):
         shutil.copyfile(run / name, kept / name)
+    for name in OF_REPORT:
+        if (run / name).is_file():
+            shutil.copyfile(run / name, kept / name)
     jobs(run).to_csv(kept / "jobs.csv", index=False)
     if run.name == "quickstart":
-        shutil.copyfile(run / "phase_diagram.png", DOCS / "images" / "phase_diagram.png")
+        for name in ("phase_diagram.png", "benchmarks.png"):
+            if (run / name).is_file():
+                shutil.copyfile(run / name, DOCS / "images" / name)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ from cayley_adapters.report.words import interval, listing, perplexity, share, s
 
 __all__ = ["BLOCKS", "MissingFileError"]
 
+OF_REPORT = (
+    "ask_benchmarks", "benchmarks", "question_set", "answer_questions", "questions", "entanglement", "report",
+)  # fmt: skip
+"""Jobs that only the report asks for."""
+
 BLOCKS: dict[str, Callable[[Path], str]] = {}
 
 
@@ -137,10 +142,15 @@ def _controlled(found: Measured) -> str:
 def how_long(found: Measured) -> str:
     """What the run took, on which machine."""
     jobs, machine = pd.read_csv(found.folder / "jobs.csv"), found.machine
-    seconds = (jobs["started"] + jobs["seconds"]).max()
+    reported = jobs["job"].isin(OF_REPORT)
+
+    def minutes(rows: pd.DataFrame) -> str:
+        return f"{((rows['started'] + rows['seconds']).max() - rows['started'].min()) / 60:.0f}"
+
+    report = f"; questions, benchmarks and report {minutes(jobs[reported])} more" if reported.any() else ""
     return (
-        f"It took {seconds / 60:.0f} minutes, {jobs['cpu_seconds'].sum() / 60:.0f} of processor time, and at most "
-        f"{jobs['memory_mb'].max() / 1000:.1f} GB a job, on two cores ({machine})."
+        f"The map took {minutes(jobs[~reported])} minutes{report}, all {jobs['cpu_seconds'].sum() / 60:.0f} minutes of "
+        f"processor time, and at most {jobs['memory_mb'].max() / 1000:.1f} GB a job, on two cores ({machine})."
     )
 
 

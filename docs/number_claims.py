@@ -79,11 +79,11 @@ def _one_projection(found: Measured) -> str:
 
 
 def _answers(found: Measured) -> str:
-    """How many questions each model answers rightly, where ``docs/data/questions`` has it."""
-    path = found.folder.parent / "questions" / "questions.csv"
+    """How many questions each model answers rightly, where the run asked them."""
+    path = found.folder / "questions.csv"
     if not path.is_file():
-        return "not measured since the text changed"
+        return "not measured"
     asked = pd.read_csv(path)
     arms = asked["arm"].str.replace("blocks_noise", "blocks at λ = ").str.replace("_", " ").replace(NAMES)
     told = [f"{arm} {whole(right)}" for arm, right in zip(arms, asked["correct"], strict=True)]
-    return f"right of {whole(asked['questions'].iloc[0])}: {', '.join(told)} (`docs/data/questions`)"
+    return f"right of {whole(asked['questions'].iloc[0])} (`questions.csv`): {', '.join(told)}"

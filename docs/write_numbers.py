@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import number_claims  # noqa: F401 - registers its block
+import number_panel  # noqa: F401 - registers its blocks
 from number_blocks import BLOCKS, MissingFileError
 
 ROOT = Path(__file__).parents[1]

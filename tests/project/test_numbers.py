@@ -18,6 +18,7 @@ import pytest
 from cayley_adapters.analysis.recovery import recovery_tables
 from cayley_adapters.analysis.transition import transition
 from cayley_adapters.core.tables import BASELINE_COLUMNS, CELL_COLUMNS, TRIAL_COLUMNS, write_table
+from cayley_adapters.questions.benchmarks.tables import BENCHMARK_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = np.repeat(np.arange(10), 20)
@@ -101,8 +102,24 @@ def data(tmp_path_factory) -> Path:
     (out / "transition.json").write_text(json.dumps(made))
     machine = {"processor": "Some(R) Core Processor 6 1", "instructions": "avx2 fma avx512f"}
     (out / "provenance.json").write_text(json.dumps({"environments": {"a": machine}}))
+    asked = {
+        "model": "smollm2_135m",
+        "executor": "exact",
+        "task": "sums_of_two",
+        "metric": "exact_match",
+        "filter": "a",
+    }
+    asked |= {"documents": 500, "value_ci95_low": 0.1, "value_ci95_high": 0.3}
+    panel = [
+        asked | {"arm": "plain", "method": "uncompressed", "compression_ratio": 0.0, "value": 0.2},
+        asked | {"arm": "blocks", "method": "cayley", "compression_ratio": 0.2, "block_dim": 4, "value": 0.1},
+    ]
+    write_table(panel, out / "benchmarks.csv", BENCHMARK_COLUMNS)
+    compared = {"first": "plain", "second": "blocks", "task": "sums_of_two", "metric": "exact_match", "filter": "a"}
+    compared |= {"difference": -0.1, "p_holm": 0.01, "comparisons": 1}
+    pd.DataFrame([compared]).to_csv(out / "benchmark_comparisons.csv", index=False)
     columns = ["job", "started", "seconds", "cpu_seconds", "memory_mb"]
-    pd.DataFrame([["a", 0.0, 200.0, 150.0, 900], ["b", 100.0, 500.0, 450.0, 1600]], columns=columns).to_csv(
+    pd.DataFrame([["prepare", 0.0, 100.0, 90.0, 900], ["report", 100.0, 440.0, 450.0, 1600]], columns=columns).to_csv(
         out / "jobs.csv", index=False
     )
     return folder
@@ -162,7 +179,22 @@ def test_every_block_is_shown_on_some_page(numbers: ModuleType) -> None:
                 "| 0.2 | blocks d = 8, signed | blocks d = 4 | −0.0200 |",
             ],
         ),
-        ("how_long", ["took 10 minutes, 10 of processor time, and at most 1.6 GB a job", "(Some(R) Core, AVX-512)"]),
+        (
+            "how_long",
+            [
+                "map took 2 minutes; questions, benchmarks and report 7 more, all 9 ",
+                "1.6 GB a job",
+                "(Some(R) Core, AVX-512)",
+            ],
+        ),
+        (
+            "panel",
+            ["| `sums_of_two`: exact match of 500 |", "| ratio 0.2, blocks d = 4, exact | 0.100 (0.100 to 0.300) |"],
+        ),
+        (
+            "panel_differences",
+            ["| ratio 0.2, blocks d = 4, exact against uncompressed | – | `sums_of_two` −0.10 | – |", "1 comparison"],
+        ),
         ("step_sizes", ["| 0.2 | blocks d = 4 | **0.01: 3.0100**, 0.04: 3.0400, 0.12: 3.1200 | yes |"]),
     ],
 )
@@ -181,14 +213,13 @@ def test_claims_take_what_other_experiments_say(numbers: ModuleType, data: Path,
         (tmp_path / name).mkdir()
         for path in (data / "quickstart").iterdir():
             (tmp_path / name / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "questions").mkdir()
-    (tmp_path / "questions" / "questions.csv").write_text(
+    (tmp_path / "quickstart" / "questions.csv").write_text(
         "arm,questions,correct\nuncompressed,1000,678\nblocks_exact,1000,499\nlora,1000,497\n"
     )
     text, left = numbers.fill(block("claims"), tmp_path)
     assert left == {}
     assert "SmolLM2-135M: 16.44 to 15.33 (`docs/data/one_projection`)" in text
-    assert "right of 1,000: uncompressed 678, blocks exact 499, LoRA 497 (`docs/data/questions`)" in text
+    assert "right of 1,000 (`questions.csv`): uncompressed 678, blocks exact 499, LoRA 497" in text
 
 
 def test_headlines_follow_the_numbers(numbers: ModuleType, data: Path, tmp_path: Path) -> None:

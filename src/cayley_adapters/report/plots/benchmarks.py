@@ -100,8 +100,10 @@ def benchmarks_figure(table: pd.DataFrame, tasks: Sequence[str]) -> Figure:
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, models: pd.DataFrame, first: bool, perplexity: bool) -> None:
+    from matplotlib.patheffects import withStroke
     from matplotlib.ticker import MaxNLocator
 
+    write = "{:.3g}".format if perplexity else "{:.3f}".format
     chance = rows["chance"].dropna()
     if len(chance):
         axes.axvline(chance.iloc[0], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)))
@@ -114,7 +116,13 @@ def _panel(axes: Axes, rows: pd.DataFrame, models: pd.DataFrame, first: bool, pe
             axes.plot([row.value_ci95_low, row.value_ci95_high], [place, place], color=colour, linewidth=1.1)
         axes.plot([row.value], [place], marker, color=colour, fillstyle=fill, markersize=4.5)
         axes.annotate(
-            f"{row.value:.3g}", (row.value, place), (0, 3.5), textcoords="offset points", ha="center", size=5.6
+            write(row.value),
+            (row.value, place),
+            (0, 4.2),
+            textcoords="offset points",
+            ha="center",
+            size=5.6,
+            path_effects=[withStroke(linewidth=1.8, foreground="white")],  # the line of chance may lie behind it
         )
     axes.set_ylim(len(rows) - 0.4, -0.75)
     axes.set_yticks(range(len(rows)), model_labels(models) if first else [])
