@@ -145,12 +145,16 @@ def how_long(found: Measured) -> str:
     reported = jobs["job"].isin(OF_REPORT)
 
     def minutes(rows: pd.DataFrame) -> str:
-        return f"{((rows['started'] + rows['seconds']).max() - rows['started'].min()) / 60:.0f}"
+        """While any of them ran: what was made again later began much later."""
+        rows = rows.sort_values("started")
+        ends = (rows["started"] + rows["seconds"]).cummax()
+        idle = (rows["started"] - ends.shift()).clip(lower=0).sum()
+        return f"{(ends.max() - rows['started'].min() - idle) / 60:.0f}"
 
-    report = f"; questions, benchmarks and report {minutes(jobs[reported])} more" if reported.any() else ""
+    report = f", the report {minutes(jobs[reported])} more" if reported.any() else ""
     return (
-        f"The map took {minutes(jobs[~reported])} minutes{report}, all {jobs['cpu_seconds'].sum() / 60:.0f} minutes of "
-        f"processor time, and at most {jobs['memory_mb'].max() / 1000:.1f} GB a job, on two cores ({machine})."
+        f"The map took {minutes(jobs[~reported])} minutes{report}, {jobs['cpu_seconds'].sum() / 60:.0f} of processor time "
+        f"in all, and at most {jobs['memory_mb'].max() / 1000:.1f} GB a job, on two cores ({machine})."
     )
 
 
