@@ -152,9 +152,10 @@ def how_long(found: Measured) -> str:
         return f"{(ends.max() - rows['started'].min() - idle) / 60:.0f}"
 
     report = f", the report {minutes(jobs[reported])} more" if reported.any() else ""
+    spent = jobs["cpu_seconds"].sum() / 60
     return (
-        f"The map took {minutes(jobs[~reported])} minutes{report}, {jobs['cpu_seconds'].sum() / 60:.0f} of processor time "
-        f"in all, and at most {jobs['memory_mb'].max() / 1000:.1f} GB a job, on two cores ({machine})."
+        f"The map took {minutes(jobs[~reported])} minutes{report}, {spent:.0f} of processor time in all, and "
+        f"at most {jobs['memory_mb'].max() / 1000:.1f} GB a job, on two cores ({machine})."
     )
 
 
