@@ -15,7 +15,7 @@ import pandas as pd
 DOCS = Path(__file__).parent
 TABLES = ("phase_diagram", "baselines", "recovery", "recovery_differences", "learning_rates")
 
-OF_REPORT = ("questions.csv", "benchmarks.csv", "benchmark_comparisons.csv")
+OF_REPORT = ("questions.csv", "question_comparisons.csv", "benchmarks.csv", "benchmark_comparisons.csv")
 """Tables that only a run with a report has."""
 
 
@@ -35,13 +35,18 @@ def main(run: Path) -> None:
     for name in (*(f"{table}.csv" for table in TABLES), "transition.json", "provenance.json"):
         shutil.copyfile(run / name, kept / name)
     for name in OF_REPORT:
-        if (run / name).is_file():
-            shutil.copyfile(run / name, kept / name)
+        _copy(run / name, kept / name)
     jobs(run).to_csv(kept / "jobs.csv", index=False)
     if run.name == "quickstart":
         for name in ("phase_diagram.png", "benchmarks.png"):
-            if (run / name).is_file():
-                shutil.copyfile(run / name, DOCS / "images" / name)
+            _copy(run / name, DOCS / "images" / name)
+
+
+def _copy(source: Path, kept: Path) -> None:
+    """Copy what a run may lack; what another run left there goes, since no page shall mix two."""
+    kept.unlink(missing_ok=True)
+    if source.is_file():
+        shutil.copyfile(source, kept)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,11 @@ import pandas as pd
 from number_tables import Measured, MissingFileError, untold
 from number_words import NAMES, critical, name_of, number, pair, table
 
+from cayley_adapters.pipeline.targets import target_of
 from cayley_adapters.report.names import model_title
 from cayley_adapters.report.words import interval, listing, perplexity, share, significant, whole
 
 __all__ = ["BLOCKS", "MissingFileError"]
-
-OF_REPORT = (
-    "ask_benchmarks", "benchmarks", "question_set", "answer_questions", "questions", "entanglement", "report",
-)  # fmt: skip
-"""Jobs that only the report asks for."""
 
 BLOCKS: dict[str, Callable[[Path], str]] = {}
 
@@ -142,7 +138,7 @@ def _controlled(found: Measured) -> str:
 def how_long(found: Measured) -> str:
     """What the run took, on which machine."""
     jobs, machine = pd.read_csv(found.folder / "jobs.csv"), found.machine
-    reported = jobs["job"].isin(OF_REPORT)
+    reported = jobs["job"].map(lambda job: target_of(job.partition("-")[0]) != "phase_diagram")
 
     def minutes(rows: pd.DataFrame) -> str:
         """While any of them ran: what was made again later began much later."""

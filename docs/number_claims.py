@@ -16,7 +16,9 @@ __all__ = ["claims"]
 
 
 @block(
-    "quickstart", "phase_diagram.csv", "baselines.csv", "recovery.csv", "recovery_differences.csv", "transition.json"
+    "quickstart",
+    *("phase_diagram.csv", "baselines.csv", "recovery.csv", "recovery_differences.csv", "transition.json"),
+    *("questions.csv", "question_comparisons.csv"),
 )
 def claims(found: Measured) -> str:
     """The abstract's five claims, beside what was measured."""
@@ -79,11 +81,14 @@ def _one_projection(found: Measured) -> str:
 
 
 def _answers(found: Measured) -> str:
-    """How many questions each model answers rightly, where the run asked them."""
-    path = found.folder / "questions.csv"
-    if not path.is_file():
-        return "not measured"
-    asked = pd.read_csv(path)
+    """How many questions each model answers rightly, and on how many blocks and the compressed model differ."""
+    asked = pd.read_csv(found.folder / "questions.csv")
     arms = asked["arm"].str.replace("blocks_noise", "blocks at λ = ").str.replace("_", " ").replace(NAMES)
     told = [f"{arm} {whole(right)}" for arm, right in zip(arms, asked["correct"], strict=True)]
-    return f"right of {whole(asked['questions'].iloc[0])} (single ones flip by chance): {', '.join(told)}"
+    pairs = pd.read_csv(found.folder / "question_comparisons.csv").set_index(["first", "second"])
+    pair = pairs.loc[("compressed", "blocks_exact")]
+    won, lost = whole(pair["only_second"]), whole(pair["only_first"])
+    return (
+        f"right of {whole(asked['questions'].iloc[0])}: {', '.join(told)}; against compressed, exact blocks win {won} "
+        f"and lose {lost} (p = {significant(pair['mcnemar_p_holm'], 2)}, Holm)"
+    )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 from safetensors.torch import load_file
 from safety import SAFETY
 
@@ -28,6 +29,16 @@ def run(example: str, folder: Path) -> str:
 
 def test_the_page_is_short():
     assert len(README.read_text(encoding="utf-8").split()) <= MOST_WORDS
+
+
+def test_no_gain_of_blocks_shows_beside_perplexity() -> None:
+    """As README says by hand."""
+    assert "no gain of blocks shows beside perplexity" in README.read_text(encoding="utf-8")
+    pairs = pd.read_csv(ROOT / "docs" / "data" / "quickstart" / "benchmark_comparisons.csv")
+    of_blocks = pairs["second"].str.fullmatch(r"ratio0\.2-d4-.*") & (pairs["first"] == "ratio0.2")
+    answers = pairs[of_blocks & (pairs["test"] == "McNemar")]
+    assert set(answers["task"]) >= {"encyclopedia_last_word", "encyclopedia_titles", "sums_of_two"}
+    assert not ((answers["p_holm"] < 0.05) & (answers["difference"] > 0)).any()
 
 
 def test_the_example_goes_from_a_model_to_a_noisy_device(tmp_path):

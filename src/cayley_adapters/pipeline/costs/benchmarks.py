@@ -16,7 +16,7 @@ DOCUMENTS = {
     "encyclopedia_last_word": (LAST_WORDS, 90, 0),
     "encyclopedia_yes_no": (YES_NO, 120, 0),
     "encyclopedia_titles": (TITLES, 120, 0),
-    "sums_of_two": (SUMS, 44, 3),
+    "sums_of_two": (SUMS, 26, 3),
     "wikitext": (62, 4600, 0),
     "lambada_openai": (5153, 85, 0),
     "boolq": (3270, 140, 0),

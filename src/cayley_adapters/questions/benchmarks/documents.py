@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DOCUMENTS", "last_word", "sums", "titles", "words", "yes_no"]
 
-ARTICLES, LAST_WORDS, YES_NO, TITLES, SUMS = 40, 120, 100, 80, 500
+ARTICLES, LAST_WORDS, YES_NO, TITLES, SUMS = 40, 120, 60, 60, 500
 """How many documents each task has."""
 
 LONGEST = 700

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.adapters.controls import CONTROLS
+from cayley_adapters.report import words
 from cayley_adapters.report.names import model_title
 from cayley_adapters.report.plots.files import canvas
 
@@ -103,7 +104,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, models: pd.DataFrame, first: bool, pe
     from matplotlib.patheffects import withStroke
     from matplotlib.ticker import MaxNLocator
 
-    write = "{:.3g}".format if perplexity else "{:.3f}".format
+    write = words.perplexity if perplexity else words.share
     chance = rows["chance"].dropna()
     if len(chance):
         axes.axvline(chance.iloc[0], color="0.35", linewidth=0.9, linestyle=(0, (4, 2)))
