@@ -171,7 +171,7 @@ def test_every_block_is_shown_on_some_page(numbers: ModuleType) -> None:
                 "yes, exact: 24.3, 23.3 and 22.9",
                 "λ_c = 4.00, 2.40 and 1.30",
                 "| the paper says | here | command |",
-                "right of 1,000: uncompressed 678, blocks exact 499, LoRA 497; against compressed, exact blocks win 32 and",
+                "right of 1,000: uncompressed 678, blocks exact 499, LoRA 497; against compressed, exact blocks win 32",
             ],
         ),
         ("default_run", ["| 0.2 (30.0) | 4 | 4,000 | 3 | 23.3 | 23.6 |", "| 0 (16.4) | 2 | 2,000 |"]),
