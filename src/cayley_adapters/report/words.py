@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["count", "interval", "listing", "perplexity", "share", "significant", "whole"]
+__all__ = ["count", "interval", "listing", "perplexity", "share", "shots_text", "significant", "whole"]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -59,6 +59,11 @@ def listing(items: Iterable[Any]) -> str:
 def count(number: int, noun: str) -> str:
     """``1 window``, ``9 windows``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def shots_text(shots: int | float | str) -> str:
+    """``8,192 shots`` or ``unlimited shots``."""
+    return "unlimited shots" if str(shots) == "inf" else count(int(shots), "shot")
 
 
 def _minus(text: str) -> str:

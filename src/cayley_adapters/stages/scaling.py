@@ -6,6 +6,7 @@ import pandas as pd
 
 from cayley_adapters.analysis.transition_table import TRANSITION_COLUMNS, load_transition, transition_rows
 from cayley_adapters.circuits.noise.budget import BUDGET_COLUMNS, model_circuits, read_budgets
+from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.core.job import Job
 from cayley_adapters.core.messages import say
 from cayley_adapters.core.tables import read_cells, write_table
@@ -14,6 +15,7 @@ from cayley_adapters.report.drawing import draw_figures, files_of, pictures_of
 from cayley_adapters.report.figures import SCALING
 from cayley_adapters.report.names import model_title
 from cayley_adapters.report.wandb.tracked import TrackedRun, figure_files
+from cayley_adapters.report.words import shots_text
 from cayley_adapters.settings import Settings
 from cayley_adapters.stages.common import device_noise
 
@@ -30,7 +32,8 @@ def run(job: Job, settings: Settings) -> Outcome:
     write_table(budgets, outputs["budget"], BUDGET_COLUMNS)
     circuits = model_circuits(budgets, device_noise(settings.noise), settings.train.ansatz)
     model = str(read_cells(inputs["cells"][0])["model"].iloc[0])
-    heading = f"{model_title(model)} on {backend}, readout {result['readout']}, {result['shots']} shots"
+    readout = READOUTS[result["readout"]].title
+    heading = f"{model_title(model)} on {backend}, {readout} readout, {shots_text(result['shots'])}"
     costs = budgets.dropna(subset="cost")
     means = costs.groupby(["compression_ratio", "qubits", "source"], as_index=False)[["cost", "cost_se"]].mean()
     gains = pd.DataFrame(rows, columns=["compression_ratio", "qubits", "gain"]).dropna()

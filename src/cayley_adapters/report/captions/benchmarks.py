@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cayley_adapters.report.captions.common import shots_text, where_adapted
+from cayley_adapters.report.captions.common import where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.names import model_title
-from cayley_adapters.report.words import interval, listing, significant
+from cayley_adapters.report.words import interval, listing, shots_text, significant
 
 __all__ = ["benchmark_findings", "benchmarks_caption"]
 

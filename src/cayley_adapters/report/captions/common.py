@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.words import count, listing
+from cayley_adapters.report.words import listing
 from cayley_adapters.settings import Noise
 
-__all__ = ["device", "drifted", "shots_text", "where_adapted"]
+__all__ = ["device", "drifted", "where_adapted"]
 
 
 def where_adapted(evidence: Evidence) -> str:
@@ -42,8 +42,3 @@ def _hidden(evidence: Evidence) -> Iterator[str]:
         yield f"{100 * noise.coherent:g} % of gate errors coherent{', gates twirled' if noise.twirled else ''}"
     if noise.known_from:
         yield f"known from {noise.known_from}"
-
-
-def shots_text(shots: int | float | str) -> str:
-    """``8,192 shots`` or ``unlimited shots``."""
-    return "unlimited shots" if str(shots) == "inf" else count(int(shots), "shot")

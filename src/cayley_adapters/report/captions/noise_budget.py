@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cayley_adapters.circuits.noise.sources import SOURCES
 from cayley_adapters.circuits.readouts import READOUTS
-from cayley_adapters.report.captions.common import device, shots_text, where_adapted
+from cayley_adapters.report.captions.common import device, where_adapted
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.words import count, listing, significant
+from cayley_adapters.report.words import count, listing, shots_text, significant
 
 __all__ = ["budget_caption", "budget_findings"]
 

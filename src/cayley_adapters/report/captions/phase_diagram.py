@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cayley_adapters.circuits.readouts import READOUTS
-from cayley_adapters.report.captions.common import device, shots_text, where_adapted
+from cayley_adapters.report.captions.common import device, where_adapted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.names import model_title
-from cayley_adapters.report.words import listing
+from cayley_adapters.report.words import listing, shots_text
 
 __all__ = ["phase_diagram_caption"]
 

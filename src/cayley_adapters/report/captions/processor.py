@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cayley_adapters.report.captions.common import shots_text
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.words import count, listing, significant, whole
+from cayley_adapters.report.words import count, listing, shots_text, significant, whole
 
 __all__ = ["processor_caption"]
 

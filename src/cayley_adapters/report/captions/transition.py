@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from cayley_adapters.circuits.readouts import READOUTS
-from cayley_adapters.report.captions.common import device, shots_text
+from cayley_adapters.report.captions.common import device
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.words import interval, listing, significant
+from cayley_adapters.report.words import interval, listing, shots_text, significant
 
 __all__ = ["collapse_findings", "prediction_findings", "transition_caption"]
 

@@ -11,10 +11,10 @@ import pandas as pd
 from cayley_adapters.adapters.controls import CONTROLS
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.circuits.sizes import qubits_that_hold
-from cayley_adapters.report.captions.common import drifted, shots_text
+from cayley_adapters.report.captions.common import drifted
 from cayley_adapters.report.evidence import Evidence
 from cayley_adapters.report.names import model_title
-from cayley_adapters.report.words import count, interval, listing, perplexity, significant, whole
+from cayley_adapters.report.words import count, interval, listing, perplexity, shots_text, significant, whole
 from cayley_adapters.simulation.mitigations import MITIGATIONS
 
 __all__ = ["VERDICTS", "at_the_device", "headline", "limits", "verdict", "verdicts"]

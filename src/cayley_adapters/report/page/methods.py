@@ -9,9 +9,9 @@ from cayley_adapters.circuits.ansatz import ANSATZES
 from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.circuits.syntheses import SYNTHESES
 from cayley_adapters.models.compression.methods import METHODS
-from cayley_adapters.report.captions.common import device, drifted, shots_text, where_adapted
+from cayley_adapters.report.captions.common import device, drifted, where_adapted
 from cayley_adapters.report.evidence import Evidence
-from cayley_adapters.report.words import count, listing, whole
+from cayley_adapters.report.words import count, listing, shots_text, whole
 from cayley_adapters.simulation.mitigations import MITIGATIONS
 from cayley_adapters.simulation.simulators import SIMULATORS
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from cayley_adapters.circuits.readouts import READOUTS
 from cayley_adapters.report.names import model_title
+from cayley_adapters.report.words import shots_text
 
 __all__ = ["describe", "map_title"]
 
@@ -22,13 +24,12 @@ def describe(table: pd.DataFrame, transition: Mapping[str, Any], width: int = 0,
     """The caption: model, device, readout, shots, adapted projections, tokens, executor and intervals, and ``more``."""
     one = table.iloc[0]
     seeds = int(table["seeds"].max())
-    shots = transition["shots"]
     bootstrap = transition.get("bootstrap", {})
     parts = [
         f"Model {model_title(str(one['model']))}, compression {one['compression']}; ansatz {one['ansatz']}; "
         f"adapted projections: {one['targets']}; device {one['backend']} (layout {one['layout']}, "
-        f"mitigation {one['mitigation']}); readout {one['readout']}; "
-        f"{shots if shots == 'inf' else format(int(shots), ',')} shots; executor {one['executor']}; "
+        f"mitigation {one['mitigation']}); readout {READOUTS[one['readout']].title}; "
+        f"{shots_text(transition['shots'])}; executor {one['executor']}; "
         f"{int(one['tokens']):,} test tokens"
         + (f" of {bootstrap['resampled']}" if bootstrap else "")
         + (f"; mean of {seeds} seeds" if seeds > 1 else "; one seed")
