@@ -139,7 +139,7 @@ def test_the_figure_has_a_panel_a_ratio_and_hatches_exactly_the_noise_dominated(
         np.testing.assert_allclose(boundary.get_xdata()[::2], crossings)
         assert [line.get_xdata() for line in axes.lines if line.get_gid() == "device"] == [[3]]
     note = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
-    for word in ("A title", "SmolLM2-135M-Instruct", "FakeFez", "sign_constrained", "8,192", "all", "2,295", "noisy"):
+    for word in ("A title", "SmolLM2-135M-Instruct", "FakeFez", "sign-constrained", "8,192", "all", "2,295", "noisy"):
         assert word in note
 
 
