@@ -150,8 +150,6 @@ def _cost(
 
 
 def _critical(axes: Axes, transition: Mapping[str, Any], predictions: pd.DataFrame) -> None:
-    from matplotlib.patheffects import withStroke
-
     marks, fills = _styles(transition)
     for row in _blocks(transition).itertuples():
         if row.error_budget is None or not row.lambda_c:
@@ -173,7 +171,7 @@ def _critical(axes: Axes, transition: Mapping[str, Any], predictions: pd.DataFra
         for row in predictions.drop_duplicates("qubits").itertuples():
             near = (row.error_budget, predictions["lambda_c"].min() / 2)
             text = axes.annotate(f"n={row.qubits}", near, ha="center", va="top", fontsize=6, color="0.25", zorder=5)
-            text.set_path_effects([withStroke(linewidth=1.8, foreground="white")])  # open intervals run behind it
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # open intervals run behind it
         axes.set_ylim(bottom=predictions["lambda_c"].min() / 5)
         axes.margins(x=0.1)
     axes.axhline(1, color="black", linewidth=0.8, linestyle=":")
