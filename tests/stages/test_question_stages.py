@@ -133,7 +133,7 @@ BENCHMARKS = ("ask_benchmarks", "benchmarks")
 def test_every_model_is_put_to_the_embedded_benchmarks(ask, folder, monkeypatch):
     from lm_eval.models.huggingface import HFLM
 
-    from cayley_adapters.questions.benchmarks.documents import DOCUMENTS
+    from cayley_adapters.questions.benchmarks.documents import DOCUMENTS, YES_NO
 
     outputs = ask("benchmarks.limit=2", stages=BENCHMARKS)
     table = pd.read_csv(outputs["table"])
@@ -176,8 +176,8 @@ def test_chosen_documents_are_answered_many_times(ask):
     assert ((drawn["value"] * 4) % 1 == 0).all()
     assert drawn["value"].between(drawn["value_ci95_low"] - 1e-9, drawn["value_ci95_high"] + 1e-9).all()
     assert ask(*few, *again, stages=BENCHMARKS)["table"].read_bytes() == first
-    with pytest.raises(CayleyError, match=r"encyclopedia_yes_no has 100 documents, 0 to 99"):
-        ask(*few, "benchmarks.chosen=[encyclopedia_yes_no:100]", stages=BENCHMARKS)
+    with pytest.raises(CayleyError, match=rf"encyclopedia_yes_no has {YES_NO} documents, 0 to {YES_NO - 1}"):
+        ask(*few, f"benchmarks.chosen=[encyclopedia_yes_no:{YES_NO}]", stages=BENCHMARKS)
     with pytest.raises(CayleyError, match="encyclopedia_titles is not among"):
         ask(*few, "benchmarks.chosen=[encyclopedia_titles:0]", stages=BENCHMARKS)
 

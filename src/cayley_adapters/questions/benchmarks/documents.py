@@ -18,7 +18,7 @@ from cayley_adapters.questions.items import spread
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["DOCUMENTS", "last_word", "sums", "titles", "words", "yes_no"]
+__all__ = ["DOCUMENTS", "YES_NO", "last_word", "sums", "titles", "words", "yes_no"]
 
 ARTICLES, LAST_WORDS, YES_NO, TITLES, SUMS = 40, 120, 60, 60, 500
 """How many documents each task has."""
