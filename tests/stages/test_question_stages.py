@@ -133,7 +133,7 @@ BENCHMARKS = ("ask_benchmarks", "benchmarks")
 def test_every_model_is_put_to_the_embedded_benchmarks(ask, folder, monkeypatch):
     from lm_eval.models.huggingface import HFLM
 
-    from cayley_adapters.questions.benchmarks.documents import DOCUMENTS, YES_NO
+    from cayley_adapters.questions.benchmarks.documents import DOCUMENTS
 
     outputs = ask("benchmarks.limit=2", stages=BENCHMARKS)
     table = pd.read_csv(outputs["table"])
@@ -163,6 +163,8 @@ def test_every_model_is_put_to_the_embedded_benchmarks(ask, folder, monkeypatch)
 
 
 def test_chosen_documents_are_answered_many_times(ask):
+    from cayley_adapters.questions.benchmarks.documents import YES_NO
+
     few = ("benchmarks.limit=1", "benchmarks.tasks=[sums_of_two,encyclopedia_yes_no]", "benchmarks.draws=4")
     again = ("benchmarks.chosen=[sums_of_two:3,encyclopedia_yes_no:2]", "benchmarks.temperatures=[0.5,100]")
     path = ask(*few, *again, stages=BENCHMARKS)["table"]
